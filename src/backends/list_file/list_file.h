@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The measurement list on disk: a folder of segment files, one of them current. Appended bytes are
+ * *written* (survive this process) when append returns, *synced* (survive the kernel) after sync.
+ * Preallocated and mapped for reading; one process holds the folder's lock. The append port's home.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "engine/ports.h"
+#include "formats/segment.h"
+
+struct assay_list_file;
+
+struct assay_list_file_config {
+	size_t size;
+	uint64_t prealloc; /* bytes to preallocate at a time, 0: 1 MiB */
+	uint64_t size_max; /* bytes of one segment, 0: 16 GiB */
+	uint64_t reserve;  /* bytes kept for gap records, 0: 64 KiB */
+};
+
+/*
+ * Opens the folder @dirfd (borrowed; made by the caller, mode 0700), takes its lock, and opens the
+ * newest segment, cutting a half record at its end. Errors: -EWOULDBLOCK another process holds the
+ * lock (its pid is in the message), -EBADMSG a segment that is damaged before its end (offset in
+ * @err; nothing is changed), -ENOSPC, errno of the file calls.
+ */
+int assay_list_file_open(int dirfd, const struct assay_list_file_config *config,
+			 const struct assay_segment_hasher *hasher, struct assay_list_file **ret,
+			 struct assay_err *err);
+void assay_list_file_free(struct assay_list_file *l);
+AUTO_DEFINE(list_file);
+
+/* The current segment; NULL if there is none yet. */
+const struct assay_segment_head *assay_list_file_head(const struct assay_list_file *l);
+
+/* The records written so far. The address stays valid, and what is below the length unchanged,
+ * until the next segment begins: another thread may read them. */
+struct assay_bytes assay_list_file_records(const struct assay_list_file *l);
+
+/* Bytes that were cut from the end when it was opened (a half record). */
+uint64_t assay_list_file_cut(const struct assay_list_file *l);
+
+/* Ends the current segment and begins the next; number, previous and previous_len of @head are
+ * filled in here. Nothing of the old one is changed. */
+int assay_list_file_begin(struct assay_list_file *l, const struct assay_segment_head *head,
+			  struct assay_err *err);
+
+/* Everything written before the call is on the medium when it returns. May be called from another
+ * thread than append. */
+int assay_list_file_sync(struct assay_list_file *l);
+
+/* The append port over the current segment. */
+extern const struct assay_append_ops assay_list_file_append_ops;

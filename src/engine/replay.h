@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Replays a measurement list: checks each record, finds the steps that extend PCRs, and what value
+ * the PCRs take. Used to verify lists and to find one's place after a crash. Memory does not grow
+ * with the list.
+ *
+ * A step is an extend: a record by itself, or a batch record, which covers the records of its PCR
+ * that came before it and are not covered yet. Which it is follows from the list: "assay-state"
+ * records that change the mode are steps by themselves (docs/formats/batch.md).
+ */
+#pragma once
+
+#include "engine/ports.h"
+#include "formats/mlist.h"
+
+/* How a kernel extended banks: 5.8 and later each bank with its own digest; before, the SHA-1
+ * digest padded with zeros. A list may need one for some banks and the other for others. */
+enum assay_extend_kind { ASSAY_EXTEND_REAL, ASSAY_EXTEND_PADDED, ASSAY_EXTEND_KIND_COUNT };
+
+enum assay_list_mode { ASSAY_LIST_EACH, ASSAY_LIST_GROUP };
+
+/* What a record is to the list. */
+enum assay_record_role {
+	ASSAY_ROLE_STEP,    /* extended by itself */
+	ASSAY_ROLE_COVERED, /* waits for a batch record */
+	ASSAY_ROLE_BATCH,   /* extended, covers others */
+};
+
+struct assay_replay; /* the running state */
+
+/* One step, given to the caller as it is found. */
+struct assay_step {
+	uint64_t index;	 /* of the record in the list, from 0 */
+	uint64_t offset; /* of the record in the list, bytes */
+	uint64_t upto;	 /* records below this index and of this PCR are anchored by it */
+	uint32_t pcr;
+	/* Digests per bank of the replay, real form: what goes into the extend. */
+	struct assay_pcr_value digests;
+};
+
+/*
+ * @banks are the PCR banks to follow. @base: the value of each PCR before the first record, or NULL
+ * for zero. Frees with assay_replay_free(). Errors: -ENOMEM, -EOPNOTSUPP a bank that the crypto
+ * lacks.
+ */
+int assay_replay_new(const struct assay_crypto *crypto, const struct assay_banks *banks,
+		     const struct assay_pcr_value base[ASSAY_PCRS], struct assay_replay **ret);
+void assay_replay_free(struct assay_replay *r);
+
+/*
+ * Takes the next record. @ret_step is filled if it is a step (*ret_is_step). Errors, after which
+ * the replay can go no further: -EBADMSG template digest or fields wrong, a batch record that does
+ * not cover what it says, ...; @err has the text.
+ */
+int assay_replay_record(struct assay_replay *r, const struct assay_record *record, uint64_t offset,
+			bool *ret_is_step, struct assay_step *ret_step, struct assay_err *err);
+
+/* The value of @pcr after the steps so far. */
+void assay_replay_pcr(const struct assay_replay *r, uint32_t pcr, enum assay_extend_kind kind,
+		      struct assay_pcr_value *ret);
+
+uint64_t assay_replay_records(const struct assay_replay *r); /* taken so far */
+uint64_t assay_replay_pending(const struct assay_replay *r); /* covered by no batch record yet */
+enum assay_list_mode assay_replay_mode(const struct assay_replay *r);
+AUTO_DEFINE(replay);

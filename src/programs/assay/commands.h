@@ -1,0 +1,5 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Every subcommand, one line each. */
+#pragma once
+
+#include "programs/assay/cmd.h"

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Finds the subcommand and runs it; prints help from the same table. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "programs/assay/commands.h"
+
+/* One line per command, alphabetical; extern declarations stand in commands.h. */
+static const struct command *const commands[] = {
+	NULL,
+};
+
+static void print_help(const char *path, const struct command *c)
+{
+	char below[128];
+
+	if (!c->sub) {
+		const char *line = c->synopsis;
+
+		for (const char *word = "usage:"; line; word = "      ") {
+			const char *end = strchrnul(line, '\n');
+
+			printf("%s assay %s%s%.*s\n", word, path, end == line ? "" : " ",
+			       (int)(end - line), line);
+			line = *end ? end + 1 : NULL;
+		}
+		printf("\n%s.\n", c->summary);
+		if (c->options)
+			printf("\n%s", c->options);
+		return;
+	}
+	for (const struct command *s = c->sub; s->name; s++) {
+		snprintf(below, sizeof(below), "%s %s", path, s->name);
+		printf("  assay %-22s %s\n", below, s->summary);
+	}
+}
+
+static int print_commands(FILE *to)
+{
+	fputs("usage: assay COMMAND [ARGUMENT]...\n\n", to);
+	for (size_t i = 0; commands[i]; i++)
+		fprintf(to, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
+	fputs("\nSee 'assay COMMAND --help' and assay-COMMAND(1). Exit status: 0 holds, 1 does not "
+	      "hold, 2 could not tell.\n",
+	      to);
+	return to == stdout ? EXIT_YES : EXIT_TROUBLE;
+}
+
+static int run(const char *path, const struct command *c, int argc, char **argv)
+{
+	char below[128];
+
+	if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+		print_help(path, c);
+		return EXIT_YES;
+	}
+	if (!c->sub)
+		return c->run(argc, argv);
+	if (argc < 2)
+		return assay_cmd_usage(path, "a subcommand is missing");
+	for (const struct command *s = c->sub; s->name; s++) {
+		if (strcmp(s->name, argv[1]) != 0)
+			continue;
+		snprintf(below, sizeof(below), "%s %s", path, s->name);
+		return run(below, s, argc - 1, argv + 1);
+	}
+	return assay_cmd_usage(path, "there is no subcommand '%s'", argv[1]);
+}
+
+int assay_cmd_fail(const char *command, const char *file, const struct assay_err *err)
+{
+	fprintf(stderr, "assay %s: ", command);
+	if (file)
+		fprintf(stderr, "%s:", file);
+	if (err->line)
+		fprintf(stderr, "%u:%u:", err->line, err->column);
+	if (err->has_offset)
+		fprintf(stderr, "offset %llu:", (unsigned long long)err->offset);
+	fprintf(stderr, "%s%s\n", file || err->line || err->has_offset ? " " : "", err->text);
+	return EXIT_TROUBLE;
+}
+
+int assay_cmd_usage(const char *command, const char *fmt, ...)
+{
+	va_list ap;
+
+	fprintf(stderr, "assay %s: ", command);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fprintf(stderr, "; see 'assay %s --help'\n", command);
+	return EXIT_TROUBLE;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2)
+		return print_commands(stderr);
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+		return print_commands(stdout);
+	if (strcmp(argv[1], "--version") == 0) {
+		puts("assay " ASSAY_VERSION);
+		return EXIT_YES;
+	}
+	for (size_t i = 0; commands[i]; i++)
+		if (strcmp(commands[i]->name, argv[1]) == 0)
+			return run(commands[i]->name, commands[i], argc - 1, argv + 1);
+	fprintf(stderr, "assay: there is no command '%s'; see 'assay --help'\n", argv[1]);
+	return EXIT_TROUBLE;
+}
