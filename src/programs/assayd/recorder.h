@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Owns the list and the TPM: the engine's core behind one mutex, the segment files, and the thread
+ * that extends (group commit). At most one extend is outstanding, ever. Knows nothing of fanotify:
+ * events come in as facts, and whoever waits is called back when its record is anchored.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "engine/core/event.h"
+
+struct recorder;
+
+enum anchor_mode { ANCHOR_EACH, ANCHOR_GROUP, ANCHOR_ORDERED };
+enum list_sync { LIST_SYNC_BATCH, LIST_SYNC_NEVER };
+enum on_stall { ON_STALL_HOLD, ON_STALL_RELEASE };
+
+struct recorder_config {
+	int list_dirfd;		 /* borrowed */
+	const char *kernel_list; /* the kernel's binary list, to adopt and to watch; NULL: none */
+	struct assay_anchor anchor;
+	struct assay_crypto crypto;
+	enum anchor_mode mode;
+	enum list_sync sync;
+	enum on_stall on_tpm_loss; /* hold callers, or release them and record a gap */
+	uint32_t gather_us;	   /* pause before a group commit */
+	struct assay_core_config core;
+	/* Called by the anchor thread, without locks: all records below @upto are anchored (or,
+	 * with
+	 * @released, callers are let go without: a gap record says so). */
+	void (*anchored)(void *ctx, uint64_t upto, bool released);
+	void *ctx;
+	/* One line for the log. */
+	void (*log)(void *ctx, int priority, const char *text);
+};
+
+/*
+ * Opens the list, finds its place against the PCRs (or begins a segment), adopts what the kernel
+ * measured, and starts the anchor thread. Errors: -EWOULDBLOCK another daemon has the list; as the
+ * list's and the anchor's open.
+ */
+int recorder_start(const struct recorder_config *config, struct recorder **ret,
+		   struct assay_err *err);
+
+/* Anchors what is pending, writes a "stop" record, anchors that, ends the thread, frees. NULL
+ * allowed. */
+void recorder_stop(struct recorder *r, const char *why);
+
+/* The policy from now on; borrowed for the recorder's life. Records a "policy" state record with
+ * @digest of its text and @name. */
+int recorder_set_policy(struct recorder *r, const struct assay_policy *policy, const char *name,
+			const struct assay_digest *digest, struct assay_err *err);
+
+/* assay_event() under the lock; records are written on return. In ordered mode wait_for is
+ * ASSAY_NO_RECORD. Thread-safe. */
+int recorder_event(struct recorder *r, const struct assay_facts *facts, struct assay_decision *ret,
+		   struct assay_err *err);
+
+/* A state record: "event=WHAT;" and what @fill adds (may be NULL). @gap: out of the reserved space
+ * if the list is full. Thread-safe. */
+int recorder_state(struct recorder *r, const char *what,
+		   void (*fill)(void *ctx, struct assay_wr *w), void *ctx, bool gap,
+		   uint64_t *ret_index, struct assay_err *err);
+
+/* Whether the record is anchored already. Thread-safe. */
+bool recorder_is_anchored(struct recorder *r, uint64_t index);
+
+/* Blocks until everything written so far is anchored, at most @timeout_ms. 0, -ETIMEDOUT. */
+int recorder_flush(struct recorder *r, uint32_t timeout_ms);
+
+/* Run by the anchor thread between two extends; blocks the caller. */
+int recorder_quote(struct recorder *r, const struct assay_quote_request *request,
+		   struct assay_quote_reply *ret, struct assay_err *err);
+int recorder_read_pcrs(struct recorder *r, uint32_t pcr_mask,
+		       struct assay_pcr_value values[ASSAY_PCRS], struct assay_banks *ret_banks,
+		       struct assay_tpm_clock *ret_clock, struct assay_err *err);
+
+struct recorder_counts {
+	uint64_t records, anchored, violations, extends, extend_ns, batches, gaps, segment;
+	uint64_t list_bytes;
+	bool tpm_lost, list_full;
+};
+void recorder_counts(struct recorder *r, struct recorder_counts *ret);
