@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# What the shell tests share; bash. Sourced first: . "$TEST_LIB"
+# Makes $SCRATCH, a folder that goes when the test ends, with what was started and mounted by it.
+# shellcheck shell=bash
+set -eu
+
+SCRATCH=$(mktemp -d "${TMPDIR:-/tmp}/assay-test.XXXXXX")
+_pids=() _mounts=()
+_cleanup() {
+	local status=$? i
+	trap - EXIT
+	for ((i = ${#_pids[@]} - 1; i >= 0; i--)); do
+		kill -KILL "${_pids[i]}" 2>/dev/null || true
+		wait "${_pids[i]}" 2>/dev/null || true
+	done
+	for ((i = ${#_mounts[@]} - 1; i >= 0; i--)); do
+		umount -l "${_mounts[i]}" 2>/dev/null || true
+	done
+	rm -rf "$SCRATCH"
+	exit $status
+}
+trap _cleanup EXIT
+trap 'exit 130' INT TERM HUP
+
+# fail MESSAGE: the test ends here, red.
+fail() {
+	echo "FAILED (${BASH_SOURCE[1]##*/}:${BASH_LINENO[0]}): $*" >&2
+	exit 1
+}
+
+# skip WHY: the test cannot run on this machine.
+skip() {
+	echo "skipped: $*"
+	exit 77
+}
+
+need_root() {
+	[ "$(id -u)" = 0 ] || skip "needs root"
+}
+
+# need COMMAND...: programs that the test uses.
+need() {
+	local c
+	for c; do
+		command -v "$c" >/dev/null || skip "'$c' is not installed"
+	done
+}
+
+# expect STATUS COMMAND...: runs it; stdout is in $OUT, stderr in $ERR.
+expect() {
+	local want=$1 got=0
+	shift
+	"$@" >"$SCRATCH/stdout" 2>"$SCRATCH/stderr" || got=$?
+	OUT=$(tr -d '\0' <"$SCRATCH/stdout") ERR=$(tr -d '\0' <"$SCRATCH/stderr")
+	[ "$got" = "$want" ] ||
+		fail "'$*' exits $got, not $want; stdout: '${OUT:0:2000}' stderr: '${ERR:0:2000}'"
+}
+
+# expect_text TEXT PATTERN: an extended regular expression that some line matches.
+expect_text() {
+	grep -q -E -- "$2" <<<"$1" || fail "'$2' is not in: ${1:0:2000}"
+}
+
+# in_mount_namespace "$@": runs the script again in a private mount namespace, once.
+in_mount_namespace() {
+	[ "${ASSAY_TEST_NAMESPACE:-}" = 1 ] && return
+	local status=0
+	ASSAY_TEST_NAMESPACE=1 unshare -m --propagation private "$0" "$@" || status=$?
+	exit $status
+}
+
+# scratch_mount NAME [SIZE]: an ext4 on a loop device at $SCRATCH/NAME.
+scratch_mount() {
+	truncate -s "${2:-64M}" "$SCRATCH/$1.img"
+	mkfs.ext4 -q -F "$SCRATCH/$1.img"
+	mkdir "$SCRATCH/$1"
+	mount -o loop "$SCRATCH/$1.img" "$SCRATCH/$1" || skip "cannot mount a loop device here"
+	_mounts+=("$SCRATCH/$1")
+}
+
+# background COMMAND...: started, killed at the end of the test; its pid is in $PID.
+background() {
+	"$@" &
+	PID=$!
+	_pids+=("$PID")
+}
+
+# wait_for SECONDS COMMAND...: until it succeeds; fails when the time is over.
+wait_for() {
+	local end=$((SECONDS + $1))
+	shift
+	until "$@" 2>/dev/null; do
+		[ $SECONDS -lt $end ] || fail "not in time: '$*'"
+		sleep 0.02
+	done
+}
+
+# start_swtpm [NAME]: a TPM 2.0 of its own; the TCTI string is in $TCTI, its pid in $PID.
+start_swtpm() {
+	local dir=$SCRATCH/${1:-swtpm}
+	need swtpm
+	mkdir "$dir"
+	background swtpm socket --tpm2 --tpmstate "dir=$dir" --flags not-need-init,startup-clear \
+		--server "type=unixio,path=$dir/sock" --ctrl "type=unixio,path=$dir/sock.ctrl"
+	wait_for 10 test -S "$dir/sock"
+	TCTI=swtpm:path=$dir/sock
+}
