@@ -31,6 +31,15 @@
 	X(XATTRLENGTHS, "xattrlengths", HEX)                                                       \
 	X(XATTRVALUES, "xattrvalues", HEX)
 
+enum assay_field_kind {
+	ASSAY_KIND_DIGEST,	     /* raw: sha1, or md5 by its length */
+	ASSAY_KIND_DIGEST_ALGO,	     /* "algo:" NUL digest */
+	ASSAY_KIND_DIGEST_TYPE_ALGO, /* "ima:" or "verity:", then the same */
+	ASSAY_KIND_STRING,	     /* ended by one NUL that the length counts */
+	ASSAY_KIND_HEX,		     /* bytes, printed in hexadecimal */
+	ASSAY_KIND_UINT,	     /* in the list's byte order */
+};
+
 enum assay_field {
 #define X(id, name, kind) ASSAY_FIELD_##id,
 	ASSAY_FIELD_LIST(X)
@@ -48,6 +57,7 @@ struct assay_template {
 };
 
 const char *assay_field_name(enum assay_field field);
+enum assay_field_kind assay_field_kind(enum assay_field field);
 
 /* By built-in name or format string. Errors: -EOPNOTSUPP unknown field or template, -E2BIG too
  * many fields, with the field in @err. A lone format "d|n" is not legacy. */
@@ -80,7 +90,14 @@ struct assay_bytes assay_template_field(const struct assay_template_data *d, enu
 int assay_field_digest(enum assay_field id, struct assay_bytes field, struct assay_digest *ret,
 		       bool *ret_verity);
 
-/* What an entry is made of. Fields that are not given are written empty. */
+/* A string field without its NUL. The legacy "n" has none. */
+struct assay_bytes assay_field_text(struct assay_bytes field);
+
+/* The value of iuid, igid or imode; 0 for an empty field. */
+uint32_t assay_field_uint(enum assay_field id, struct assay_bytes field, bool big);
+
+/* What an entry is made of. Fields that are not given are written empty. sig and evmsig are the
+ * attributes as they are read: only signatures among them are written, as the kernel does it. */
 struct assay_template_facts {
 	const struct assay_digest *digest; /* of file or buffer; NULL: violation, zeros */
 	bool verity;			   /* the digest is fs-verity's */
@@ -95,6 +112,7 @@ struct assay_template_facts {
 };
 
 /* Writes template data, little-endian (assay writes nothing else). Errors: -ENAMETOOLONG,
- * -EOPNOTSUPP a digest that the template cannot hold ("ima" with sha256), -ENOSPC @w is full. */
+ * -EOPNOTSUPP a digest that the template cannot hold ("ima" with sha256), -EINVAL a NUL in a
+ * string, -ENOSPC @w is full. */
 int assay_template_encode(const struct assay_template *t, const struct assay_template_facts *facts,
 			  struct assay_wr *w);
