@@ -24,7 +24,9 @@ trap 'exit 130' INT TERM HUP
 
 # fail MESSAGE: the test ends here, red.
 fail() {
-	echo "FAILED (${BASH_SOURCE[1]##*/}:${BASH_LINENO[0]}): $*" >&2
+	local i=1
+	while [ "${BASH_SOURCE[i]##*/}" = lib.sh ]; do i=$((i + 1)); done
+	echo "FAILED (${BASH_SOURCE[i]##*/}:${BASH_LINENO[i - 1]}): $*" >&2
 	exit 1
 }
 
@@ -51,6 +53,7 @@ expect() {
 	local want=$1 got=0
 	shift
 	"$@" >"$SCRATCH/stdout" 2>"$SCRATCH/stderr" || got=$?
+	export OUT ERR
 	OUT=$(tr -d '\0' <"$SCRATCH/stdout") ERR=$(tr -d '\0' <"$SCRATCH/stderr")
 	[ "$got" = "$want" ] ||
 		fail "'$*' exits $got, not $want; stdout: '${OUT:0:2000}' stderr: '${ERR:0:2000}'"
@@ -103,5 +106,5 @@ start_swtpm() {
 	background swtpm socket --tpm2 --tpmstate "dir=$dir" --flags not-need-init,startup-clear \
 		--server "type=unixio,path=$dir/sock" --ctrl "type=unixio,path=$dir/sock.ctrl"
 	wait_for 10 test -S "$dir/sock"
-	TCTI=swtpm:path=$dir/sock
+	export TCTI=swtpm:path=$dir/sock
 }

@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# The checks of tools/ can fail: a small tree that they accept, then one planted fault at a time.
+# shellcheck source=tests/lib.sh
+. "$TEST_LIB"
+need ctags cc nm ar
+
+tree=$SCRATCH/tree
+LICENCE='/* SPDX-License-Identifier: LGPL-2.1-or-later */'
+
+# fresh: a tree with nothing wrong.
+fresh() {
+	rm -rf "$tree"
+	mkdir -p "$tree"/src/{base,formats,engine/core,backends/a,backends/b,programs} "$tree/man"
+	printf '%s\n#pragma once\nint assay_x(void);\n' "$LICENCE" >"$tree/src/base/x.h"
+	printf '%s\n#include <string.h>\n#include "base/x.h"\nint assay_x(void)\n{\n\treturn 0;\n}\n' \
+		"$LICENCE" >"$tree/src/engine/core/x.c"
+	echo "# SPDX-License-Identifier: LGPL-2.1-or-later" >"$tree/man/meson.build"
+}
+
+# plant CHECK FILE LINE...: the lines, put at the end of FILE, are a fault that CHECK finds.
+plant() {
+	local check=$1 file=$2
+	shift 2
+	fresh
+	expect 0 "$SOURCE/tools/check-$check" "$tree"
+	[ -e "$tree/$file" ] || [[ $file != *.[ch] ]] || echo "$LICENCE" >"$tree/$file"
+	printf '%s\n' "$@" >>"$tree/$file"
+	expect 1 "$SOURCE/tools/check-$check" "$tree"
+	expect_text "$OUT$ERR" "${file##*/}"
+}
+
+plant floors src/base/y.c '#include "formats/x.h"'
+plant floors src/engine/y.c '#include "programs/x.h"'
+plant floors src/engine/y.c '#include <unistd.h>'
+plant floors src/engine/core/y.c '#include <stdlib.h>'
+plant floors src/engine/core/y.c '#include "base/file.h"'
+plant floors src/formats/y.c '  #  include <sys/stat.h>'
+plant floors src/backends/a/y.c '#include "backends/b/x.h"'
+plant floors src/base/y.c '#include "x.h"'
+
+repeat() {
+	local i
+	for ((i = 0; i < $1; i++)); do echo "$2"; done
+}
+undone=$(printf 'TO%s' DO)
+plant style src/base/y.c "/* $undone: later */"
+plant style src/base/y.c 'static void f(char *a)' '{' '	strcpy(a, "b");' '}'
+plant style src/base/y.c "/* $(printf '/%s/someone/x' root) */"
+plant style src/base/y.c "$(repeat 600 ';')"
+plant style src/base/y.c 'static void f(void)' '{' "$(repeat 58 '	;')" '}'
+plant style src/base/y.h 'int assay_y(void);'
+plant style run.sh 'echo no licence'
+fresh
+printf '%s\nstatic void f(void)\n{\n%s\n}\n' "$LICENCE" "$(repeat 57 '	;')" >"$tree/src/base/y.c"
+printf '/* strcpy(a) and "strcpy(" are words here */\n' >>"$tree/src/base/y.c"
+expect 0 "$SOURCE/tools/check-style" "$tree"
+
+plant headers src/base/y.h '#pragma once' 'size_t assay_y(void);'
+
+if command -v mandoc >/dev/null; then
+	plant man man/assay-x.1 '.Dd $Mdocdate$' '.Dt ASSAY-X 1' '.Os' '.Sh NAME' '.Nm x' '.Nd nothing'
+fi
+
+# library NAME MEMBER LINE: an archive with one object.
+library() {
+	printf '%s\n' "$3" >"$SCRATCH/m.c"
+	cc -c -o "$SCRATCH/$2" "$SCRATCH/m.c" && rm -f "$SCRATCH/$1" && ar rc "$SCRATCH/$1" "$SCRATCH/$2"
+}
+library libbase.a x.o 'int assay_x(void) { return 0; }'
+expect 0 "$SOURCE/tools/check-exports" "$SCRATCH/libbase.a"
+library libbase.a x.o 'int x(void) { return 0; }'
+expect 1 "$SOURCE/tools/check-exports" "$SCRATCH/libbase.a"
+library libengine.a x.o 'int getpid(void); int assay_x(void) { return getpid(); }'
+expect 1 "$SOURCE/tools/check-exports" "$SCRATCH/libengine.a"
+library libengine.a core_x.o 'void *malloc(unsigned long); void *assay_x(void) { return malloc(1); }'
+expect 1 "$SOURCE/tools/check-exports" "$SCRATCH/libengine.a"
+library libengine.a x.o 'void *malloc(unsigned long); void *assay_x(void) { return malloc(1); }'
+expect 0 "$SOURCE/tools/check-exports" "$SCRATCH/libengine.a"
