@@ -34,7 +34,7 @@ export TMPDIR=$scratch
 # What a test left behind is undone here, and counted: see check_leftovers.
 undo_leftovers() {
 	local device mount pid
-	for pid in $(pgrep -f -- "$scratch/" || true); do
+	for pid in $(grep -l -s -a -F -f - /proc/[0-9]*/cmdline <<<"$scratch/" | cut -d/ -f3); do
 		[ "$pid" = $$ ] || { kill -KILL "$pid" && echo "left behind: process $pid"; }
 	done
 	while read -r mount; do
@@ -111,7 +111,8 @@ run() {
 		echo "  no tests in this suite yet"
 		return
 	fi
-	grep -v -E '^(ninja|ninja:.*|Full log.*|Expected Fail.*|Unexpected Pass.*|)$' "$scratch/out"
+	grep -v -E '^(ninja: .*|Full log .*|(Ok|Fail|Skipped|Timeout|Expected Fail|Unexpected Pass): .*|)$' \
+		"$scratch/out"
 	count_results "$folder/meson-logs/$log.json"
 }
 

@@ -74,8 +74,8 @@ int assay_file_read(int dirfd, const char *path, size_t max, struct assay_file *
 		    struct assay_err *err)
 {
 	AUTO(fd) int fd = open_path(dirfd, path, err);
-	uint8_t *data;
-	size_t len;
+	uint8_t *data = NULL;
+	size_t len = 0;
 	int r;
 
 	if (fd < 0)
