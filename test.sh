@@ -34,7 +34,8 @@ export TMPDIR=$scratch
 # What a test left behind is undone here, and counted: see check_leftovers.
 undo_leftovers() {
 	local device mount pid
-	for pid in $(grep -l -s -a -F -f - /proc/[0-9]*/cmdline <<<"$scratch/" | cut -d/ -f3); do
+	# grep finds itself too; it is gone when kill looks for it.
+	for pid in $(cd /proc && grep -l -s -a -F -e "$scratch/" [0-9]*/cmdline | cut -d/ -f1); do
 		[ "$pid" = $$ ] || { kill -KILL "$pid" && echo "left behind: process $pid"; }
 	done
 	while read -r mount; do
