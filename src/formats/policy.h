@@ -13,18 +13,25 @@
 #include "base/wr.h"
 #include "formats/hash.h"
 
-/* "dont_X" is X << 1, on which matching relies. */
+/* id, the kernel's bit, word. "dont_X" is X << 1, on which matching relies. */
+#define ASSAY_ACTION_LIST(X)                                                                       \
+	X(MEASURE, 0x0001, "measure")                                                              \
+	X(DONT_MEASURE, 0x0002, "dont_measure")                                                    \
+	X(APPRAISE, 0x0004, "appraise")                                                            \
+	X(DONT_APPRAISE, 0x0008, "dont_appraise")                                                  \
+	X(AUDIT, 0x0040, "audit")                                                                  \
+	X(DONT_AUDIT, 0x0080, "dont_audit")                                                        \
+	X(HASH, 0x0100, "hash")                                                                    \
+	X(DONT_HASH, 0x0200, "dont_hash")
+
 enum assay_action {
-	ASSAY_ACTION_MEASURE = 0x0001,
-	ASSAY_ACTION_DONT_MEASURE = 0x0002,
-	ASSAY_ACTION_APPRAISE = 0x0004,
-	ASSAY_ACTION_DONT_APPRAISE = 0x0008,
-	ASSAY_ACTION_AUDIT = 0x0040,
-	ASSAY_ACTION_DONT_AUDIT = 0x0080,
-	ASSAY_ACTION_HASH = 0x0100,
-	ASSAY_ACTION_DONT_HASH = 0x0200,
+#define X(id, bit, word) ASSAY_ACTION_##id = (bit),
+	ASSAY_ACTION_LIST(X)
+#undef X
 };
 #define ASSAY_ACTION_DO_MASK 0x0145u /* measure, appraise, audit, hash */
+
+const char *assay_action_name(uint32_t action); /* "?" if it is not one action */
 
 /*      id, word in a policy (NULL: cannot be written) */
 #define ASSAY_HOOK_LIST(X)                                                                         \
@@ -72,9 +79,9 @@ enum assay_cond {
 	ASSAY_COND_FSNAME = 1u << 4,
 	ASSAY_COND_FS_SUBTYPE = 1u << 5,
 	ASSAY_COND_FSUUID = 1u << 6,
-	ASSAY_COND_UID = 1u << 7, /* uid= or euid=: one slot, ASSAY_COND_EUID says which */
+	ASSAY_COND_UID = 1u << 7, /* either UID or EUID; both keep their value in rule->uid */
 	ASSAY_COND_EUID = 1u << 8,
-	ASSAY_COND_GID = 1u << 9,
+	ASSAY_COND_GID = 1u << 9, /* the same with rule->gid */
 	ASSAY_COND_EGID = 1u << 10,
 	ASSAY_COND_FOWNER = 1u << 11,
 	ASSAY_COND_FGROUP = 1u << 12,
@@ -148,7 +155,7 @@ struct assay_policy_text {
 enum assay_policy_warning {
 	ASSAY_POLICY_WARN_LSM,		 /* label conditions match nothing until labels are read */
 	ASSAY_POLICY_WARN_APPRAISE_FLAG, /* deprecated, without effect */
-	ASSAY_POLICY_WARN_FSNAME_TWICE,	 /* the last one counts, as in the kernel */
+	ASSAY_POLICY_WARN_TWICE, /* given again where the kernel lets it: the last one counts */
 	ASSAY_POLICY_WARN_VERITY_TEMPLATE, /* measure digest_type=verity needs a d-ngv2 template */
 };
 
@@ -158,11 +165,18 @@ struct assay_policy_options {
 	void (*warn)(void *ctx, enum assay_policy_warning what, uint32_t line, uint32_t column,
 		     const char *text);
 	void *warn_ctx;
+	/* Name or format of the default template. Rules may name a format string only if it is that
+	 * of a built-in template or this one, as in the kernel. Empty: "ima-ng". */
+	struct assay_bytes template;
 };
+
+/* Bytes of an arena that are enough to parse @text and to compile it (engine/core/policy.h). */
+size_t assay_policy_arena_size(struct assay_bytes text);
 
 /*
  * Parses a whole policy. Memory comes from @arena and is not returned on failure (rewind it).
  * @options may be NULL. On failure @err has line, column, the token, and what is allowed there.
+ * A policy without any rule is refused, as in the kernel.
  * Errors: -EINVAL what the kernel refuses, -E2BIG over a limit, -ENOMEM the arena is full.
  */
 int assay_policy_parse(struct assay_bytes text, const struct assay_policy_options *options,
@@ -176,8 +190,19 @@ void assay_policy_print(const struct assay_policy_text *policy, struct assay_wr 
 
 /*
  * The kernel's built-in policies, as text that assay_policy_parse() takes: "tcb", "ima_tcb",
- * "appraise_tcb", "secure_boot", "fail_securely" (a comment only; sets the flag), "critical_data".
+ * "appraise_tcb", "secure_boot", "fail_securely" (a comment, there is no rule), "critical_data".
  * NULL: no such. assay_policy_builtin_name(i) is NULL past the last.
  */
 const char *assay_policy_builtin(const char *name);
 const char *assay_policy_builtin_name(unsigned i);
+
+/*
+ * What the kernel does with ima_policy=@names: built-in policies by name, separated by '|', blank
+ * or line end, whose rules come in the kernel's order whatever the order of the names. Sets
+ * fail_securely. Rules have the line of assay_policy_print()'s text. An arena of
+ * ASSAY_POLICY_BUILTIN_ARENA bytes is enough to parse and compile.
+ * Errors: -EINVAL an unknown name (column in @names), -ENOMEM.
+ */
+#define ASSAY_POLICY_BUILTIN_ARENA (128u << 10)
+int assay_policy_builtin_parse(struct assay_bytes names, struct assay_arena *arena,
+			       struct assay_policy_text *ret, struct assay_err *err);

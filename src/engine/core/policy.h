@@ -59,8 +59,9 @@ struct assay_match {
 	uint32_t algos;		     /* valid with ASSAY_OPT_ALGOS */
 	/* Index of the rule that decided each pair, do or dont, or ASSAY_NO_RULE. */
 	uint32_t rule_measure, rule_appraise, rule_audit, rule_hash;
-	/* Some condition on the subject or on the mask was looked at: the result may not hold for
-	 * another opener of the same file. */
+	/* A condition on the subject (uid, gid, euid, egid), or on the mask, was looked at in a
+	 * rule whose conditions on the object hold: the result may not hold for another opener, or
+	 * another mask, of the same file. Never false when it should be true. */
 	bool by_subject;
 	bool by_mask;
 };
@@ -68,15 +69,29 @@ struct assay_match {
 struct assay_policy; /* compiled, immutable */
 
 /*
- * @text is borrowed for the policy's life; both live in @arena. Errors: -ENOMEM.
+ * The rules of @text are borrowed for the policy's life (the struct itself is copied); the rest is
+ * in @arena. Errors: -ENOMEM.
  */
 int assay_policy_compile(const struct assay_policy_text *text, struct assay_arena *arena,
 			 const struct assay_policy **ret);
 
 /*
- * The decision for an event. Constant time in the size of rules that name another hook or
- * filesystem. With any_subject, conditions on uid, gid and subject labels hold for a "do" rule and
- * fail for a "dont" rule: the result is what could be done for somebody, and holds for everybody.
+ * The decision for an event, as ima_match_policy() makes it. Rules that name another hook or file
+ * system cost nothing.
+ *
+ * any_subject: what would be done for somebody. Conditions on the subject hold for a "do" rule and
+ * fail for a "dont" rule; subject facts are not looked at. If by_subject is false then, the result
+ * holds for everybody, that is, for every subject s with the exact result E(s):
+ *   measure and audit happen at least where E(s) has them; appraise and hash are as in E(s);
+ *   opts, pcr, template and algos are as in E(s).
+ * Why: the first rule of a pair that matches for s is a do rule R. A rule before R in that pair
+ * does not match for s, so that if it is a dont rule it fails here too (its object conditions fail,
+ * or it has subject conditions); so R, or a do rule before it, decides here. by_subject is set
+ * whenever that difference could show: a subject condition in the pair of appraise or hash, or
+ * options on a rule that holds for some subjects only. If it is set, ask again without any_subject.
+ *
+ * POST_SETATTR ignores func and mask; only appraise and hash mean something there. KEY_CHECK and
+ * CRITICAL_DATA match rules of their own hook alone, by uid and by keyring or label.
  */
 void assay_policy_match(const struct assay_policy *p, const struct assay_match_facts *facts,
 			struct assay_match *ret);
@@ -95,7 +110,7 @@ bool assay_policy_wants_fs(const struct assay_policy *p, const struct assay_fs_f
 /* Rules, in order, for messages. */
 const struct assay_policy_text *assay_policy_text(const struct assay_policy *p);
 
-/* For "explain": the first condition of rule @i that does not hold (its ASSAY_COND_ bit), 0 if the
- * rule matches, ASSAY_COND_FUNC also if the action is of no pair that is still open. */
+/* For "explain": the first condition of @rule that does not hold (one ASSAY_COND_ bit), in the
+ * kernel's order; 0 if the rule matches. Whether its pair is still open is not looked at. */
 uint32_t assay_rule_first_mismatch(const struct assay_rule *rule,
 				   const struct assay_match_facts *facts);
