@@ -5,16 +5,30 @@
  * with the list.
  *
  * A step is an extend: a record by itself, or a batch record, which covers the records of its PCR
- * that came before it and are not covered yet. Which it is follows from the list: "assay-state"
- * records that change the mode are steps by themselves (docs/formats/batch.md).
+ * that came before it and are not covered yet. Which it is follows from the list (the rules:
+ * docs/formats/batch.md):
+ *   - A list begins in mode "each": every record is a step.
+ *   - An "assay-state" record with event=mode changes the mode for what follows. It is a step, and
+ *     nothing may be pending before it.
+ *   - In mode "group" a batch record is a step, every other record waits for one.
+ *   - An "assay-state" record with event=kernel and count=N says that the N records after it are
+ *     the kernel's own: each of them is a step, in any mode.
+ * In the anchored form of a list the records that wait are left out, and so all that is there is a
+ * step. It is known by its first batch record, for which nothing waits.
  */
 #pragma once
 
+#include "base/macros.h"
+#include "engine/checker.h"
 #include "engine/ports.h"
 #include "formats/mlist.h"
 
-/* How a kernel extended banks: 5.8 and later each bank with its own digest; before, the SHA-1
- * digest padded with zeros. A list may need one for some banks and the other for others. */
+/*
+ * How a kernel extended banks: 5.8 and later each bank with its own digest; before, and for
+ * algorithms that it lacks, the SHA-1 digest padded with zeros. A list may need one for some banks
+ * and the other for others. Where a padding kernel's records are followed by assayd's, the first
+ * assay-state record ends the padding.
+ */
 enum assay_extend_kind { ASSAY_EXTEND_REAL, ASSAY_EXTEND_PADDED, ASSAY_EXTEND_KIND_COUNT };
 
 enum assay_list_mode { ASSAY_LIST_EACH, ASSAY_LIST_GROUP };
@@ -47,13 +61,28 @@ int assay_replay_new(const struct assay_crypto *crypto, const struct assay_banks
 		     const struct assay_pcr_value base[ASSAY_PCRS], struct assay_replay **ret);
 void assay_replay_free(struct assay_replay *r);
 
+/* Before the first record: another form than little-endian with the sha1 column. -EOPNOTSUPP. */
+int assay_replay_set_form(struct assay_replay *r, const struct assay_list_form *form);
+
+/* Before the first record: whether the values of @kind are computed; both are unless told. */
+void assay_replay_follow(struct assay_replay *r, enum assay_extend_kind kind, bool follow);
+
+/* Before the first record: the list is known to be of the anchored form (below). */
+void assay_replay_set_anchored(struct assay_replay *r);
+
 /*
  * Takes the next record. @ret_step is filled if it is a step (*ret_is_step). Errors, after which
- * the replay can go no further: -EBADMSG template digest or fields wrong, a batch record that does
- * not cover what it says, ...; @err has the text.
+ * the replay can go no further: -EBADMSG, -EOPNOTSUPP fields wrong or unknown, -EKEYREJECTED the
+ * template digest is not that of the data, or a batch record does not cover what it says; @err has
+ * the text, and @offset.
  */
 int assay_replay_record(struct assay_replay *r, const struct assay_record *record, uint64_t offset,
 			bool *ret_is_step, struct assay_step *ret_step, struct assay_err *err);
+
+/* The same for a record that assay_checker_digests() found good already. */
+int assay_replay_checked(struct assay_replay *r, const struct assay_record *record, uint64_t offset,
+			 const struct assay_record_digests *digests, bool *ret_is_step,
+			 struct assay_step *ret_step, struct assay_err *err);
 
 /* The value of @pcr after the steps so far. */
 void assay_replay_pcr(const struct assay_replay *r, uint32_t pcr, enum assay_extend_kind kind,
@@ -61,5 +90,11 @@ void assay_replay_pcr(const struct assay_replay *r, uint32_t pcr, enum assay_ext
 
 uint64_t assay_replay_records(const struct assay_replay *r); /* taken so far */
 uint64_t assay_replay_pending(const struct assay_replay *r); /* covered by no batch record yet */
+/* The same of one PCR, and the index of its first pending record. */
+uint64_t assay_replay_pending_pcr(const struct assay_replay *r, uint32_t pcr, uint64_t *ret_first);
+uint64_t assay_replay_batches(const struct assay_replay *r);
+/* Records for which batch records stand but which the list does not hold: the anchored form. */
+uint64_t assay_replay_absent(const struct assay_replay *r);
 enum assay_list_mode assay_replay_mode(const struct assay_replay *r);
+enum assay_record_role assay_replay_role(const struct assay_replay *r); /* of the last record */
 AUTO_DEFINE(replay);

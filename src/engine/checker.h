@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What can be said of one record by itself: its fields have their shapes, and the template digest
+ * that the list states is that of its data. Computes what goes into each PCR bank. Knows nothing of
+ * the records around it, so several threads can each have one and share out a list.
+ */
+#pragma once
+
+#include "engine/ports.h"
+#include "formats/mlist.h"
+
+/* What a record would put into the PCRs if it is extended by itself. */
+struct assay_record_digests {
+	struct assay_pcr_value bank; /* each bank's own digest; 0xff.. for a violation */
+	uint8_t sha1[20];	     /* for padded extends, if the checker was asked for it */
+};
+
+struct assay_checker {
+	struct assay_crypto crypto;
+	struct assay_banks banks;
+	struct assay_list_form form;
+	bool want_sha1;
+	/* The template of the record before: they repeat. */
+	struct assay_template template;
+	uint8_t name[ASSAY_TEMPLATE_NAME_MAX];
+	size_t name_len;
+};
+
+/* Everything is copied; nothing needs freeing. Errors: -EOPNOTSUPP a bank, or the list's column,
+ * that the crypto cannot compute. */
+int assay_checker_init(struct assay_checker *c, const struct assay_crypto *crypto,
+		       const struct assay_banks *banks, const struct assay_list_form *form,
+		       bool want_sha1);
+
+/* Cuts a record into its fields. Errors: as assay_template_parse() and assay_template_cut(). */
+int assay_checker_cut(struct assay_checker *c, const struct assay_record *record,
+		      struct assay_template_data *ret, struct assay_err *err);
+
+/* Errors: those of assay_checker_cut(), and -EKEYREJECTED: the stated template digest is not that
+ * of the data. */
+int assay_checker_digests(struct assay_checker *c, const struct assay_record *record,
+			  struct assay_record_digests *ret, struct assay_err *err);
+
+/* The template digest of a record's data. */
+int assay_template_digest(const struct assay_crypto *crypto, enum assay_hash alg,
+			  const struct assay_record *record, uint8_t *ret);

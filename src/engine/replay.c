@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "engine/replay.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/num.h"
+#include "formats/batch.h"
+
+#define PCRS	   (ASSAY_RECORD_PCR_MAX + 1)
+#define SMALL_DATA 1024u /* a covered record below this is hashed in one piece */
+
+/* The records of one PCR that wait for a batch record. */
+struct pending {
+	uint64_t first, count;
+	uint64_t floor; /* anchored form: what is below this index is covered already */
+	struct assay_hash_ctx *hash[ASSAY_BANKS_MAX]; /* made when first needed */
+};
+
+struct assay_replay {
+	struct assay_crypto crypto;
+	struct assay_banks banks;
+	struct assay_checker checker;
+	bool follow[ASSAY_EXTEND_KIND_COUNT];
+	bool saw_state; /* assayd is at work: no padding any more */
+	bool anchored;	/* covered records are not in the list */
+	enum assay_list_mode mode;
+	enum assay_record_role role;
+	uint64_t records, pending, covered, absent, batches;
+	uint64_t kernel_left; /* records that an event=kernel record announced */
+	struct assay_pcr_value value[ASSAY_EXTEND_KIND_COUNT][PCRS];
+	struct pending pcr[PCRS];
+};
+
+int assay_replay_new(const struct assay_crypto *crypto, const struct assay_banks *banks,
+		     const struct assay_pcr_value base[ASSAY_PCRS], struct assay_replay **ret)
+{
+	AUTO(replay) struct assay_replay *r = calloc(1, sizeof(*r));
+	struct assay_list_form form = { .column = ASSAY_HASH_SHA1 };
+	int error;
+
+	if (!r)
+		return -ENOMEM;
+	r->crypto = *crypto;
+	r->banks = *banks;
+	for (unsigned kind = 0; kind < ASSAY_EXTEND_KIND_COUNT; kind++) {
+		r->follow[kind] = true;
+		for (unsigned i = 0; base && i < ASSAY_PCRS; i++)
+			r->value[kind][i] = base[i];
+	}
+	error = assay_replay_set_form(r, &form);
+	if (error < 0)
+		return error;
+	*ret = TAKE(r);
+	return 0;
+}
+
+void assay_replay_free(struct assay_replay *r)
+{
+	if (!r)
+		return;
+	for (unsigned i = 0; i < PCRS; i++)
+		for (unsigned k = 0; k < ASSAY_BANKS_MAX; k++)
+			if (r->pcr[i].hash[k])
+				r->crypto.ops->hash_free(r->pcr[i].hash[k]);
+	free(r);
+}
+
+int assay_replay_set_form(struct assay_replay *r, const struct assay_list_form *form)
+{
+	return assay_checker_init(&r->checker, &r->crypto, &r->banks, form, true);
+}
+
+void assay_replay_set_anchored(struct assay_replay *r)
+{
+	r->anchored = true;
+}
+
+void assay_replay_follow(struct assay_replay *r, enum assay_extend_kind kind, bool follow)
+{
+	r->follow[kind] = follow;
+}
+
+/* ---- the PCR chain -------------------------------------------------------------------------- */
+
+static int extend(struct assay_replay *r, uint8_t *value, enum assay_hash alg,
+		  const uint8_t *digest)
+{
+	uint8_t buf[2 * ASSAY_HASH_SIZE_MAX];
+	size_t size = assay_hash_size(alg);
+
+	memcpy(buf, value, size);
+	memcpy(buf + size, digest, size);
+	return r->crypto.ops->hash(r->crypto.ctx, alg, assay_bytes(buf, 2 * size), value);
+}
+
+static int extend_banks(struct assay_replay *r, uint32_t pcr, enum assay_extend_kind kind,
+			const struct assay_record_digests *d)
+{
+	bool pad = kind == ASSAY_EXTEND_PADDED && !r->saw_state;
+
+	for (uint32_t i = 0; i < r->banks.n; i++) {
+		uint8_t padded[ASSAY_HASH_SIZE_MAX] = { 0 };
+		int error;
+
+		if (pad)
+			memcpy(padded, d->sha1, sizeof(d->sha1));
+		error = extend(r, r->value[kind][pcr].value[i], r->banks.alg[i],
+			       pad ? padded : d->bank.value[i]);
+		if (error < 0)
+			return error;
+	}
+	return 0;
+}
+
+static int take_step(struct assay_replay *r, const struct assay_record *record, uint64_t offset,
+		     const struct assay_record_digests *d, struct assay_step *ret,
+		     struct assay_err *err)
+{
+	int error = 0;
+
+	for (unsigned kind = 0; error == 0 && kind < ASSAY_EXTEND_KIND_COUNT; kind++)
+		if (r->follow[kind])
+			error = extend_banks(r, record->pcr, (enum assay_extend_kind)kind, d);
+	if (error < 0)
+		return assay_err_set(err, error, "cannot compute a PCR value");
+	*ret = (struct assay_step){ .index = r->records,
+				    .offset = offset,
+				    .upto = r->records + 1,
+				    .pcr = record->pcr,
+				    .digests = d->bank };
+	return 0;
+}
+
+/* ---- covered records and their batch record ------------------------------------------------- */
+
+static int pending_begin(struct assay_replay *r, struct pending *p)
+{
+	for (uint32_t i = 0; i < r->banks.n; i++) {
+		int error = p->hash[i] ? r->crypto.ops->hash_init(p->hash[i])
+				       : r->crypto.ops->hash_new(r->crypto.ctx, r->banks.alg[i],
+								 &p->hash[i]);
+
+		if (error < 0)
+			return error;
+	}
+	p->first = r->records;
+	return 0;
+}
+
+/* One update for what is short, two for the rest. */
+static int pending_hash(struct assay_replay *r, struct pending *p,
+			const struct assay_record *record)
+{
+	uint8_t buf[ASSAY_BATCH_HEAD_MAX + SMALL_DATA];
+	struct assay_wr w = assay_wr(buf, sizeof(buf));
+	bool small = record->data.len <= SMALL_DATA;
+	int error = 0;
+
+	assay_batch_head(record->pcr, record->template_name, record->violation, record->data.len,
+			 &w);
+	if (small)
+		assay_wr_bytes(&w, record->data);
+	for (uint32_t i = 0; error == 0 && i < r->banks.n; i++) {
+		error = r->crypto.ops->hash_update(p->hash[i], assay_wr_done(&w));
+		if (error == 0 && !small)
+			error = r->crypto.ops->hash_update(p->hash[i], record->data);
+	}
+	return error;
+}
+
+static int take_covered(struct assay_replay *r, const struct assay_record *record,
+			struct assay_err *err)
+{
+	struct pending *p = &r->pcr[record->pcr];
+	int error = 0;
+
+	if (p->count == 0)
+		error = pending_begin(r, p);
+	if (error == 0)
+		error = pending_hash(r, p, record);
+	if (error < 0)
+		return assay_err_set(err, error, "cannot compute a batch digest");
+	p->count++;
+	r->pending++;
+	r->covered++;
+	return 0;
+}
+
+static int compare_digests(struct assay_replay *r, struct pending *p, const struct assay_batch *b,
+			   struct assay_err *err)
+{
+	unsigned compared = 0;
+
+	for (uint32_t i = 0; i < r->banks.n; i++) {
+		uint8_t digest[ASSAY_HASH_SIZE_MAX];
+		int error = r->crypto.ops->hash_final(p->hash[i], digest);
+
+		if (error < 0)
+			return assay_err_set(err, error, "cannot compute a batch digest");
+		for (uint32_t k = 0; k < b->n_banks; k++) {
+			if (b->digest[k].alg != r->banks.alg[i])
+				continue;
+			if (memcmp(digest, b->digest[k].data, assay_hash_size(b->digest[k].alg)) !=
+			    0)
+				return assay_err_set(err, -EKEYREJECTED,
+						     "batch record's %s digest is not that of the "
+						     "%llu entries it covers (from entry %llu on)",
+						     assay_hash_name(b->digest[k].alg),
+						     (unsigned long long)b->count,
+						     (unsigned long long)b->first);
+			compared++;
+		}
+	}
+	if (compared)
+		return 0;
+	return assay_err_set(err, -EOPNOTSUPP,
+			     "batch record has a digest for none of the banks that are followed");
+}
+
+/* The records that it stands for are not in the list: only the counts can be checked. */
+static int take_absent(struct assay_replay *r, struct pending *p, const struct assay_batch *b,
+		       struct assay_err *err)
+{
+	if (r->covered)
+		return assay_err_set(err, -EBADMSG,
+				     "batch record covers %llu entries that are not in the list",
+				     (unsigned long long)b->count);
+	if (b->first < p->floor)
+		return assay_err_set(err, -EBADMSG,
+				     "batch record covers entries from %llu on, which are "
+				     "covered already",
+				     (unsigned long long)b->first);
+	if (b->count > UINT64_MAX / 2 - r->absent)
+		return assay_err_set(err, -EBADMSG, "batch record covers more than can be");
+	r->anchored = true;
+	r->absent += b->count;
+	return 0;
+}
+
+static int take_present(struct assay_replay *r, struct pending *p, const struct assay_batch *b,
+			struct assay_err *err)
+{
+	int error;
+
+	if (b->first != p->first || b->count != p->count)
+		return assay_err_set(err, -EBADMSG,
+				     "batch record covers %llu entries from %llu on, but %llu "
+				     "from %llu on wait for it",
+				     (unsigned long long)b->count, (unsigned long long)b->first,
+				     (unsigned long long)p->count, (unsigned long long)p->first);
+	error = compare_digests(r, p, b, err);
+	if (error < 0)
+		return error;
+	r->pending -= p->count;
+	p->count = 0;
+	return 0;
+}
+
+static int take_batch(struct assay_replay *r, uint32_t pcr, struct assay_bytes buf,
+		      struct assay_err *err)
+{
+	struct pending *p = &r->pcr[pcr];
+	struct assay_batch b;
+	int error = assay_batch_parse(buf, &b, err);
+
+	if (error < 0)
+		return error;
+	if (r->mode != ASSAY_LIST_GROUP)
+		return assay_err_set(err, -EBADMSG, "batch record outside mode 'group'");
+	if (b.sequence != r->batches + 1)
+		return assay_err_set(err, -EBADMSG, "batch record number %llu where %llu is due",
+				     (unsigned long long)b.sequence,
+				     (unsigned long long)r->batches + 1);
+	error = p->count ? take_present(r, p, &b, err) : take_absent(r, p, &b, err);
+	if (error < 0)
+		return error;
+	r->batches++;
+	p->floor = b.first + b.count;
+	return 0;
+}
+
+/* ---- assay's own records -------------------------------------------------------------------- */
+
+static int take_mode(struct assay_replay *r, struct assay_bytes buf, struct assay_err *err)
+{
+	struct assay_bytes word = assay_state_get(buf, "mode");
+
+	if (r->pending)
+		return assay_err_set(err, -EBADMSG,
+				     "the mode changes while %llu entries wait for a batch record",
+				     (unsigned long long)r->pending);
+	if (assay_bytes_is(word, "each"))
+		r->mode = ASSAY_LIST_EACH;
+	else if (assay_bytes_is(word, "group") || assay_bytes_is(word, "ordered"))
+		r->mode = ASSAY_LIST_GROUP;
+	else
+		return assay_err_set(err, -EOPNOTSUPP, "unknown mode '%.*s'",
+				     word.len > 32 ? 32 : (int)word.len,
+				     word.len ? (const char *)word.data : "");
+	return 0;
+}
+
+static int take_state(struct assay_replay *r, struct assay_bytes buf, bool *ret_is_step,
+		      struct assay_err *err)
+{
+	struct assay_bytes event;
+	int error = assay_state_check(buf, err);
+
+	if (error < 0)
+		return error;
+	r->saw_state = true;
+	event = assay_state_get(buf, "event");
+	if (assay_bytes_is(event, "kernel") &&
+	    assay_num_parse(assay_state_get(buf, "count"), 10, UINT64_MAX, &r->kernel_left) < 0)
+		return assay_err_set(err, -EBADMSG, "state record 'kernel' without a count");
+	if (!assay_bytes_is(event, "mode"))
+		return 0;
+	*ret_is_step = true;
+	return take_mode(r, buf, err);
+}
+
+/* Finds out what the record is and applies what it says; *ret_is_step is preset by the mode. */
+static int take_own(struct assay_replay *r, const struct assay_record *record, bool *ret_is_step,
+		    struct assay_err *err)
+{
+	struct assay_template_data cut;
+	struct assay_bytes name, buf;
+	int error;
+
+	if (record->violation || !assay_bytes_is(record->template_name, "ima-buf"))
+		return 0;
+	error = assay_checker_cut(&r->checker, record, &cut, err);
+	if (error < 0)
+		return error;
+	name = assay_field_text(assay_template_field(&cut, ASSAY_FIELD_N_NG));
+	buf = assay_template_field(&cut, ASSAY_FIELD_BUF);
+	if (assay_bytes_is(name, ASSAY_STATE_NAME) && assay_state_is(buf))
+		return take_state(r, buf, ret_is_step, err);
+	if (!assay_bytes_is(name, ASSAY_BATCH_NAME) || !assay_batch_is(buf))
+		return 0;
+	*ret_is_step = true;
+	r->role = ASSAY_ROLE_BATCH;
+	return take_batch(r, record->pcr, buf, err);
+}
+
+static int take_record(struct assay_replay *r, const struct assay_record *record, uint64_t offset,
+		       const struct assay_record_digests *d, bool *ret_is_step,
+		       struct assay_step *ret_step, struct assay_err *err)
+{
+	bool is_step = r->mode == ASSAY_LIST_EACH || r->kernel_left > 0 || r->anchored;
+	int error = 0;
+
+	if (record->pcr >= PCRS)
+		return assay_err_set(err, -EINVAL, "PCR index %u", record->pcr);
+	r->role = ASSAY_ROLE_STEP;
+	if (r->kernel_left > 0)
+		r->kernel_left--;
+	else
+		error = take_own(r, record, &is_step, err);
+	if (error < 0)
+		return error;
+	if (!is_step)
+		r->role = ASSAY_ROLE_COVERED;
+	error = is_step ? take_step(r, record, offset, d, ret_step, err)
+			: take_covered(r, record, err);
+	if (error < 0)
+		return error;
+	r->records++;
+	*ret_is_step = is_step;
+	return 0;
+}
+
+int assay_replay_checked(struct assay_replay *r, const struct assay_record *record, uint64_t offset,
+			 const struct assay_record_digests *digests, bool *ret_is_step,
+			 struct assay_step *ret_step, struct assay_err *err)
+{
+	struct assay_err why = { 0 };
+	int error = take_record(r, record, offset, digests, ret_is_step, ret_step, &why);
+
+	if (error < 0)
+		return assay_err_at(err, error, offset, "entry %llu: %s",
+				    (unsigned long long)r->records, why.text);
+	return 0;
+}
+
+int assay_replay_record(struct assay_replay *r, const struct assay_record *record, uint64_t offset,
+			bool *ret_is_step, struct assay_step *ret_step, struct assay_err *err)
+{
+	struct assay_record_digests digests;
+	struct assay_err why = { 0 };
+	int error = assay_checker_digests(&r->checker, record, &digests, &why);
+
+	if (error < 0)
+		return assay_err_at(err, error, offset, "entry %llu: %s",
+				    (unsigned long long)r->records, why.text);
+	return assay_replay_checked(r, record, offset, &digests, ret_is_step, ret_step, err);
+}
+
+/* ---- what can be asked ---------------------------------------------------------------------- */
+
+void assay_replay_pcr(const struct assay_replay *r, uint32_t pcr, enum assay_extend_kind kind,
+		      struct assay_pcr_value *ret)
+{
+	if (pcr < PCRS && r->follow[kind])
+		*ret = r->value[kind][pcr];
+	else
+		*ret = (struct assay_pcr_value){ 0 };
+}
+
+uint64_t assay_replay_records(const struct assay_replay *r)
+{
+	return r->records;
+}
+
+uint64_t assay_replay_pending(const struct assay_replay *r)
+{
+	return r->pending;
+}
+
+uint64_t assay_replay_pending_pcr(const struct assay_replay *r, uint32_t pcr, uint64_t *ret_first)
+{
+	if (pcr >= PCRS)
+		return 0;
+	if (ret_first)
+		*ret_first = r->pcr[pcr].first;
+	return r->pcr[pcr].count;
+}
+
+uint64_t assay_replay_batches(const struct assay_replay *r)
+{
+	return r->batches;
+}
+
+uint64_t assay_replay_absent(const struct assay_replay *r)
+{
+	return r->absent;
+}
+
+enum assay_list_mode assay_replay_mode(const struct assay_replay *r)
+{
+	return r->mode;
+}
+
+enum assay_record_role assay_replay_role(const struct assay_replay *r)
+{
+	return r->role;
+}
