@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The fanotify group: reads events and answers them. What happens here between an event and its
+ * answer may not open a file or wait for anybody: the opener may be the one that we wait for.
+ */
+#include "backends/source_fanotify/group.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/fanotify.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/file.h"
+
+/* O_NONBLOCK: a file under somebody's write lease is refused to its opener instead of stopping our
+ * read for the lease-break time, which would stop everybody. */
+#define EVENT_FLAGS (O_RDONLY | O_LARGEFILE | O_CLOEXEC | O_NONBLOCK | O_NOATIME)
+
+int assay_fanotify_new(struct assay_fanotify **ret, struct assay_err *err)
+{
+	struct assay_fanotify *f = calloc(1, sizeof(*f));
+	int r;
+
+	if (!f)
+		return assay_err_set(err, -ENOMEM, "out of memory");
+	f->self = getpid();
+	atomic_store(&f->evictable, true);
+	f->fd = fanotify_init(FAN_CLASS_CONTENT | FAN_UNLIMITED_QUEUE | FAN_UNLIMITED_MARKS |
+				      FAN_REPORT_TID | FAN_CLOEXEC | FAN_NONBLOCK,
+			      EVENT_FLAGS);
+	if (f->fd >= 0) {
+		*ret = f;
+		return 0;
+	}
+	r = errno == EINVAL ? -EOPNOTSUPP : -errno;
+	free(f);
+	if (r == -EPERM)
+		return assay_err_set(err, r, "fanotify needs CAP_SYS_ADMIN");
+	return assay_err_set(err, r, "cannot open a fanotify group: %s", strerror(-r));
+}
+
+void assay_fanotify_free(struct assay_fanotify *f)
+{
+	if (!f)
+		return;
+	close(f->fd);
+	for (size_t i = 0; i < f->n_exempt; i++)
+		close(f->exempt[i].pidfd);
+	free(f);
+}
+
+int assay_fanotify_fd(const struct assay_fanotify *f)
+{
+	return f->fd;
+}
+
+int assay_fanotify_exempt(struct assay_fanotify *f, pid_t pid, struct assay_err *err)
+{
+	struct exempt_process *e = &f->exempt[f->n_exempt];
+
+	if (f->n_exempt == ASSAY_FANOTIFY_EXEMPT_MAX)
+		return assay_err_set(err, -E2BIG, "more than %u exempt processes",
+				     ASSAY_FANOTIFY_EXEMPT_MAX);
+	e->pid = pid;
+	e->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (e->pidfd < 0)
+		return assay_err_set(err, -errno, "cannot exempt process %d: %s", (int)pid,
+				     strerror(errno));
+	f->n_exempt++;
+	return 0;
+}
+
+/* Asking with signal 0 whether @tid is a thread of @pid opens no file and takes no lock of ours.
+ * The pidfd is asked after it: a process that lives now had its number then. */
+static bool is_exempt(const struct assay_fanotify *f, pid_t tid)
+{
+	if (tid <= 0)
+		return false;
+	if (tid == f->self || syscall(SYS_tgkill, f->self, tid, 0) == 0)
+		return true;
+	for (size_t i = 0; i < f->n_exempt; i++)
+		if (syscall(SYS_tgkill, f->exempt[i].pid, tid, 0) == 0 &&
+		    syscall(SYS_pidfd_send_signal, f->exempt[i].pidfd, 0, NULL, 0) == 0)
+			return true;
+	return false;
+}
+
+int assay_fanotify_answer(struct assay_fanotify *f, int fd, bool allow)
+{
+	struct fanotify_response response = {
+		.fd = fd,
+		.response = allow ? FAN_ALLOW : FAN_DENY,
+	};
+
+	while (write(f->fd, &response, sizeof(response)) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return 0;
+}
+
+/* True if the event is for the caller. */
+static bool take_event(struct assay_fanotify *f, const struct fanotify_event_metadata *m,
+		       struct assay_fanotify_event *ret)
+{
+	if (m->mask & FAN_Q_OVERFLOW) {
+		atomic_fetch_add(&f->overflows, 1);
+		return false;
+	}
+	if (m->fd < 0)
+		return false;
+	atomic_fetch_add(&f->events, 1);
+	if (is_exempt(f, m->pid)) {
+		atomic_fetch_add(&f->n_exempted, 1);
+		assay_fanotify_answer(f, m->fd, true);
+		close(m->fd);
+		return false;
+	}
+	*ret = (struct assay_fanotify_event){
+		.fd = m->fd,
+		.tid = m->pid,
+		.exec = (m->mask & FAN_OPEN_EXEC_PERM) != 0,
+	};
+	return true;
+}
+
+/* The kernel could not open the file for us (too many open, a write lease): it has refused the
+ * opener, and reading goes on. EAGAIN is that, or an empty queue. */
+static bool is_refusal(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ETXTBSY || error == EWOULDBLOCK ||
+	       error == ENXIO || error == ENODEV || error == EACCES || error == EPERM ||
+	       error == ENOENT || error == ESTALE || error == EIO || error == EINTR;
+}
+
+int assay_fanotify_read(struct assay_fanotify *f, struct assay_fanotify_event *ret, size_t max)
+{
+	struct fanotify_event_metadata buf[ASSAY_FANOTIFY_READ_MAX];
+	const struct fanotify_event_metadata *m = buf;
+	size_t n_events = 0;
+	ssize_t n;
+
+	if (max > ASSAY_FANOTIFY_READ_MAX)
+		max = ASSAY_FANOTIFY_READ_MAX;
+	n = read(f->fd, buf, max * sizeof(buf[0]));
+	if (n < 0) {
+		if (errno != EAGAIN && errno != EINTR)
+			atomic_fetch_add(&f->refused, 1);
+		return is_refusal(errno) ? 0 : -errno;
+	}
+	for (; FAN_EVENT_OK(m, n); m = FAN_EVENT_NEXT(m, n)) {
+		if (m->vers != FANOTIFY_METADATA_VERSION)
+			return -EOPNOTSUPP;
+		n_events += take_event(f, m, &ret[n_events]);
+	}
+	return (int)n_events;
+}
+
+void assay_fanotify_counts(const struct assay_fanotify *f, struct assay_fanotify_counts *ret)
+{
+	ret->events = atomic_load(&f->events);
+	ret->exempt = atomic_load(&f->n_exempted);
+	ret->refused = atomic_load(&f->refused);
+	ret->overflows = atomic_load(&f->overflows);
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "backends/source_fanotify/mountinfo.h"
+
+#include <sys/sysmacros.h>
+
+#include "base/num.h"
+
+static bool take_until(struct assay_bytes *in, uint8_t end, struct assay_bytes *ret)
+{
+	const uint8_t *at = in->len ? memchr(in->data, end, in->len) : NULL;
+
+	if (!at)
+		return false;
+	*ret = assay_bytes(in->data, (size_t)(at - in->data));
+	*in = assay_bytes(at + 1, in->len - ret->len - 1);
+	return true;
+}
+
+static bool is_octal(const uint8_t *c)
+{
+	return c[0] >= '0' && c[0] <= '3' && c[1] >= '0' && c[1] <= '7' && c[2] >= '0' &&
+	       c[2] <= '7';
+}
+
+/* Blank, tab, line feed and backslash stand there as \ooo. */
+static bool unescape(struct assay_bytes in, char *to, size_t size)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < in.len; i++) {
+		uint8_t c = in.data[i];
+
+		if (n + 1 >= size)
+			return false;
+		if (c == '\\' && in.len - i > 3 && is_octal(in.data + i + 1)) {
+			c = (uint8_t)((in.data[i + 1] - '0') << 6 | (in.data[i + 2] - '0') << 3 |
+				      (in.data[i + 3] - '0'));
+			i += 3;
+		}
+		to[n++] = (char)c;
+	}
+	to[n] = '\0';
+	return true;
+}
+
+static bool parse_dev(struct assay_bytes word, uint64_t *ret)
+{
+	struct assay_bytes major;
+	uint64_t number[2];
+
+	if (!take_until(&word, ':', &major) ||
+	    assay_num_parse(major, 10, UINT32_MAX, &number[0]) < 0 ||
+	    assay_num_parse(word, 10, UINT32_MAX, &number[1]) < 0)
+		return false;
+	*ret = makedev((unsigned)number[0], (unsigned)number[1]);
+	return true;
+}
+
+static bool parse_type(struct assay_bytes word, struct assay_mount *ret)
+{
+	struct assay_bytes type = word;
+
+	ret->subtype[0] = '\0';
+	if (!take_until(&word, '.', &type))
+		return unescape(type, ret->type, sizeof(ret->type));
+	return unescape(type, ret->type, sizeof(ret->type)) &&
+	       unescape(word, ret->subtype, sizeof(ret->subtype));
+}
+
+/* "ID PARENT MAJOR:MINOR ROOT POINT OPTIONS [TAG]... - TYPE SOURCE SUPER" */
+static bool parse_line(struct assay_bytes line, struct assay_mount *ret)
+{
+	struct assay_bytes id, parent, dev, root, point, word;
+
+	if (!take_until(&line, ' ', &id) || !take_until(&line, ' ', &parent) ||
+	    !take_until(&line, ' ', &dev) || !parse_dev(dev, &ret->dev) ||
+	    !take_until(&line, ' ', &root) || !take_until(&line, ' ', &point) ||
+	    !unescape(point, ret->point, sizeof(ret->point)))
+		return false;
+	do {
+		if (!take_until(&line, ' ', &word))
+			return false;
+	} while (!assay_bytes_is(word, "-"));
+	return take_until(&line, ' ', &word) && parse_type(word, ret);
+}
+
+bool assay_mountinfo_next(struct assay_bytes *text, struct assay_mount *ret, unsigned *skipped)
+{
+	struct assay_bytes line;
+
+	while (text->len) {
+		if (!take_until(text, '\n', &line)) {
+			line = *text;
+			text->len = 0;
+		}
+		if (parse_line(line, ret))
+			return true;
+		++*skipped;
+	}
+	return false;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* /proc/self/mountinfo (proc(5)), line by line. Pure. */
+#pragma once
+
+#include "base/bytes.h"
+
+#define ASSAY_MOUNT_PATH_MAX 4096u
+#define ASSAY_MOUNT_TYPE_MAX 64u
+
+struct assay_mount {
+	uint64_t dev;							/* as st_dev */
+	char point[ASSAY_MOUNT_PATH_MAX];				/* escapes undone */
+	char type[ASSAY_MOUNT_TYPE_MAX], subtype[ASSAY_MOUNT_TYPE_MAX]; /* "fuse", "sshfs" */
+};
+
+/* Cuts the next line off @text. False: no more. Lines that are not understood (longer than the
+ * limits, for one) are counted in *@skipped and passed over. */
+bool assay_mountinfo_next(struct assay_bytes *text, struct assay_mount *ret, unsigned *skipped);

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What of the fanotify source needs no fanotify: facts from /proc, the table of inodes, leases. */
+#include "unit/test.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "backends/crypto_openssl/crypto_openssl.h"
+#include "backends/source_fanotify/content.h"
+#include "backends/source_fanotify/inflight.h"
+#include "backends/source_fanotify/lease.h"
+#include "backends/source_fanotify/object.h"
+#include "backends/source_fanotify/opener.h"
+#include "base/hex.h"
+
+static const char status_text[] = "Name:\tsh Uid:\t7\nUmask:\t0022\nUid:\t1000\t0\t2\t3\n"
+				  "Gid:\t5\t6\t7\t8\nCapPrm:\t0000000000000000\n"
+				  "CapEff:\t0000000000000080\n";
+
+static void subject_from_status(void **state)
+{
+	struct assay_subject s = { 0 };
+
+	assert_int_equal(assay_opener_parse_status(assay_bytes_str(status_text), &s), 0);
+	assert_int_equal(s.uid, 1000);
+	assert_int_equal(s.euid, 0);
+	assert_int_equal(s.suid, 2);
+	assert_int_equal(s.gid, 5);
+	assert_int_equal(s.egid, 6);
+	assert_int_equal(s.sgid, 7);
+	assert_true(s.cap_setuid);
+	assert_false(s.cap_setgid);
+}
+
+/* Cut anywhere before the last line is whole, it is no subject; nothing is read past the end. */
+static void cut_status_is_refused(void **state)
+{
+	const size_t whole = sizeof(status_text) - 1;
+	struct assay_subject s;
+
+	for (size_t len = 0; len < whole - 20; len++) {
+		char *copy = malloc(len + 1);
+
+		memcpy(copy, status_text, len);
+		assert_int_equal(assay_opener_parse_status(assay_bytes(copy, len), &s), -EBADMSG);
+		free(copy);
+	}
+}
+
+static void subject_of_ourselves(void **state)
+{
+	struct assay_subject s;
+
+	assert_int_equal(assay_opener_subject((int32_t)gettid(), &s), 0);
+	assert_int_equal(s.uid, getuid());
+	assert_int_equal(s.euid, geteuid());
+	assert_int_equal(s.egid, getegid());
+	assert_int_equal(assay_opener_subject(0, &s), -ESRCH);
+}
+
+static void access_from_syscall(void **state)
+{
+	static const struct {
+		const char *text;
+		uint32_t want;
+	} cases[] = {
+		{ "257 0xffffff9c 0x7ffc 0x0 0x0 0x0 0x0 0x7f 0x7f\n", ASSAY_MAY_READ },
+		{ "257 0xffffff9c 0x7ffc 0x80241 0x1b6 0x0 0x0 0x7f 0x7f\n", ASSAY_MAY_WRITE },
+		{ "257 0xffffff9c 0x7ffc 0x2 0x0 0x0 0x0 0x7f 0x7f\n",
+		  ASSAY_MAY_READ | ASSAY_MAY_WRITE },
+		{ "2 0x7ffc 0x1 0x0 0x0 0x0 0x0 0x7f 0x7f\n", ASSAY_MAY_WRITE },
+		{ "85 0x7ffc 0x1b6 0x0 0x0 0x0 0x0 0x7f 0x7f\n", ASSAY_MAY_WRITE },
+		{ "59 0x1 0x2 0x3 0x0 0x0 0x0 0x7f 0x7f\n", ASSAY_MAY_EXEC },
+		{ "322 0x1 0x2 0x3 0x0 0x0 0x0 0x7f 0x7f\n", ASSAY_MAY_EXEC },
+		/* openat2, io_uring_enter, i386 openat; open with both access bits */
+		{ "437 0x1 0x2 0x3 0x18 0x0 0x0 0x7f 0x7f\n", 0 },
+		{ "426 0x1 0x2 0x3 0x0 0x0 0x0 0x7f 0x7f\n", 0 },
+		{ "295 0xffffff9c 0x1 0x1 0x0 0x0 0x0 0x7f 0x7f\n", 0 },
+		{ "257 0x1 0x2 0x3 0x0 0x0 0x0 0x7f 0x7f\n", 0 },
+		{ "running\n", 0 },
+		{ "-1 0x7ffc 0x7f\n", 0 },
+		{ "257 0xffffff9c", 0 },
+		{ "", 0 },
+	};
+
+#ifndef __x86_64__
+	skip();
+#endif
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+		assert_int_equal(assay_opener_parse_syscall(assay_bytes_str(cases[i].text)),
+				 cases[i].want);
+}
+
+static void mounts_by_line(void **state)
+{
+	static const char text[] = "22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw\n"
+				   "garbage\n"
+				   "23 22 0:44 /x /a\\040b\\011c\\134d rw - fuse.sshfs host: rw\n"
+				   "24 22 0:45 / /m rw master:1 propagate_from:2 - tmpfs none rw";
+	struct assay_bytes rest = assay_bytes_str(text);
+	unsigned skipped = 0;
+	struct assay_mount m;
+
+	assert_true(assay_mountinfo_next(&rest, &m, &skipped));
+	assert_int_equal(m.dev, makedev(254, 0));
+	assert_string_equal(m.point, "/");
+	assert_string_equal(m.type, "ext4");
+	assert_string_equal(m.subtype, "");
+	assert_true(assay_mountinfo_next(&rest, &m, &skipped));
+	assert_string_equal(m.point, "/a b\tc\\d");
+	assert_string_equal(m.type, "fuse");
+	assert_string_equal(m.subtype, "sshfs");
+	assert_true(assay_mountinfo_next(&rest, &m, &skipped));
+	assert_string_equal(m.type, "tmpfs");
+	assert_false(assay_mountinfo_next(&rest, &m, &skipped));
+	assert_int_equal(skipped, 1);
+}
+
+static int scratch_file(char path[static 64], const char *content)
+{
+	int fd;
+
+	strcpy(path, "/tmp/assay-unit.XXXXXX");
+	fd = mkstemp(path);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, content, strlen(content)), strlen(content));
+	close(fd);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static void path_of_deleted_and_of_badly_named(void **state)
+{
+	char path[64], got[ASSAY_OBJECT_PATH_MAX], named[96];
+	int fd = scratch_file(path, "x");
+	struct stat st;
+
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(assay_object_path(fd, &st, got), strlen(path));
+	assert_string_equal(got, path);
+	snprintf(named, sizeof(named), "%s (deleted)", path);
+	assert_int_equal(rename(path, named), 0);
+	assay_object_path(fd, &st, got);
+	assert_string_equal(got, named);
+	assert_int_equal(unlink(named), 0);
+	assay_object_path(fd, &st, got);
+	assert_string_equal(got, named);
+	close(fd);
+}
+
+static void filesystem_of_proc(void **state)
+{
+	AUTO(fs_table) struct assay_fs_table *t = NULL;
+	int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+	struct assay_fs fs;
+	struct stat st;
+
+	assert_int_equal(assay_fs_table_new(&t), 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(assay_fs_table_get(t, fd, &st, &fs), 0);
+		assert_int_equal(fs.magic, 0x9fa0);
+		assert_string_equal(fs.name, "proc");
+	}
+	close(fd);
+}
+
+/* The lease knows of every writer: before it, while it is held, and of truncation by name. */
+static void lease_sees_writers(void **state)
+{
+	char path[64];
+	int fd = scratch_file(path, "content"), writer;
+
+	signal(SIGIO, SIG_IGN);
+	writer = open(path, O_WRONLY | O_CLOEXEC);
+	assert_int_equal(assay_lease_take(fd), -EAGAIN);
+	close(writer);
+	assert_int_equal(assay_lease_take(fd), 0);
+	assert_true(assay_lease_intact(fd));
+	close(open(path, O_RDONLY | O_CLOEXEC));
+	assert_true(assay_lease_intact(fd));
+	assert_int_equal(open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC), -1);
+	assert_int_equal(errno, EWOULDBLOCK);
+	assert_false(assay_lease_intact(fd));
+	assay_lease_drop(fd);
+	assert_false(assay_lease_intact(fd));
+	unlink(path);
+	close(fd);
+}
+
+static bool never(void *ctx)
+{
+	++*(unsigned *)ctx;
+	return false;
+}
+
+static void digests_in_one_pass(void **state)
+{
+	static const enum assay_hash algs[] = { ASSAY_HASH_SHA256, ASSAY_HASH_SHA1 };
+	AUTO(crypto_openssl) struct assay_crypto_openssl *openssl = NULL;
+	AUTO(content) struct assay_content *content = NULL;
+	struct assay_digest got[2];
+	struct assay_crypto crypto;
+	char path[64], hex[129];
+	unsigned asked = 0;
+	uint64_t bytes = 0;
+	int fd = scratch_file(path, "abc");
+
+	assert_int_equal(assay_crypto_openssl_new(&openssl, NULL), 0);
+	crypto = assay_crypto_openssl_port(openssl);
+	assert_int_equal(assay_content_new(&crypto, algs, 2, &content, NULL), 0);
+	for (int i = 0; i < 2; i++) { /* a digester is used again */
+		assert_int_equal(assay_content_digest(content, fd, NULL, NULL, got, &bytes), 0);
+		assert_int_equal(bytes, 3);
+		assay_hex_encode(assay_digest_bytes(&got[0]), hex); /* FIPS 180-4 examples */
+		assert_string_equal(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f"
+					 "20015ad");
+		assay_hex_encode(assay_digest_bytes(&got[1]), hex);
+		assert_string_equal(hex, "a9993e364706816aba3e25717850c26c9cd0d89d");
+	}
+	assert_int_equal(assay_content_digest(content, fd, never, &asked, got, &bytes), -ECANCELED);
+	assert_int_equal(asked, 1);
+	unlink(path);
+	close(fd);
+}
+
+#define THREADS 4
+#define ROUNDS	20000
+
+static struct assay_inflight *table;
+static _Atomic int working[8], served;
+
+struct work {
+	struct assay_inflight_node node;
+};
+
+/* Nobody else may be at the same inode between enter and leave. */
+static void work_on(struct work *w)
+{
+	size_t ino = (size_t)w->node.ino;
+	struct assay_inflight_node *waiter, *next;
+
+	if (!assay_inflight_enter(table, &w->node))
+		return;
+	assert_int_equal(working[ino]++, 0);
+	assert_int_equal(working[ino]--, 1);
+	waiter = assay_inflight_leave(table, &w->node);
+	served++;
+	free(w);
+	for (; waiter; waiter = next) {
+		next = waiter->next_waiter;
+		work_on((struct work *)waiter);
+	}
+}
+
+static void *run_inflight(void *seed)
+{
+	unsigned r = (unsigned)(uintptr_t)seed;
+
+	for (int i = 0; i < ROUNDS; i++) {
+		struct work *w = calloc(1, sizeof(*w));
+
+		r = r * 1664525u + 1013904223u;
+		w->node.dev = 1;
+		w->node.ino = r >> 29;
+		work_on(w);
+	}
+	return NULL;
+}
+
+static void one_at_a_time_and_none_is_lost(void **state)
+{
+	pthread_t thread[THREADS];
+
+	assert_int_equal(assay_inflight_new(&table), 0);
+	for (uintptr_t i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_create(&thread[i], NULL, run_inflight, (void *)i), 0);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(thread[i], NULL);
+	assert_int_equal(served, THREADS * ROUNDS);
+	assay_inflight_free(table);
+}
+
+static void waiters_come_in_order(void **state)
+{
+	struct assay_inflight_node n[4] = { 0 };
+
+	assert_int_equal(assay_inflight_new(&table), 0);
+	assert_true(assay_inflight_enter(table, &n[0]));
+	assert_false(assay_inflight_enter(table, &n[1]));
+	n[2].ino = 1;
+	assert_true(assay_inflight_enter(table, &n[2]));
+	assert_false(assay_inflight_enter(table, &n[3]));
+	assert_ptr_equal(assay_inflight_leave(table, &n[0]), &n[1]);
+	assert_ptr_equal(n[1].next_waiter, &n[3]);
+	assert_null(n[3].next_waiter);
+	assert_null(assay_inflight_leave(table, &n[2]));
+	assay_inflight_free(table);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(subject_from_status),
+		cmocka_unit_test(cut_status_is_refused),
+		cmocka_unit_test(subject_of_ourselves),
+		cmocka_unit_test(access_from_syscall),
+		cmocka_unit_test(mounts_by_line),
+		cmocka_unit_test(path_of_deleted_and_of_badly_named),
+		cmocka_unit_test(filesystem_of_proc),
+		cmocka_unit_test(lease_sees_writers),
+		cmocka_unit_test(digests_in_one_pass),
+		cmocka_unit_test(one_at_a_time_and_none_is_lost),
+		cmocka_unit_test(waiters_come_in_order),
+	};
+
+	return cmocka_run_group_tests_name("source_fanotify", tests, NULL, NULL);
+}
