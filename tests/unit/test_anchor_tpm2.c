@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The TPM anchor against swtpm: its arithmetic against OpenSSL's and tpm2-tools', and what it says
+ * when the TPM is stopped, gone or new. */
+#include "unit/test.h"
+
+#include "unit/swtpm.h"
+
+#include "backends/anchor_tpm2/anchor_tpm2.h"
+#include "backends/crypto_openssl/crypto_openssl.h"
+#include "base/hex.h"
+
+static struct swtpm tpm;
+static struct assay_crypto_openssl *crypto_backend;
+static struct assay_crypto crypto;
+
+static int setup(void **state)
+{
+	if (!swtpm_new(&tpm) || assay_crypto_openssl_new(&crypto_backend, NULL) < 0)
+		return -1;
+	crypto = assay_crypto_openssl_port(crypto_backend);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	swtpm_free(&tpm);
+	assay_crypto_openssl_free(crypto_backend);
+	return 0;
+}
+
+static struct assay_anchor_tpm2 *open_tpm(uint32_t timeout_ms, enum assay_tpm_session session)
+{
+	struct assay_anchor_tpm2_config config = {
+		.size = sizeof(config),
+		.tcti = tpm.tcti,
+		.timeout_ms = timeout_ms,
+		.session = session,
+	};
+	struct assay_anchor_tpm2 *a = NULL;
+	struct assay_err err = { 0 };
+	int r = assay_anchor_tpm2_new(&config, &a, &err);
+
+	if (r < 0)
+		print_error("%s\n", err.text);
+	assert_int_equal(r, 0);
+	return a;
+}
+
+static struct assay_banks banks_of(struct assay_anchor port)
+{
+	struct assay_banks banks = { 0 };
+
+	assert_int_equal(port.ops->banks(port.ctx, &banks, NULL), 0);
+	assert_true(banks.n >= 2);
+	return banks;
+}
+
+static struct assay_pcr_value read_one(struct assay_anchor port, uint32_t pcr)
+{
+	struct assay_pcr_value values[ASSAY_PCRS] = { 0 };
+	struct assay_tpm_clock clock;
+
+	assert_int_equal(port.ops->read(port.ctx, 1u << pcr, values, &clock, NULL), 0);
+	return values[pcr];
+}
+
+/* What the PCR must become, by OpenSSL. */
+static void model_extend(const struct assay_banks *banks, struct assay_pcr_value *v,
+			 const struct assay_pcr_value *digests)
+{
+	for (uint32_t b = 0; b < banks->n; b++) {
+		size_t n = assay_hash_size(banks->alg[b]);
+		uint8_t both[2 * ASSAY_HASH_SIZE_MAX];
+
+		memcpy(both, v->value[b], n);
+		memcpy(both + n, digests->value[b], n);
+		crypto.ops->hash(crypto.ctx, banks->alg[b], assay_bytes(both, 2 * n), v->value[b]);
+	}
+}
+
+static void test_extend(void **state)
+{
+	struct assay_anchor_tpm2 *a = open_tpm(0, ASSAY_TPM_SESSION_NONE);
+	struct assay_anchor port = assay_anchor_tpm2_port(a);
+	struct assay_banks banks = banks_of(port);
+	struct assay_pcr_value model = read_one(port, 10), digests, now;
+
+	assert_int_equal(port.ops->kind, ASSAY_ANCHOR_TPM2);
+	for (int i = 0; i < 20; i++) {
+		memset(&digests, i + 1, sizeof(digests));
+		assert_int_equal(port.ops->extend(port.ctx, 10, &digests, NULL), 0);
+		model_extend(&banks, &model, &digests);
+		now = read_one(port, 10);
+		for (uint32_t b = 0; b < banks.n; b++)
+			assert_memory_equal(now.value[b], model.value[b],
+					    assay_hash_size(banks.alg[b]));
+	}
+	assert_int_equal(port.ops->extend(port.ctx, ASSAY_PCRS, &digests, NULL), -EINVAL);
+	assay_anchor_tpm2_free(a);
+}
+
+/* More PCRs than one command gives. */
+static void test_read_all(void **state)
+{
+	struct assay_anchor_tpm2 *a = open_tpm(0, ASSAY_TPM_SESSION_NONE);
+	struct assay_anchor port = assay_anchor_tpm2_port(a);
+	struct assay_pcr_value values[ASSAY_PCRS], one;
+	struct assay_tpm_clock clock = { 0 };
+	struct assay_banks banks = banks_of(port);
+
+	memset(values, 0xee, sizeof(values));
+	assert_int_equal(port.ops->read(port.ctx, 0x00ffffff, values, &clock, NULL), 0);
+	for (uint32_t p = 0; p < ASSAY_PCRS; p++) {
+		one = read_one(port, p);
+		for (uint32_t b = 0; b < banks.n; b++)
+			assert_memory_equal(one.value[b], values[p].value[b],
+					    assay_hash_size(banks.alg[b]));
+	}
+	/* PCRs 17 to 22 begin as ones (PC Client Platform TPM Profile, 4.6.2). */
+	assert_true(assay_bytes_all(assay_bytes(values[17].value[0], 20), 0xff));
+	assert_true(clock.safe);
+	assay_anchor_tpm2_free(a);
+}
+
+static void test_same_as_pcrread(void **state)
+{
+	struct assay_anchor_tpm2 *a = open_tpm(0, ASSAY_TPM_SESSION_NONE);
+	struct assay_anchor port = assay_anchor_tpm2_port(a);
+	struct assay_banks banks = banks_of(port);
+	struct assay_pcr_value v = read_one(port, 10);
+	char command[256], hex[2 * ASSAY_HASH_SIZE_MAX + 1], line[256];
+
+	assay_anchor_tpm2_free(a);
+	if (system("command -v tpm2_pcrread >/dev/null") != 0)
+		skip();
+	for (uint32_t b = 0; b < banks.n; b++) {
+		size_t len = assay_hash_size(banks.alg[b]);
+		FILE *out;
+
+		snprintf(command, sizeof(command), "tpm2_pcrread -T %s %s:10", tpm.tcti,
+			 assay_hash_name(banks.alg[b]));
+		out = popen(command, "r");
+		assert_non_null(fgets(line, sizeof(line), out));
+		assert_non_null(fgets(line, sizeof(line), out));
+		pclose(out);
+		assay_hex_encode(assay_bytes(v.value[b], len), hex);
+		for (char *c = line; *c; c++)
+			*c = *c >= 'A' && *c <= 'F' ? (char)(*c + 32) : *c;
+		assert_non_null(strstr(line, hex));
+	}
+}
+
+/* A TPM that does not answer: the caller gets away in time, the connection is not used again, and
+ * after reopen() the PCR tells that the command was executed once. */
+static void test_stopped(void **state)
+{
+	struct assay_anchor_tpm2 *a = open_tpm(300, ASSAY_TPM_SESSION_NONE);
+	struct assay_anchor port = assay_anchor_tpm2_port(a);
+	struct assay_banks banks = banks_of(port);
+	struct assay_pcr_value model = read_one(port, 10), digests, now;
+	struct assay_err err;
+
+	memset(&digests, 0x77, sizeof(digests));
+	kill(tpm.pid, SIGSTOP);
+	assert_int_equal(port.ops->extend(port.ctx, 10, &digests, &err), -ETIMEDOUT);
+	assert_int_equal(port.ops->extend(port.ctx, 10, &digests, &err), -ENODEV);
+	assert_int_equal(port.ops->reopen(port.ctx, &err), -ETIMEDOUT);
+	assert_int_equal(port.ops->reopen(port.ctx, &err), -ETIMEDOUT);
+	kill(tpm.pid, SIGCONT);
+	assert_int_equal(port.ops->reopen(port.ctx, &err), 0);
+	now = read_one(port, 10);
+	model_extend(&banks, &model, &digests);
+	assert_memory_equal(now.value[0], model.value[0], assay_hash_size(banks.alg[0]));
+	assay_anchor_tpm2_free(a);
+}
+
+/* Freed while the loader hangs: the thread cleans up behind itself (LeakSanitizer looks). */
+static void test_abandoned(void **state)
+{
+	struct assay_anchor_tpm2 *a = open_tpm(50, ASSAY_TPM_SESSION_NONE);
+	struct assay_anchor port = assay_anchor_tpm2_port(a);
+
+	kill(tpm.pid, SIGSTOP);
+	assert_int_equal(port.ops->reopen(port.ctx, NULL), -ETIMEDOUT);
+	assay_anchor_tpm2_free(a);
+	kill(tpm.pid, SIGCONT);
+	assay_anchor_tpm2_free(open_tpm(0, ASSAY_TPM_SESSION_NONE));
+}
+
+static void test_gone(void **state)
+{
+	struct assay_anchor_tpm2 *a = open_tpm(2000, ASSAY_TPM_SESSION_NONE);
+	struct assay_anchor port = assay_anchor_tpm2_port(a);
+	struct assay_pcr_value digests = { 0 }, values[ASSAY_PCRS];
+	struct assay_tpm_clock before, after;
+	struct assay_err err;
+
+	assert_int_equal(port.ops->read(port.ctx, 1u << 10, values, &before, NULL), 0);
+	swtpm_kill(&tpm);
+	assert_int_equal(port.ops->extend(port.ctx, 10, &digests, &err), -EIO);
+	assert_int_equal(port.ops->read(port.ctx, 1u << 10, values, &after, &err), -ENODEV);
+	assert_int_equal(port.ops->reopen(port.ctx, &err), -ENODEV);
+	assert_non_null(strstr(err.text, tpm.tcti));
+	/* A reset is seen in the clock, and the PCR begins again. */
+	assert_true(swtpm_start(&tpm));
+	assert_int_equal(port.ops->reopen(port.ctx, &err), 0);
+	assert_int_equal(port.ops->read(port.ctx, 1u << 10, values, &after, NULL), 0);
+	assert_int_equal(after.reset_count, before.reset_count + 1);
+	assert_true(assay_bytes_all(assay_bytes(values[10].value[0], 20), 0));
+	assay_anchor_tpm2_free(a);
+}
+
+static void test_config(void **state)
+{
+	struct assay_anchor_tpm2_config config = { .size = 1, .tcti = tpm.tcti };
+	struct assay_anchor_tpm2 *a = NULL;
+	struct assay_err err;
+
+	assert_int_equal(assay_anchor_tpm2_new(&config, &a, &err), -EINVAL);
+	config.size = sizeof(config);
+	config.tcti = "device:/nonexistent/tpm0";
+	assert_int_equal(assay_anchor_tpm2_new(&config, &a, &err), -ENODEV);
+	config.tcti = "nosuchtcti:x";
+	assert_int_equal(assay_anchor_tpm2_new(&config, &a, &err), -ENODEV);
+	assert_null(a);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_extend),		cmocka_unit_test(test_read_all),
+		cmocka_unit_test(test_same_as_pcrread), cmocka_unit_test(test_stopped),
+		cmocka_unit_test(test_abandoned),	cmocka_unit_test(test_gone),
+		cmocka_unit_test(test_config),
+	};
+
+	if (!swtpm_installed()) {
+		puts("skipped: swtpm is not installed");
+		return 77;
+	}
+	setenv("TSS2_LOG", "all+NONE", 0);
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
