@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "formats/conf.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "base/macros.h"
+#include "base/num.h"
+
+enum kind { KIND_STRING, KIND_WORD, KIND_NUMBER, KIND_STRINGS, KIND_NUMBERS };
+
+struct row {
+	const char *key;
+	enum kind kind;
+	size_t offset;
+	const char *text; /* STRING: default; WORD: the words */
+	uint32_t least, most, standard;
+};
+
+static const struct row rows[] = {
+#define AT(key)			   offsetof(struct assay_conf, key)
+#define STRING(key, text)	   { #key, KIND_STRING, AT(key), text, 0, 0, 0 },
+#define WORD(key, words, index)	   { #key, KIND_WORD, AT(key), words, 0, 0, index },
+#define NUMBER(key, lo, hi, value) { #key, KIND_NUMBER, AT(key), NULL, lo, hi, value },
+#define STRINGS(key)		   { #key, KIND_STRINGS, AT(key), NULL, 0, 0, 0 },
+#define NUMBERS(key, lo, hi)	   { #key, KIND_NUMBERS, AT(key), NULL, lo, hi, 0 },
+	ASSAY_CONF_LIST(STRING, WORD, NUMBER, STRINGS, NUMBERS)
+#undef STRING
+#undef WORD
+#undef NUMBER
+#undef STRINGS
+#undef NUMBERS
+#undef AT
+};
+_Static_assert(ARRAY_LEN(rows) <= 64, "a bit a key in assay_conf_parse()");
+
+static void *field(struct assay_conf *c, const struct row *r)
+{
+	return (uint8_t *)c + r->offset;
+}
+
+static const void *const_field(const struct assay_conf *c, const struct row *r)
+{
+	return (const uint8_t *)c + r->offset;
+}
+
+void assay_conf_init(struct assay_conf *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		if (rows[i].kind == KIND_STRING)
+			memcpy(field(ret, &rows[i]), rows[i].text, strlen(rows[i].text));
+		if (rows[i].kind == KIND_WORD || rows[i].kind == KIND_NUMBER)
+			*(uint32_t *)field(ret, &rows[i]) = rows[i].standard;
+	}
+}
+
+/* The @i-th word of a blank-separated list; len 0 past the last. */
+static struct assay_bytes word_at(const char *words, uint32_t i)
+{
+	while (i-- > 0 && *words)
+		words = strchrnul(words, ' ') + (*strchrnul(words, ' ') != '\0');
+	return assay_bytes(words, (size_t)(strchrnul(words, ' ') - words));
+}
+
+static int set_word(const struct row *r, struct assay_bytes value, uint32_t *ret,
+		    struct assay_err *err)
+{
+	struct assay_bytes word;
+
+	for (uint32_t i = 0; (word = word_at(r->text, i)).len > 0; i++)
+		if (assay_bytes_equal(word, value)) {
+			*ret = i;
+			return 0;
+		}
+	return assay_err_set(err, -EINVAL, "'%s' takes one of: %s; not '%.*s'", r->key, r->text,
+			     (int)value.len, (const char *)value.data);
+}
+
+static int set_number(const struct row *r, struct assay_bytes value, uint32_t *ret,
+		      struct assay_err *err)
+{
+	uint64_t n;
+
+	if (assay_num_parse(value, 10, r->most, &n) < 0 || n < r->least)
+		return assay_err_set(err, -EINVAL, "'%s' takes a number from %u to %u, not '%.*s'",
+				     r->key, r->least, r->most, (int)value.len,
+				     (const char *)value.data);
+	*ret = (uint32_t)n;
+	return 0;
+}
+
+static int set_string(struct assay_bytes value, char *ret)
+{
+	memset(ret, 0, ASSAY_CONF_STRING_MAX);
+	memcpy(ret, value.data, value.len);
+	return 0;
+}
+
+static int too_many(const struct row *r, struct assay_err *err)
+{
+	return assay_err_set(err, -E2BIG, "'%s' is given more than %u times", r->key,
+			     ASSAY_CONF_LIST_MAX);
+}
+
+static int set_row(struct assay_conf *c, const struct row *r, struct assay_bytes value,
+		   struct assay_err *err)
+{
+	struct assay_conf_strings *strings = field(c, r);
+	struct assay_conf_numbers *numbers = field(c, r);
+	int rc;
+
+	switch (r->kind) {
+	case KIND_STRING:
+		return set_string(value, field(c, r));
+	case KIND_WORD:
+		return set_word(r, value, field(c, r), err);
+	case KIND_NUMBER:
+		return set_number(r, value, field(c, r), err);
+	case KIND_STRINGS:
+		if (strings->n == ASSAY_CONF_LIST_MAX)
+			return too_many(r, err);
+		return set_string(value, strings->value[strings->n++]);
+	case KIND_NUMBERS:
+		if (numbers->n == ASSAY_CONF_LIST_MAX)
+			return too_many(r, err);
+		rc = set_number(r, value, &numbers->value[numbers->n], err);
+		numbers->n += rc == 0;
+		return rc;
+	}
+	return -EINVAL;
+}
+
+static const struct row *find_row(struct assay_bytes key)
+{
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (assay_bytes_is(key, rows[i].key))
+			return &rows[i];
+	return NULL;
+}
+
+/* Printable or UTF-8; a NUL or a line feed would change what is read back. */
+static int check_value(const struct row *r, struct assay_bytes value, struct assay_err *err)
+{
+	if (value.len == 0)
+		return assay_err_set(err, -EINVAL, "'%s' has no value", r->key);
+	if (value.len >= ASSAY_CONF_STRING_MAX)
+		return assay_err_set(err, -E2BIG, "the value of '%s' is longer than %u bytes",
+				     r->key, ASSAY_CONF_STRING_MAX - 1);
+	for (size_t i = 0; i < value.len; i++)
+		if (value.data[i] < 0x20 || value.data[i] == 0x7f)
+			return assay_err_set(err, -EINVAL,
+					     "the value of '%s' has a control character", r->key);
+	return 0;
+}
+
+int assay_conf_set(struct assay_conf *c, const char *key, struct assay_bytes value,
+		   struct assay_err *err)
+{
+	const struct row *r = find_row(assay_bytes_str(key));
+	int rc;
+
+	if (!r)
+		return assay_err_set(err, -EINVAL, "there is no key '%s'", key);
+	rc = check_value(r, value, err);
+	return rc < 0 ? rc : set_row(c, r, value, err);
+}
+
+/* ---- a file --------------------------------------------------------------------------------- */
+
+static bool is_blank(uint8_t c)
+{
+	return c == ' ' || c == '\t' || c == '\r';
+}
+
+static struct assay_bytes trim(struct assay_bytes b)
+{
+	while (b.len > 0 && is_blank(b.data[0]))
+		b = assay_bytes(b.data + 1, b.len - 1);
+	while (b.len > 0 && is_blank(b.data[b.len - 1]))
+		b.len--;
+	return b;
+}
+
+/* For messages: the key as far as it can be shown. */
+static int shown(struct assay_bytes key)
+{
+	return key.len > 64 ? 64 : (int)key.len;
+}
+
+/* Puts the place into a message that is there already. */
+static int at(struct assay_err *err, int code, uint32_t line, size_t column)
+{
+	if (err) {
+		err->line = line;
+		err->column = (uint32_t)column + 1;
+	}
+	return code;
+}
+
+static int parse_line(struct assay_bytes line, uint32_t number, uint64_t *seen,
+		      struct assay_conf *c, struct assay_err *err)
+{
+	const uint8_t *equals = memchr(line.data, '=', line.len);
+	struct assay_bytes key, value;
+	const struct row *r;
+	int rc;
+
+	key = trim(assay_bytes(line.data, equals ? (size_t)(equals - line.data) : line.len));
+	if (!equals)
+		return at(err,
+			  assay_err_set(err, -EINVAL, "no '=' after '%.*s'", shown(key),
+					(const char *)key.data),
+			  number, (size_t)(key.data - line.data) + key.len);
+	r = find_row(key);
+	if (!r)
+		return at(err,
+			  assay_err_set(err, -EINVAL, "unknown key '%.*s'", shown(key),
+					(const char *)key.data),
+			  number, (size_t)(key.data - line.data));
+	if (r->kind != KIND_STRINGS && r->kind != KIND_NUMBERS && *seen & 1ull << (r - rows))
+		return at(err, assay_err_set(err, -EINVAL, "'%s' is given twice", r->key), number,
+			  (size_t)(key.data - line.data));
+	*seen |= 1ull << (r - rows);
+	value = trim(assay_bytes(equals + 1, (size_t)(line.data + line.len - equals - 1)));
+	rc = check_value(r, value, err);
+	if (rc == 0)
+		rc = set_row(c, r, value, err);
+	return rc < 0 ? at(err, rc, number, (size_t)(value.data - line.data)) : 0;
+}
+
+int assay_conf_parse(struct assay_bytes text, struct assay_conf *ret, struct assay_err *err)
+{
+	struct assay_conf c;
+	uint64_t seen = 0;
+	int rc = 0;
+
+	if (text.len > ASSAY_CONF_SIZE_MAX)
+		return assay_err_set(err, -E2BIG, "longer than %u bytes", ASSAY_CONF_SIZE_MAX);
+	assay_conf_init(&c);
+	for (uint32_t number = 1; rc == 0 && text.len > 0; number++) {
+		const uint8_t *end = memchr(text.data, '\n', text.len);
+		size_t len = end ? (size_t)(end - text.data) : text.len;
+		struct assay_bytes line = assay_bytes(text.data, len), inner = trim(line);
+
+		if (inner.len > 0 && inner.data[0] != '#')
+			rc = parse_line(line, number, &seen, &c, err);
+		len += end != NULL;
+		text = assay_bytes(text.data + len, text.len - len);
+	}
+	if (rc == 0)
+		*ret = c;
+	return rc;
+}
+
+/* ---- back ----------------------------------------------------------------------------------- */
+
+static void print_value(const struct row *r, struct assay_bytes value, struct assay_wr *w)
+{
+	assay_wr_str(w, r->key);
+	assay_wr_str(w, " = ");
+	assay_wr_bytes(w, value);
+	assay_wr_str(w, "\n");
+}
+
+static void print_number(const struct row *r, uint32_t number, struct assay_wr *w)
+{
+	assay_wr_fmt(w, "%s = %u\n", r->key, number);
+}
+
+static void print_row(const struct assay_conf *c, const struct row *r, struct assay_wr *w)
+{
+	const struct assay_conf_strings *strings = const_field(c, r);
+	const struct assay_conf_numbers *numbers = const_field(c, r);
+	const uint32_t *number = const_field(c, r);
+
+	switch (r->kind) {
+	case KIND_STRING:
+		print_value(r, assay_bytes_str(const_field(c, r)), w);
+		return;
+	case KIND_WORD:
+		print_value(r, word_at(r->text, *number), w);
+		return;
+	case KIND_NUMBER:
+		print_number(r, *number, w);
+		return;
+	case KIND_STRINGS:
+		for (uint32_t i = 0; i < strings->n; i++)
+			print_value(r, assay_bytes_str(strings->value[i]), w);
+		return;
+	case KIND_NUMBERS:
+		for (uint32_t i = 0; i < numbers->n; i++)
+			print_number(r, numbers->value[i], w);
+		return;
+	}
+}
+
+void assay_conf_print(const struct assay_conf *c, struct assay_wr *w)
+{
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		print_row(c, &rows[i], w);
+}

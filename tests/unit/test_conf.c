@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "unit/test.h"
+
+#include <errno.h>
+
+#include "formats/conf.h"
+
+static int parse(const char *text, struct assay_conf *ret, struct assay_err *err)
+{
+	size_t len = strlen(text);
+	char *copy = malloc(len + 1); /* exact size: a read past the end is found */
+	int r;
+
+	memcpy(copy, text, len);
+	r = assay_conf_parse(assay_bytes(copy, len), ret, err);
+	free(copy);
+	return r;
+}
+
+static void empty_is_defaults(void **state)
+{
+	struct assay_conf c, defaults;
+
+	assay_conf_init(&defaults);
+	assert_int_equal(parse("", &c, NULL), 0);
+	assert_memory_equal(&c, &defaults, sizeof(c));
+	assert_int_equal(parse("\n  # policy = x\n\t\n", &c, NULL), 0);
+	assert_memory_equal(&c, &defaults, sizeof(c));
+	assert_string_equal(c.policy, "tcb");
+	assert_int_equal(c.anchor_mode, ASSAY_CONF_MODE_GROUP);
+	assert_int_equal(c.pcr, 10);
+	assert_int_equal(c.mount.n, 0);
+}
+
+static void values_of_each_kind(void **state)
+{
+	struct assay_conf c;
+
+	assert_int_equal(parse("policy=/etc/a = b#c\r\nanchor\t= none\n pcr = 11 \nmount = /a\n"
+			       "mount = /b c\nexempt_pid = 1\nexempt_pid = 4194304",
+			       &c, NULL),
+			 0);
+	assert_string_equal(c.policy, "/etc/a = b#c");
+	assert_int_equal(c.anchor, ASSAY_CONF_ANCHOR_NONE);
+	assert_int_equal(c.pcr, 11);
+	assert_int_equal(c.mount.n, 2);
+	assert_string_equal(c.mount.value[1], "/b c");
+	assert_int_equal(c.exempt_pid.n, 2);
+	assert_int_equal(c.exempt_pid.value[1], 4194304);
+}
+
+static void refused_with_the_place(void **state)
+{
+	static const struct {
+		const char *text;
+		uint32_t line, column;
+		const char *says;
+	} cases[] = {
+		{ "\n polic = x\n", 2, 2, "unknown key 'polic'" },
+		{ "= x\n", 1, 1, "unknown key ''" },
+		{ "pcr 10\n", 1, 7, "no '=' after 'pcr 10'" },
+		{ "pcr =  24\n", 1, 8, "'pcr' takes a number from 0 to 23, not '24'" },
+		{ "pcr = 0x1\n", 1, 7, "not '0x1'" },
+		{ "pcr = -1\n", 1, 7, "not '-1'" },
+		{ "exempt_pid = 0\n", 1, 14, "from 1 to 4194304" },
+		{ "anchor = tpm\n", 1, 10, "'anchor' takes one of: tpm2 soft none; not 'tpm'" },
+		{ "anchor = tpm2 soft\n", 1, 10, "not 'tpm2 soft'" },
+		{ "policy =  \n", 1, 11, "'policy' has no value" },
+		{ "policy = a\x01z\n", 1, 10, "control character" },
+		{ "#\npcr = 1\npcr = 1\n", 3, 1, "'pcr' is given twice" },
+	};
+	struct assay_conf c, before;
+	struct assay_err err;
+
+	assay_conf_init(&c);
+	before = c;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		assert_int_equal(parse(cases[i].text, &c, &err), -EINVAL);
+		assert_int_equal(err.line, cases[i].line);
+		assert_int_equal(err.column, cases[i].column);
+		if (!strstr(err.text, cases[i].says))
+			fail_msg("'%s' is not in '%s'", cases[i].says, err.text);
+	}
+	assert_memory_equal(&c, &before, sizeof(c));
+}
+
+static void limits(void **state)
+{
+	static char text[ASSAY_CONF_SIZE_MAX + 2];
+	struct assay_conf c;
+	struct assay_err err;
+
+	memset(text, 'a', 9 + ASSAY_CONF_STRING_MAX);
+	memcpy(text, "policy = ", 9);
+	assert_int_equal(parse(text, &c, &err), -E2BIG);
+	text[9 + ASSAY_CONF_STRING_MAX - 1] = '\0';
+	assert_int_equal(parse(text, &c, &err), 0);
+	assert_int_equal(strlen(c.policy), ASSAY_CONF_STRING_MAX - 1);
+	text[0] = '\0';
+	for (size_t i = 0; i <= ASSAY_CONF_LIST_MAX; i++)
+		strcat(text, "mount = /\n");
+	assert_int_equal(parse(text, &c, &err), -E2BIG);
+	assert_int_equal(err.line, ASSAY_CONF_LIST_MAX + 1);
+	memset(text, '\n', ASSAY_CONF_SIZE_MAX + 1);
+	text[ASSAY_CONF_SIZE_MAX + 1] = '\0';
+	assert_int_equal(parse(text, &c, &err), -E2BIG);
+	assert_int_equal(assay_conf_parse(assay_bytes("policy = a\0b", 12), &c, &err), -EINVAL);
+}
+
+static void printing_is_a_fixed_point(void **state)
+{
+	static char text[ASSAY_CONF_SIZE_MAX];
+	struct assay_wr w = assay_wr(text, sizeof(text) - 1);
+	struct assay_conf c, again;
+
+	assert_int_equal(parse("first_sight = eager\nmount = /x y\nmount = /z\nworkers = 256\n"
+			       "exempt_pid = 7\nlock_memory = yes\n",
+			       &c, NULL),
+			 0);
+	assay_conf_print(&c, &w);
+	assert_true(assay_wr_ok(&w));
+	text[w.len] = '\0';
+	assert_non_null(strstr(text, "\nlock_memory = yes\n"));
+	assert_int_equal(parse(text, &again, NULL), 0);
+	assert_memory_equal(&c, &again, sizeof(c));
+}
+
+static void one_key_by_name(void **state)
+{
+	struct assay_conf c, before;
+	struct assay_err err;
+
+	assay_conf_init(&c);
+	assert_int_equal(assay_conf_set(&c, "anchor", assay_bytes_str("soft"), &err), 0);
+	assert_int_equal(c.anchor, ASSAY_CONF_ANCHOR_SOFT);
+	assert_int_equal(assay_conf_set(&c, "policy", assay_bytes_str("longer-than-tcb"), &err), 0);
+	assert_int_equal(assay_conf_set(&c, "policy", assay_bytes_str("x"), &err), 0);
+	assert_string_equal(c.policy, "x");
+	before = c;
+	assert_int_equal(assay_conf_set(&c, "anchors", assay_bytes_str("soft"), &err), -EINVAL);
+	assert_int_equal(assay_conf_set(&c, "anchor", assay_bytes_str(""), &err), -EINVAL);
+	assert_int_equal(assay_conf_set(&c, "exempt_pid", assay_bytes_str("x"), &err), -EINVAL);
+	assert_memory_equal(&c, &before, sizeof(c));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(empty_is_defaults),	     cmocka_unit_test(values_of_each_kind),
+		cmocka_unit_test(refused_with_the_place),    cmocka_unit_test(limits),
+		cmocka_unit_test(printing_is_a_fixed_point), cmocka_unit_test(one_key_by_name),
+	};
+
+	return cmocka_run_group_tests_name("conf", tests, NULL, NULL);
+}
