@@ -174,8 +174,7 @@ static void test_stopped(void **state)
 	assay_anchor_tpm2_free(a);
 }
 
-/* Freed while the loader hangs: the thread cleans up behind itself (LeakSanitizer looks). */
-static void test_abandoned(void **state)
+static void test_freed_while_stopped(void **state)
 {
 	struct assay_anchor_tpm2 *a = open_tpm(50, ASSAY_TPM_SESSION_NONE);
 	struct assay_anchor port = assay_anchor_tpm2_port(a);
@@ -210,6 +209,91 @@ static void test_gone(void **state)
 	assay_anchor_tpm2_free(a);
 }
 
+/* ---- a bad bus: tests/tools/tpm_delay.c ------------------------------------------------------ */
+
+static pid_t proxy;
+static char front[128], control[140];
+
+static void proxy_begin(void)
+{
+	const char *program = getenv("TPM_DELAY");
+	char behind[100];
+
+	if (!program)
+		skip();
+	snprintf(front, sizeof(front), "%s/front", tpm.dir);
+	snprintf(control, sizeof(control), "%s/control", tpm.dir);
+	snprintf(behind, sizeof(behind), "%s/sock", tpm.dir);
+	proxy = fork();
+	if (proxy == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		execl(program, program, "--control", control, front, behind, NULL);
+		_exit(127);
+	}
+	while (access(front, F_OK) < 0 && waitpid(proxy, NULL, WNOHANG) == 0)
+		usleep(1000);
+}
+
+static void proxy_end(void)
+{
+	kill(proxy, SIGKILL);
+	waitpid(proxy, NULL, 0);
+	unlink(control);
+	unlink(front);
+}
+
+static void tell_proxy(const char *line)
+{
+	int fd = open(control, O_WRONLY);
+
+	assert_true(write(fd, line, strlen(line)) == (ssize_t)strlen(line));
+	close(fd);
+}
+
+static void test_bad_bus(void **state)
+{
+	static const struct {
+		const char *order;
+		int code;
+		bool executed, lost;
+	} rows[] = {
+		{ "drop 1\n", -ETIMEDOUT, true, true }, { "cut 1\n", -EIO, true, true },
+		{ "refuse 1\n", -EIO, false, true },	{ "hold 1\n", -ETIMEDOUT, false, true },
+		{ "late 1\n", -ETIMEDOUT, true, true }, { "retry 1 1\n", 0, true, false },
+		{ "retry 1 3\n", 0, true, false },	{ "retry 1 50\n", -EAGAIN, false, false },
+	};
+	struct assay_anchor_tpm2_config config = { .size = sizeof(config), .timeout_ms = 300 };
+	struct assay_pcr_value model, digests, now;
+	struct assay_anchor_tpm2 *a = NULL;
+	struct assay_anchor port;
+	struct assay_banks banks;
+	char tcti[160];
+
+	proxy_begin();
+	snprintf(tcti, sizeof(tcti), "swtpm:path=%s", front);
+	config.tcti = tcti;
+	assert_int_equal(assay_anchor_tpm2_new(&config, &a, NULL), 0);
+	port = assay_anchor_tpm2_port(a);
+	banks = banks_of(port);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		model = read_one(port, 10);
+		memset(&digests, (int)i, sizeof(digests));
+		tell_proxy(rows[i].order);
+		assert_int_equal(port.ops->extend(port.ctx, 10, &digests, NULL), rows[i].code);
+		if (rows[i].lost) {
+			assert_int_equal(port.ops->extend(port.ctx, 10, &digests, NULL), -ENODEV);
+			assert_int_equal(port.ops->reopen(port.ctx, NULL), 0);
+		}
+		if (rows[i].executed)
+			model_extend(&banks, &model, &digests);
+		now = read_one(port, 10);
+		assert_memory_equal(now.value[0], model.value[0], assay_hash_size(banks.alg[0]));
+		tell_proxy("retry 0 0\n");
+	}
+	assay_anchor_tpm2_free(a);
+	proxy_end();
+}
+
 static void test_config(void **state)
 {
 	struct assay_anchor_tpm2_config config = { .size = 1, .tcti = tpm.tcti };
@@ -228,9 +312,13 @@ static void test_config(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_extend),		cmocka_unit_test(test_read_all),
-		cmocka_unit_test(test_same_as_pcrread), cmocka_unit_test(test_stopped),
-		cmocka_unit_test(test_abandoned),	cmocka_unit_test(test_gone),
+		cmocka_unit_test(test_extend),
+		cmocka_unit_test(test_read_all),
+		cmocka_unit_test(test_same_as_pcrread),
+		cmocka_unit_test(test_stopped),
+		cmocka_unit_test(test_freed_while_stopped),
+		cmocka_unit_test(test_gone),
+		cmocka_unit_test(test_bad_bus),
 		cmocka_unit_test(test_config),
 	};
 
