@@ -4,10 +4,12 @@
  * digest_type= and template= may come is that of Linux 7.1.
  */
 #include <errno.h>
+#include <string.h>
 
 #include "base/fmt.h"
 #include "base/num.h"
 #include "formats/policy_parser.h"
+#include "formats/template.h"
 
 /* measured_pcrs is an unsigned long in the kernel: a bit per PCR. */
 #define PCR_LAST 63
@@ -27,38 +29,39 @@ int assay_policy_value_pcr(struct assay_policy_parser *p, const struct assay_pol
 	return 0;
 }
 
-struct template_row {
-	const char *name, *format;
-};
+static bool same_fields(struct assay_bytes a, const char *b)
+{
+	struct assay_template ta, tb;
 
-/* In the kernel's order, in which a format is looked up. */
-static const struct template_row templates[] = {
-	{ "ima", "d|n" },
-	{ "ima-ng", "d-ng|n-ng" },
-	{ "ima-sig", "d-ng|n-ng|sig" },
-	{ "ima-ngv2", "d-ngv2|n-ng" },
-	{ "ima-sigv2", "d-ngv2|n-ng|sig" },
-	{ "ima-buf", "d-ng|n-ng|buf" },
-	{ "ima-modsig", "d-ng|n-ng|sig|d-modsig|modsig" },
-	{ "evm-sig", "d-ng|n-ng|evmsig|xattrnames|xattrlengths|xattrvalues|iuid|igid|imode" },
-};
+	return assay_template_parse(a, &ta, NULL) == 0 &&
+	       assay_template_parse(assay_bytes_str(b), &tb, NULL) == 0 &&
+	       ta.n_fields == tb.n_fields &&
+	       memcmp(ta.fields, tb.fields, ta.n_fields * sizeof(ta.fields[0])) == 0;
+}
+
+/* lookup_template_desc(): a name or a format that is known already; the name is kept. */
+static struct assay_bytes find_template(const struct assay_policy_parser *p,
+					struct assay_bytes value)
+{
+	const char *name;
+
+	for (unsigned i = 0; (name = assay_template_builtin_name(i)); i++)
+		if (assay_bytes_is(value, name) || same_fields(value, name))
+			return assay_bytes_str(name);
+	return assay_bytes_equal(value, p->options.template) ? value : assay_bytes(NULL, 0);
+}
 
 int assay_policy_value_template(struct assay_policy_parser *p, const struct assay_policy_key *key,
 				const struct assay_policy_token *t)
 {
-	struct assay_bytes known = { 0 };
+	struct assay_bytes known;
 
 	if (p->rule->action != ASSAY_ACTION_MEASURE)
 		return assay_err_at_line(p->err, -EINVAL, p->lex.line, t->column,
 					 p->rule->action
 						 ? "template= is only allowed with measure"
 						 : "template= must come after the action measure");
-	for (size_t i = 0; i < ARRAY_LEN(templates) && !known.data; i++)
-		if (assay_bytes_is(t->value, templates[i].name) ||
-		    assay_bytes_is(t->value, templates[i].format))
-			known = assay_bytes_str(templates[i].name);
-	if (!known.data && t->value.len > 0 && assay_bytes_equal(t->value, p->options.template))
-		known = t->value;
+	known = find_template(p, t->value);
 	if (!known.data)
 		return assay_policy_bad_value(
 			p, key, t,

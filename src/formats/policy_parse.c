@@ -8,6 +8,7 @@
 
 #include "base/fmt.h"
 #include "formats/policy_parser.h"
+#include "formats/template.h"
 
 void assay_policy_warn(struct assay_policy_parser *p, enum assay_policy_warning what,
 		       uint32_t column, const char *text)
@@ -140,17 +141,27 @@ static int parse_token(struct assay_policy_parser *p, const struct assay_policy_
 	return r;
 }
 
+static bool template_has(struct assay_bytes name, enum assay_field field)
+{
+	struct assay_template t;
+
+	if (assay_template_parse(name, &t, NULL) != 0)
+		return false;
+	for (uint32_t i = 0; i < t.n_fields; i++)
+		if (t.fields[i] == field)
+			return true;
+	return false;
+}
+
 /* Worth saying, though the kernel takes it. */
 static void warn_about_rule(struct assay_policy_parser *p)
 {
-	static const char *const with_verity[] = { "ima-ngv2", "ima-sigv2" };
-	struct assay_bytes name = p->rule->template.len ? p->rule->template : p->options.template;
+	const struct assay_rule *rule = p->rule;
 
-	if (p->rule->action != ASSAY_ACTION_MEASURE || !(p->rule->opts & ASSAY_OPT_VERITY_REQUIRED))
+	if (rule->action != ASSAY_ACTION_MEASURE || !(rule->opts & ASSAY_OPT_VERITY_REQUIRED) ||
+	    template_has(rule->template.len ? rule->template : p->options.template,
+			 ASSAY_FIELD_D_NGV2))
 		return;
-	for (size_t i = 0; i < ARRAY_LEN(with_verity); i++)
-		if (assay_bytes_is(name, with_verity[i]))
-			return;
 	assay_policy_warn(p, ASSAY_POLICY_WARN_VERITY_TEMPLATE, p->column[ASSAY_KEY_DIGEST_TYPE],
 			  "fs-verity digests should be measured with a template that has d-ngv2, "
 			  "such as ima-ngv2");

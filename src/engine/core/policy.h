@@ -101,7 +101,8 @@ void assay_policy_match_walk(const struct assay_policy *p, const struct assay_ma
 			     struct assay_match *ret);
 
 /* The facts (ASSAY_FACT_ mask) that some rule needs for @hook, so that a source gathers them all:
- * conditions and what the actions will take. 0: no rule can match. */
+ * conditions and what the actions will take. What the default template takes is not in it. 0: no
+ * rule with a do action can match. */
 uint32_t assay_policy_needs(const struct assay_policy *p, enum assay_hook hook);
 
 /* Could any rule with a do action match anything on this filesystem? (Which to mark.) */

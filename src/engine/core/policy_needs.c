@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What a policy asks of a source before there is an event: facts for a hook, and file systems. */
 #include "engine/core/policy_match.h"
+#include "formats/template.h"
 
 #define CONDS_FS                                                                                   \
 	(ASSAY_COND_FSMAGIC | ASSAY_COND_FSNAME | ASSAY_COND_FS_SUBTYPE | ASSAY_COND_FSUUID)
@@ -19,16 +20,38 @@ static uint32_t conds_need(uint32_t conds)
 	return need;
 }
 
-/* What these need besides path and digest. */
-static uint32_t template_needs(struct assay_bytes template)
+static uint32_t field_needs(enum assay_field field)
 {
-	if (assay_bytes_is(template, "ima-sig") || assay_bytes_is(template, "ima-sigv2"))
+	switch (field) {
+	case ASSAY_FIELD_SIG:
+	case ASSAY_FIELD_EVMSIG:
+	case ASSAY_FIELD_XATTRNAMES:
+	case ASSAY_FIELD_XATTRLENGTHS:
+	case ASSAY_FIELD_XATTRVALUES:
 		return ASSAY_FACT_XATTRS;
-	if (assay_bytes_is(template, "ima-modsig"))
-		return ASSAY_FACT_XATTRS | ASSAY_FACT_MODSIG;
-	if (assay_bytes_is(template, "evm-sig"))
-		return ASSAY_FACT_XATTRS | ASSAY_FACT_OWNER;
-	return 0;
+	case ASSAY_FIELD_D_MODSIG:
+	case ASSAY_FIELD_MODSIG:
+		return ASSAY_FACT_MODSIG;
+	case ASSAY_FIELD_IUID:
+	case ASSAY_FIELD_IGID:
+	case ASSAY_FIELD_IMODE:
+		return ASSAY_FACT_OWNER;
+	default:
+		return 0;
+	}
+}
+
+/* What the fields of a template need besides path and digest; of none, nothing. */
+static uint32_t template_needs(struct assay_bytes name)
+{
+	struct assay_template t;
+	uint32_t need = 0;
+
+	if (name.len == 0 || assay_template_parse(name, &t, NULL) != 0)
+		return 0;
+	for (uint32_t i = 0; i < t.n_fields; i++)
+		need |= field_needs(t.fields[i]);
+	return need;
 }
 
 /* What the action of a rule that matched takes. */
