@@ -18,8 +18,8 @@ struct fixture {
 	} warning[8];
 };
 
-static void note_warning(void *ctx, enum assay_policy_warning what, uint32_t line, uint32_t column,
-			 const char *text)
+static inline void note_warning(void *ctx, enum assay_policy_warning what, uint32_t line,
+				uint32_t column, const char *text)
 {
 	struct fixture *f = ctx;
 
@@ -33,7 +33,7 @@ static void note_warning(void *ctx, enum assay_policy_warning what, uint32_t lin
 }
 
 /* The bytes are copied into memory of their own size, so that reading past them is seen. */
-static int fixture_parse(struct fixture *f, struct assay_bytes text)
+static inline int fixture_parse(struct fixture *f, struct assay_bytes text)
 {
 	struct assay_policy_options options = { .size = sizeof(options),
 						.warn = note_warning,
@@ -55,14 +55,14 @@ static int fixture_parse(struct fixture *f, struct assay_bytes text)
 	return r;
 }
 
-static void fixture_done(struct fixture *f)
+static inline void fixture_done(struct fixture *f)
 {
 	free(f->arena.base);
 	f->arena.base = NULL;
 }
 
 /* The canonical text; caller frees. */
-static char *fixture_print(const struct assay_policy_text *text)
+static inline char *fixture_print(const struct assay_policy_text *text)
 {
 	size_t size = 1u << 21;
 	char *buf = malloc(size);
@@ -73,4 +73,13 @@ static char *fixture_print(const struct assay_policy_text *text)
 	assert_true(assay_wr_ok(&w));
 	buf[w.len] = '\0';
 	return buf;
+}
+
+static inline bool same_match(const struct assay_match *a, const struct assay_match *b)
+{
+	return a->actions == b->actions && a->opts == b->opts && a->pcr == b->pcr &&
+	       assay_bytes_equal(a->template, b->template) && a->algos == b->algos &&
+	       a->rule_measure == b->rule_measure && a->rule_appraise == b->rule_appraise &&
+	       a->rule_audit == b->rule_audit && a->rule_hash == b->rule_hash &&
+	       a->by_subject == b->by_subject && a->by_mask == b->by_mask;
 }
