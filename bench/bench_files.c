@@ -82,6 +82,16 @@ static int repeat(void (*once)(const char *path), const char *path, unsigned cou
 	return 0;
 }
 
+/* Milliseconds that one open takes. */
+static int open_timed(const char *path)
+{
+	uint64_t start = now_ns();
+
+	open_once(path);
+	printf("%.3f\n", (double)(now_ns() - start) / 1e6);
+	return 0;
+}
+
 /* ---- many files, many threads ---------------------------------------------------------------- */
 
 struct work {
@@ -233,12 +243,15 @@ int main(int argc, char **argv)
 		return repeat(open_once, argv[2], number(argv[3], 1u << 30));
 	if (argc == 4 && strcmp(argv[1], "exec") == 0)
 		return repeat(exec_once, argv[2], number(argv[3], 1u << 30));
+	if (argc == 3 && strcmp(argv[1], "once") == 0)
+		return open_timed(argv[2]);
 	if (argc == 5 && strcmp(argv[1], "all") == 0)
 		return open_all(argv[2], number(argv[3], THREADS_MAX), argv[4]);
 	if (argc == 5 && strcmp(argv[1], "make") == 0)
 		return make_files(argv[2], number(argv[3], PATHS_MAX), number(argv[4], 1u << 30));
 	fputs("usage: bench_files open FILE COUNT     ns of one open and close\n"
 	      "       bench_files exec PROGRAM COUNT  ns of one start and end\n"
+	      "       bench_files once FILE           ms of one open\n"
 	      "       bench_files all FOLDER THREADS open|read|digest\n"
 	      "                                       ms for all files, ms of the longest open, "
 	      "files\n"
