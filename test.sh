@@ -93,8 +93,8 @@ build() {
 	heading "build $folder"
 	{ [ -f "$folder/build.ninja" ] || meson setup "$folder" "$@" >"$scratch/setup" 2>&1 ||
 		meson setup --wipe "$folder" "$@" >"$scratch/setup" 2>&1; } &&
-		ninja -C "$folder" --quiet && return 0
-	tail -n 20 "$scratch/setup" 2>/dev/null
+		ninja -C "$folder" >"$scratch/ninja" 2>&1 && return 0
+	tail -n 40 "$scratch/setup" "$scratch/ninja" 2>/dev/null
 	echo "FAILED: build of $folder"
 	failed=$((failed + 1))
 	return 1

@@ -74,7 +74,7 @@ bench_cold() {
 			note other.$threads "$(all_files $threads digest)"
 			cold
 			start_tpm
-			start_assayd --mode group
+			start_assayd anchor_mode=group
 			note ours.$threads "$(all_files $threads read)"
 			stop_assayd
 			stop_tpm
@@ -116,7 +116,7 @@ bench_group() {
 			rm -rf "$mnt/files" && mkdir "$mnt/files"
 			"$client" make "$mnt/files" $files 4096
 			start_tpm $delay_ms
-			start_assayd --mode $mode
+			start_assayd anchor_mode=$mode
 			read -r ms longest _ < <("$client" all "$mnt/files" 32 open)
 			stop_assayd
 			stop_tpm

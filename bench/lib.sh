@@ -139,7 +139,7 @@ cold() {
 
 # ---- a software TPM, with a delay if asked for ------------------------------------------------------
 
-# start_tpm [DELAY-MS]: a fresh one; $tcti, $tpm_pids
+# start_tpm [DELAY-MS]: a fresh one, whose extends take DELAY-MS more; $tcti, $tpm_pids
 start_tpm() {
 	local dir=$scratch/tpm.$RANDOM
 	mkdir "$dir"
@@ -147,11 +147,15 @@ start_tpm() {
 		--server "type=unixio,path=$dir/sock" --ctrl "type=unixio,path=$dir/sock.ctrl" \
 		>"$dir/log" 2>&1 &
 	tpm_pids=($!)
-	wait_until 10 test -S "$dir/sock"
+	wait_until 10 test -S "$dir/sock.ctrl"
 	tcti=swtpm:path=$dir/sock
-	if [ -n "${1:-}" ]; then
-		start_delay "$dir" "$1"
-	fi
+	[ -n "${1:-}" ] || return 0
+	"$build/tests/tools/tpm_delay" --extend-us $(($1 * 1000)) "$dir/slow" "$dir/sock" \
+		>"$dir/delay.log" 2>&1 &
+	tpm_pids+=($!)
+	ln -s sock.ctrl "$dir/slow.ctrl"
+	wait_until 10 test -S "$dir/slow"
+	tcti=swtpm:path=$dir/slow
 }
 
 stop_tpm() {
@@ -164,7 +168,8 @@ stop_tpm() {
 
 # ---- the daemons ------------------------------------------------------------------------------------
 
-# start_assayd [OPTION]...: with a fresh list, on $mnt, until it says that it is ready; $assayd_pid
+# start_assayd [KEY=VALUE]...: with a fresh list, on $mnt, until it listens; $assayd_pid. The keys are
+# those of assayd.conf(5).
 start_assayd() {
 	list=$scratch/list.$RANDOM
 	mkdir -m 700 "$list"
@@ -173,21 +178,21 @@ start_assayd() {
 
 # With the list that is there.
 start_assayd_again() {
-	local exempt=() pid
-	for pid in "${tpm_pids[@]}"; do
-		exempt+=(--exempt-pid "$pid")
-	done
 	rm -f "$scratch/control"
-	"$build/assayd" --policy "$policy" --list "$list" --tcti "$tcti" --mount "$mnt" \
-		--control "$scratch/control" "${exempt[@]}" "$@" >"$scratch/assayd.log" 2>&1 &
+	{
+		printf '%s\n' "policy = $policy" "list_dir = $list" "tcti = $tcti" "mount = $mnt" \
+			"control_socket = $scratch/control" "kernel_list = none"
+		printf 'exempt_pid = %s\n' "${tpm_pids[@]}"
+		printf '%s\n' "$@" | sed 's/=/ = /'
+	} >"$scratch/assayd.conf"
+	"$build/assayd" --config "$scratch/assayd.conf" >"$scratch/assayd.log" 2>&1 &
 	assayd_pid=$!
 	pids+=("$assayd_pid")
 	guard "$assayd_pid" 300
-	wait_until 60 test -S "$scratch/control" || {
-		tail -n 5 "$scratch/assayd.log" >&2
-		echo "bench: assayd did not start" >&2
-		exit 1
-	}
+	wait_until 60 test -S "$scratch/control" && return
+	tail -n 5 "$scratch/assayd.log" >&2
+	echo "bench: assayd did not start" >&2
+	exit 1
 }
 
 stop_assayd() {

@@ -37,7 +37,7 @@ sections=("$@")
 
 if [ "${ASSAY_BENCH_NAMESPACE:-}" != 1 ]; then
 	[ -f "$build/build.ninja" ] || meson setup --buildtype=release "$build" "$here/.." >/dev/null || exit 2
-	ninja --quiet -C "$build" assay assayd bench/all || exit 2
+	ninja --quiet -C "$build" assay assayd tests/tools/tpm_delay benches || exit 2
 	options=(--rounds "$rounds" --build "$(readlink -f "$build")")
 	[ $quick = no ] || options+=(--quick)
 	[ -z "$markdown" ] || options+=(--markdown "$markdown")
