@@ -10,6 +10,7 @@
 #pragma once
 
 #include "engine/ports.h"
+#include "formats/attest.h"
 
 struct assay_anchor_tpm2;
 
@@ -18,7 +19,6 @@ enum assay_tpm_session {
 	ASSAY_TPM_SESSION_HMAC, /* HMAC session salted to the endorsement key */
 };
 
-#define ASSAY_TPM_NAME_MAX 66 /* u16 nameAlg and the largest digest */
 
 struct assay_anchor_tpm2_config {
 	size_t size;
