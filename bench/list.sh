@@ -10,3 +10,49 @@ bench_policy() {
 	row "one event against a policy of 100 rules: ns, / 1 us" "$(of ns)" 1000 \
 		"$(calc "$(of ns) / 1000")" "<= 1"
 }
+
+# make_list RECORDS: $scratch/list.bin, its PCR values for us (.pcrs) and for evmctl (.sha1, .sha256).
+make_list() {
+	local bank file=$scratch/list.bin
+	"$build/bench/bench_list" "$1" "$file" >"$file.pcrs"
+	for bank in sha1 sha256; do
+		awk -v b=$bank '$1 == b { h = toupper($3); gsub(/../, "& ", h)
+			zero = h; gsub(/[0-9A-F]/, "0", zero)
+			for (i = 0; i < 24; i++) printf "PCR-%02d: %s\n", i, i == $2 ? h : zero }' \
+			"$file.pcrs" >"$file.$bank"
+	done
+}
+
+# timed NAME COMMAND...: notes NAME (ms) and NAME.kib; the command must succeed.
+timed() {
+	local name=$1 ms kib status
+	shift
+	read -r ms kib status < <("$here/measure" "$@")
+	[ "$status" = 0 ] || { echo "bench: '$*' exits $status" >&2 && exit 1; }
+	note "$name" "$ms"
+	note "$name.kib" "$kib"
+}
+
+bench_verify() {
+	local records=1000000 i file=$scratch/list.bin
+	[ "$quick" = no ] || records=100000
+	make_list $records
+	for ((i = 0; i < rounds; i++)); do
+		timed one --cpus 0 "$build/assay" log verify --jobs 1 --pcrs "$file.pcrs" "$file"
+		timed two "$build/assay" log verify --pcrs "$file.pcrs" "$file"
+		if command -v evmctl >/dev/null; then
+			timed evmctl --cpus 0 evmctl ima_measurement --pcrs "sha1,$file.sha1" \
+				--pcrs "sha256,$file.sha256" "$file"
+		fi
+	done
+	if of evmctl >/dev/null; then
+		row "log verify, $records entries, two banks, one core: ms, evmctl / ours" "$(of one)" \
+			"$(of evmctl)" "$(calc "$(of evmctl) / $(of one)")" ">= 8"
+		row "  the same on all cores" "$(of two)" "$(of evmctl)" \
+			"$(calc "$(of evmctl) / $(of two)")" "> $(calc "$(of evmctl) / $(of one)")"
+	else
+		absent "log verify against evmctl" "evmctl is not installed"
+	fi
+	row "  memory beyond the mapped file: MiB, / 16 MiB" "$(calc "$(of two.kib) / 1024")" 16 \
+		"$(calc "$(of two.kib) / 16384")" "<= 1"
+}
