@@ -56,3 +56,66 @@ bench_verify() {
 	row "  memory beyond the mapped file: MiB, / 16 MiB" "$(calc "$(of two.kib) / 1024")" 16 \
 		"$(calc "$(of two.kib) / 16384")" "<= 1"
 }
+
+# memory_kib FIELD...: of assayd, the fields of /proc/PID/status added up.
+memory_kib() {
+	local field sum=0
+	for field; do
+		sum=$((sum + $(awk -v f="$field:" '$1 == f { print $2 }' "/proc/$assayd_pid/status")))
+	done
+	echo $sum
+}
+
+# The current segment's file: the newest.
+segment() {
+	find "$list" -type f -name '*segment*' -printf '%T@ %p\n' | sort -g | tail -n 1 | cut -d' ' -f2-
+}
+
+since_ms() {
+	calc "($(date +%s%N) - $1) / 1000000"
+}
+
+# one_size FILES: a daemon that sees so many files for the first time, is asked for the list, restarts.
+one_size() {
+	local files=$1 before after start ms file bytes
+	fresh_mount $((200 + files / 128))M -N $((files + 2000)) -I 128 -O ^has_journal
+	mkdir "$mnt/files"
+	"$client" make "$mnt/files" "$files" 64
+	start_tpm
+	start_assayd
+	before=$(memory_kib RssAnon)
+	read -r ms _ < <("$client" all "$mnt/files" 16 open)
+	note measure "$ms"
+	after=$(memory_kib RssAnon)
+	file=$(segment)
+	bytes=$("$build/assay" log stat --json "$file" | grep -o -E '"bytes": *[0-9]+' | grep -o -E '[0-9]+')
+	note anon "$(calc "($after - $before) * 1024 / $files")"
+	note resident "$(calc "$(memory_kib RssFile RssShmem) * 1024 / $bytes")"
+	note bytes "$bytes"
+	stop_assayd
+	timed verify "$build/assay" log verify --tpm --tcti "$tcti" "$file"
+	start=$(date +%s%N)
+	start_assayd_again
+	note restart "$(since_ms "$start")"
+	stop_assayd
+	stop_tpm
+}
+
+bench_sizes() {
+	local files i sizes=(1500 7000 63000 1000000) times
+	[ "$quick" = no ] || sizes=(1500 7000 63000)
+	for files in "${sizes[@]}"; do
+		forget
+		times=$rounds
+		[ "$files" -lt 1000000 ] || times=1
+		for ((i = 0; i < times; i++)); do
+			one_size "$files"
+		done
+		row "a list of $files files: ms to measure ($times rounds)" "$(of measure)" - - -
+		row "  ms to verify" "$(of verify)" - - -
+		row "  ms to restart" "$(of restart)" - - -
+		row "  bytes of list, and mapped bytes resident for each" "$(of bytes)" - "$(of resident)" "<= 1.2"
+		row "  memory of the daemon for each known file: bytes" "$(of anon)" 200 \
+			"$(calc "$(of anon) / 200")" "<= 1"
+	done
+}
