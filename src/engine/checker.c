@@ -95,6 +95,13 @@ static int compute(struct assay_checker *c, const struct assay_record *record,
 	return r;
 }
 
+/* The name is the second field of every built-in template. */
+static bool is_boot_aggregate(const struct assay_template_data *cut)
+{
+	return cut->template.n_fields > 1 &&
+	       assay_bytes_is(assay_field_text(cut->field[1]), "boot_aggregate");
+}
+
 int assay_checker_digests(struct assay_checker *c, const struct assay_record *record,
 			  struct assay_record_digests *ret, struct assay_err *err)
 {
@@ -103,8 +110,10 @@ int assay_checker_digests(struct assay_checker *c, const struct assay_record *re
 
 	if (r < 0)
 		return r;
+	ret->boot_aggregate = is_boot_aggregate(&cut);
 	if (!record->violation)
 		return compute(c, record, ret, err);
-	memset(ret, 0xff, sizeof(*ret));
+	memset(&ret->bank, 0xff, sizeof(ret->bank));
+	memset(ret->sha1, 0xff, sizeof(ret->sha1));
 	return 0;
 }

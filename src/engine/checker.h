@@ -13,6 +13,7 @@
 struct assay_record_digests {
 	struct assay_pcr_value bank; /* each bank's own digest; 0xff.. for a violation */
 	uint8_t sha1[20];	     /* for padded extends, if the checker was asked for it */
+	bool boot_aggregate;	     /* the record's name is that: a boot, or a kexec, begins */
 };
 
 struct assay_checker {

@@ -399,13 +399,18 @@ int assay_replay_record(struct assay_replay *r, const struct assay_record *recor
 
 /* ---- what can be asked ---------------------------------------------------------------------- */
 
+const struct assay_pcr_value *assay_replay_value(const struct assay_replay *r, uint32_t pcr,
+						 enum assay_extend_kind kind)
+{
+	static const struct assay_pcr_value none;
+
+	return pcr < PCRS && r->follow[kind] ? &r->value[kind][pcr] : &none;
+}
+
 void assay_replay_pcr(const struct assay_replay *r, uint32_t pcr, enum assay_extend_kind kind,
 		      struct assay_pcr_value *ret)
 {
-	if (pcr < PCRS && r->follow[kind])
-		*ret = r->value[kind][pcr];
-	else
-		*ret = (struct assay_pcr_value){ 0 };
+	*ret = *assay_replay_value(r, pcr, kind);
 }
 
 uint64_t assay_replay_records(const struct assay_replay *r)

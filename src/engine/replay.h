@@ -88,6 +88,10 @@ int assay_replay_checked(struct assay_replay *r, const struct assay_record *reco
 void assay_replay_pcr(const struct assay_replay *r, uint32_t pcr, enum assay_extend_kind kind,
 		      struct assay_pcr_value *ret);
 
+/* The same, borrowed until the next record; zeros if that kind is not followed. */
+const struct assay_pcr_value *assay_replay_value(const struct assay_replay *r, uint32_t pcr,
+						 enum assay_extend_kind kind);
+
 uint64_t assay_replay_records(const struct assay_replay *r); /* taken so far */
 uint64_t assay_replay_pending(const struct assay_replay *r); /* covered by no batch record yet */
 /* The same of one PCR, and the index of its first pending record. */
