@@ -94,10 +94,9 @@ static int extend(struct assay_replay *r, uint8_t *value, enum assay_hash alg,
 	return r->crypto.ops->hash(r->crypto.ctx, alg, assay_bytes(buf, 2 * size), value);
 }
 
-static int extend_banks(struct assay_replay *r, uint32_t pcr, enum assay_extend_kind kind,
+static int extend_banks(struct assay_replay *r, uint32_t pcr, bool pad, enum assay_extend_kind kind,
 			const struct assay_record_digests *d)
 {
-	bool pad = kind == ASSAY_EXTEND_PADDED && !r->saw_state;
 
 	for (uint32_t i = 0; i < r->banks.n; i++) {
 		uint8_t padded[ASSAY_HASH_SIZE_MAX] = { 0 };
@@ -119,9 +118,13 @@ static int take_step(struct assay_replay *r, const struct assay_record *record, 
 {
 	int error = 0;
 
-	for (unsigned kind = 0; error == 0 && kind < ASSAY_EXTEND_KIND_COUNT; kind++)
+	for (unsigned kind = 0; error == 0 && kind < ASSAY_EXTEND_KIND_COUNT; kind++) {
+		bool pad = kind != ASSAY_EXTEND_REAL && !r->saw_state &&
+			   !(kind == ASSAY_EXTEND_PADDED_FF && record->violation);
+
 		if (r->follow[kind])
-			error = extend_banks(r, record->pcr, (enum assay_extend_kind)kind, d);
+			error = extend_banks(r, record->pcr, pad, (enum assay_extend_kind)kind, d);
+	}
 	if (error < 0)
 		return assay_err_set(err, error, "cannot compute a PCR value");
 	*ret = (struct assay_step){ .index = r->records,

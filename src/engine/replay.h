@@ -25,11 +25,17 @@
 
 /*
  * How a kernel extended banks: 5.8 and later each bank with its own digest; before, and for
- * algorithms that it lacks, the SHA-1 digest padded with zeros. A list may need one for some banks
- * and the other for others. Where a padding kernel's records are followed by assayd's, the first
- * assay-state record ends the padding.
+ * algorithms that it lacks, the SHA-1 digest padded with zeros. For a violation it extends 0xff: as
+ * many as the bank's digest has, or, where it pads everything, 20 and then zeros. A list may need
+ * one for some banks and another for others. Where a padding kernel's records are followed by
+ * assayd's, the first assay-state record ends the padding.
  */
-enum assay_extend_kind { ASSAY_EXTEND_REAL, ASSAY_EXTEND_PADDED, ASSAY_EXTEND_KIND_COUNT };
+enum assay_extend_kind {
+	ASSAY_EXTEND_REAL,
+	ASSAY_EXTEND_PADDED,	/* violations too: before 5.8, and banks the kernel cannot name */
+	ASSAY_EXTEND_PADDED_FF, /* violations whole: banks whose algorithm could not be loaded */
+	ASSAY_EXTEND_KIND_COUNT
+};
 
 enum assay_list_mode { ASSAY_LIST_EACH, ASSAY_LIST_GROUP };
 
@@ -64,7 +70,7 @@ void assay_replay_free(struct assay_replay *r);
 /* Before the first record: another form than little-endian with the sha1 column. -EOPNOTSUPP. */
 int assay_replay_set_form(struct assay_replay *r, const struct assay_list_form *form);
 
-/* Before the first record: whether the values of @kind are computed; both are unless told. */
+/* Before the first record: whether the values of @kind are computed; all are unless told. */
 void assay_replay_follow(struct assay_replay *r, enum assay_extend_kind kind, bool follow);
 
 /* Before the first record: the list is known to be of the anchored form (below). */

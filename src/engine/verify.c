@@ -113,7 +113,8 @@ static int start_replay(struct assay_verify *v, const struct assay_verify_config
 				       config->padded);
 	if (r < 0)
 		return assay_err_set(err, r, "cannot compute the hashes of these banks");
-	assay_replay_follow(v->replay, ASSAY_EXTEND_PADDED, config->padded);
+	for (unsigned kind = 1; kind < ASSAY_EXTEND_KIND_COUNT; kind++)
+		assay_replay_follow(v->replay, (enum assay_extend_kind)kind, config->padded);
 	if (config->anchored)
 		assay_replay_set_anchored(v->replay);
 	return 0;
@@ -192,7 +193,7 @@ static void match_claim(struct assay_verify *v, struct claim *c, const struct as
 {
 	const struct pcr_count *n = &v->pcr[step->pcr];
 
-	for (unsigned kind = 0; kind <= v->padded; kind++) {
+	for (unsigned kind = 0; kind < (v->padded ? ASSAY_EXTEND_KIND_COUNT : 1); kind++) {
 		if (!is_value(v, c, (enum assay_extend_kind)kind))
 			continue;
 		c->reach = (struct assay_reach){

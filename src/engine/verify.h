@@ -28,7 +28,7 @@ struct assay_verify_config {
 	 * base_banks.alg[i]. */
 	const struct assay_pcr_value *base; /* ASSAY_PCRS of them */
 	struct assay_banks base_banks;
-	bool padded;   /* also try extends of padded SHA-1 digests: twice the work */
+	bool padded;   /* also try extends of padded SHA-1 digests: more work */
 	bool anchored; /* the list is of the anchored form, as a first run found */
 };
 

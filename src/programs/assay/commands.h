@@ -3,3 +3,5 @@
 #pragma once
 
 #include "programs/assay/cmd.h"
+
+extern const struct command cmd_log;

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * "assay log export": the same entries in another format. A list that is wrong is not exported:
+ * every record is checked and replayed on the way.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "backends/crypto_openssl/crypto_openssl.h"
+#include "engine/replay.h"
+#include "formats/cel.h"
+#include "formats/mlist_ascii.h"
+#include "programs/assay/cmd.h"
+#include "programs/assay/log.h"
+
+#define NAME "log export"
+
+enum format { FORMAT_CEL_JSON, FORMAT_CEL_TLV, FORMAT_BINARY, FORMAT_ASCII, FORMAT_ANCHORED };
+
+static const char *const format_names[] = { "cel-json", "cel-tlv", "binary", "ascii", "anchored" };
+
+struct export
+{
+	const struct log_input *input;
+	enum format format;
+	struct assay_banks banks;
+	struct assay_checker checker;
+	struct assay_replay *replay;
+	struct log_text text;
+	uint64_t index, written;
+};
+
+/* A record of the kernel's binary list, in the order of bytes that the list has. */
+static void put_binary(struct export *e, const struct assay_record *record)
+{
+	log_text_reserve(&e->text, record->size);
+	e->text.w.big = e->input->form.big;
+	assay_record_encode(record, &e->text.w);
+}
+
+static void put_ascii(struct export *e, const struct assay_record *record,
+		      const struct assay_template_data *cut)
+{
+	log_text_reserve(&e->text, 4 * record->data.len + 1024);
+	assay_ascii_print(record, cut, e->input->form.big, ASSAY_ASCII_RAW, &e->text.w);
+	assay_wr_u8(&e->text.w, '\n');
+}
+
+static void put_cel(struct export *e, const struct assay_record *record,
+		    const struct assay_step *step)
+{
+	struct assay_cel cel = { .recnum = e->written,
+				 .pcr = record->pcr,
+				 .banks = &e->banks,
+				 .digests = &step->digests,
+				 .template_name = record->template_name,
+				 .template_data = record->data };
+
+	log_text_reserve(&e->text, assay_cel_bound(&cel));
+	if (e->format == FORMAT_CEL_TLV) {
+		assay_cel_encode(&cel, &e->text.w);
+		return;
+	}
+	assay_wr_str(&e->text.w, e->written ? ",\n" : "[\n");
+	assay_cel_print(&cel, &e->text.w);
+}
+
+/* CEL and the anchored form hold what extends PCRs, the others every entry. */
+static void put_record(struct export *e, const struct assay_record *record,
+		       const struct assay_template_data *cut, const struct assay_step *step)
+{
+	if (!step && e->format != FORMAT_BINARY && e->format != FORMAT_ASCII)
+		return;
+	switch (e->format) {
+	case FORMAT_CEL_JSON:
+	case FORMAT_CEL_TLV:
+		put_cel(e, record, step);
+		break;
+	case FORMAT_ASCII:
+		put_ascii(e, record, cut);
+		break;
+	case FORMAT_BINARY:
+	case FORMAT_ANCHORED:
+		put_binary(e, record);
+		break;
+	}
+	e->written++;
+}
+
+static int flush(struct export *e, size_t unless_below, struct assay_err *err)
+{
+	int r = 0;
+
+	if (e->text.w.len < unless_below)
+		return 0;
+	r = assay_file_write_all(STDOUT_FILENO, assay_wr_done(&e->text.w));
+	e->text.w.len = 0;
+	return r < 0 ? assay_err_set(err, r, "cannot write: %s", strerror(-r)) : 0;
+}
+
+static int export_all(struct export *e, struct assay_err *err)
+{
+	const struct log_input *in = e->input;
+	struct assay_rd at = assay_rd(in->list);
+	int r = 0;
+
+	for (; r == 0 && !assay_rd_end(&at); e->index++) {
+		uint64_t offset = in->offset + assay_rd_offset(&at);
+		struct assay_template_data cut;
+		struct assay_record record;
+		struct assay_step step;
+		bool is_step;
+
+		r = log_input_next(in, &at, &e->checker, &record, &cut, err);
+		if (r < 0)
+			return assay_err_prefix(err, "entry %llu", (unsigned long long)e->index);
+		r = assay_replay_record(e->replay, &record, offset, &is_step, &step, err);
+		if (r < 0)
+			return r;
+		put_record(e, &record, &cut, is_step ? &step : NULL);
+		r = flush(e, 1u << 16, err);
+	}
+	if (r == 0 && e->format == FORMAT_CEL_JSON) {
+		log_text_reserve(&e->text, 8);
+		assay_wr_str(&e->text.w, e->written ? "\n]\n" : "[]\n");
+	}
+	return r < 0 ? r : flush(e, 0, err);
+}
+
+static void tell_left_out(const struct export *e)
+{
+	if (e->written < e->index)
+		fprintf(stderr,
+			"assay " NAME ": %llu of %llu entries are left out: batch records stand "
+			"for them\n",
+			(unsigned long long)(e->index - e->written), (unsigned long long)e->index);
+}
+
+static int export_file(struct export *e, const char *path, const struct assay_crypto *crypto)
+{
+	__attribute__((cleanup(assay_auto_log_input))) struct log_input input = { 0 };
+	struct assay_err err;
+	int r;
+
+	if (log_input_open(path, crypto, &input, &err) < 0)
+		return assay_cmd_fail(NAME, path, &err);
+	e->input = &input;
+	r = assay_checker_init(&e->checker, crypto, &e->banks, &input.form, false);
+	if (r == 0)
+		r = assay_replay_new(crypto, &e->banks, NULL, &e->replay);
+	if (r == 0)
+		r = assay_replay_set_form(e->replay, &input.form);
+	if (r < 0) {
+		assay_err_set(&err, r, "cannot compute the digests of this list");
+	} else {
+		assay_replay_follow(e->replay, ASSAY_EXTEND_PADDED, false);
+		assay_replay_follow(e->replay, ASSAY_EXTEND_PADDED_FF, false);
+		r = export_all(e, &err);
+	}
+	assay_replay_free(e->replay);
+	log_text_done(&e->text);
+	if (r < 0)
+		return assay_cmd_fail(NAME, path, &err);
+	tell_left_out(e);
+	return EXIT_YES;
+}
+
+static int add_bank(struct export *e, const char *name)
+{
+	enum assay_hash alg;
+
+	if (!assay_hash_by_name(assay_bytes_str(name), &alg) || !assay_hash_tpm_id(alg))
+		return assay_cmd_usage(NAME, "'%s' is no PCR bank", name);
+	if (e->banks.n == ASSAY_BANKS_MAX)
+		return assay_cmd_usage(NAME, "more than %u banks", ASSAY_BANKS_MAX);
+	for (uint32_t i = 0; i < e->banks.n; i++)
+		if (e->banks.alg[i] == alg)
+			return assay_cmd_usage(NAME, "bank '%s' is given twice", name);
+	e->banks.alg[e->banks.n++] = alg;
+	return 0;
+}
+
+static int set_format(struct export *e, const char *name, bool *ret_given)
+{
+	for (size_t i = 0; i < ARRAY_LEN(format_names); i++) {
+		if (strcmp(name, format_names[i]) != 0)
+			continue;
+		e->format = (enum format)i;
+		*ret_given = true;
+		return 0;
+	}
+	return assay_cmd_usage(NAME,
+			       "there is no format '%s' (cel-json, cel-tlv, binary, ascii, "
+			       "anchored)",
+			       name);
+}
+
+static int run(struct export *e, const char *file)
+{
+	AUTO(crypto_openssl) struct assay_crypto_openssl *openssl = NULL;
+	struct assay_crypto crypto;
+	struct assay_err err;
+
+	if (e->banks.n == 0)
+		e->banks = (struct assay_banks){ { ASSAY_HASH_SHA1, ASSAY_HASH_SHA256 }, 2 };
+	if (assay_crypto_openssl_new(&openssl, &err) < 0)
+		return assay_cmd_fail(NAME, NULL, &err);
+	crypto = assay_crypto_openssl_port(openssl);
+	return export_file(e, file, &crypto);
+}
+
+int cmd_log_export(int argc, char **argv)
+{
+	static const struct option longs[] = { { "format", required_argument, NULL, 'f' },
+					       { "bank", required_argument, NULL, 'b' },
+					       { 0 } };
+	struct export e = { 0 };
+	bool has_format = false;
+	int c, r = 0;
+
+	opterr = 0;
+	while (r == 0 && (c = getopt_long(argc, argv, "f:b:", longs, NULL)) != -1) {
+		if (c == 'f')
+			r = set_format(&e, optarg, &has_format);
+		else if (c == 'b')
+			r = add_bank(&e, optarg);
+		else
+			r = assay_cmd_usage(NAME, "unknown option, or one without its argument");
+	}
+	if (r)
+		return r;
+	if (!has_format)
+		return assay_cmd_usage(NAME, "--format is missing");
+	if (optind + 1 != argc)
+		return assay_cmd_usage(NAME, "one file is needed ('-' is standard input)");
+	return run(&e, argv[optind]);
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* "assay log show": the entries, as the kernel's ascii list or as JSON lines. */
+#include <getopt.h>
+#include <stdio.h>
+
+#include "backends/crypto_openssl/crypto_openssl.h"
+#include "engine/replay.h"
+#include "formats/mlist_ascii.h"
+#include "programs/assay/cmd.h"
+#include "programs/assay/log.h"
+
+#define NAME "log show"
+
+struct show {
+	const struct log_input *input;
+	struct assay_checker checker;
+	struct assay_replay *replay; /* NULL once the list is known to be wrong: roles end there */
+	struct log_text text, field;
+	uint64_t index;
+};
+
+static const char *role_of(struct show *s, const struct assay_record *record)
+{
+	static const char *const names[] = { "\"step\"", "\"covered\"", "\"batch\"" };
+	struct assay_step step;
+	bool is_step;
+
+	if (s->replay && assay_replay_record(s->replay, record, 0, &is_step, &step, NULL) < 0) {
+		assay_replay_free(s->replay);
+		s->replay = NULL;
+	}
+	return s->replay ? names[assay_replay_role(s->replay)] : "null";
+}
+
+static void json_field(struct show *s, enum assay_field id, struct assay_bytes field)
+{
+	struct assay_wr *w = &s->text.w;
+
+	assay_wr_fmt(w, "\"%s\":", assay_field_name(id));
+	if (assay_field_kind(id) == ASSAY_KIND_UINT && field.len) {
+		assay_wr_fmt(w, "%u", assay_field_uint(id, field, s->input->form.big));
+		return;
+	}
+	s->field.w.len = 0;
+	log_text_reserve(&s->field, 4 * field.len + 64);
+	assay_field_print(id, field, s->input->form.big, ASSAY_ASCII_ESCAPED, &s->field.w);
+	log_json_string(w, assay_wr_done(&s->field.w));
+}
+
+static void json_record(struct show *s, const struct assay_record *record,
+			const struct assay_template_data *cut, uint64_t offset)
+{
+	struct assay_wr *w = &s->text.w;
+
+	log_text_reserve(&s->text, 8 * record->data.len + 2048);
+	assay_wr_fmt(w, "{\"index\":%llu,\"offset\":%llu,\"pcr\":%u,\"digest\":\"",
+		     (unsigned long long)s->index, (unsigned long long)offset, record->pcr);
+	for (size_t i = 0; i < record->template_digest.len; i++)
+		assay_wr_fmt(w, "%02x", record->template_digest.data[i]);
+	assay_wr_fmt(w, "\",\"template\":\"%.*s\",\"violation\":%s,\"role\":%s,\"fields\":{",
+		     (int)record->template_name.len, (const char *)record->template_name.data,
+		     record->violation ? "true" : "false", role_of(s, record));
+	for (uint32_t i = 0; i < cut->template.n_fields; i++) {
+		if (i)
+			assay_wr_u8(w, ',');
+		json_field(s, cut->template.fields[i], cut->field[i]);
+	}
+	assay_wr_str(w, "}}\n");
+}
+
+static int show_all(struct show *s, bool json, struct assay_err *err)
+{
+	const struct log_input *in = s->input;
+	struct assay_rd at = assay_rd(in->list);
+
+	for (; !assay_rd_end(&at); s->index++) {
+		uint64_t offset = in->offset + assay_rd_offset(&at);
+		struct assay_template_data cut;
+		struct assay_record record;
+		int r = log_input_next(in, &at, &s->checker, &record, &cut, err);
+
+		if (r < 0)
+			return assay_err_prefix(err, "entry %llu", (unsigned long long)s->index);
+		if (json)
+			json_record(s, &record, &cut, offset);
+		else
+			log_text_record(&s->text, &record, &cut, in->form.big);
+		if (s->text.w.len > 1u << 16)
+			log_text_flush(&s->text);
+	}
+	return 0;
+}
+
+static int show(const char *path, bool json, const struct assay_crypto *crypto)
+{
+	static const struct assay_banks banks = { { ASSAY_HASH_SHA1, ASSAY_HASH_SHA256 }, 2 };
+	__attribute__((cleanup(assay_auto_log_input))) struct log_input input = { 0 };
+	struct show s = { .input = &input };
+	struct assay_err err;
+	int r;
+
+	if (log_input_open(path, crypto, &input, &err) < 0)
+		return assay_cmd_fail(NAME, path, &err);
+	r = assay_checker_init(&s.checker, crypto, &banks, &input.form, false);
+	if (r == 0 && json)
+		r = assay_replay_new(crypto, &banks, NULL, &s.replay);
+	if (r == 0 && s.replay)
+		r = assay_replay_set_form(s.replay, &input.form);
+	if (r < 0)
+		assay_err_set(&err, r, "cannot compute the digests of this list");
+	else
+		r = show_all(&s, json, &err);
+	log_text_flush(&s.text);
+	log_text_done(&s.text);
+	log_text_done(&s.field);
+	assay_replay_free(s.replay);
+	return r < 0 ? assay_cmd_fail(NAME, path, &err) : EXIT_YES;
+}
+
+int cmd_log_show(int argc, char **argv)
+{
+	static const struct option longs[] = { { "json", no_argument, NULL, 'j' }, { 0 } };
+	AUTO(crypto_openssl) struct assay_crypto_openssl *openssl = NULL;
+	struct assay_crypto crypto;
+	struct assay_err err;
+	bool json = false;
+	int c;
+
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, "j", longs, NULL)) != -1) {
+		if (c != 'j')
+			return assay_cmd_usage(NAME, "unknown option '%s'", argv[optind - 1]);
+		json = true;
+	}
+	if (optind + 1 != argc)
+		return assay_cmd_usage(NAME, "one file is needed ('-' is standard input)");
+	if (assay_crypto_openssl_new(&openssl, &err) < 0)
+		return assay_cmd_fail(NAME, NULL, &err);
+	crypto = assay_crypto_openssl_port(openssl);
+	return show(argv[optind], json, &crypto);
+}

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* "assay log verify": walks the list, judges it, gives the exit status. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "backends/crypto_openssl/crypto_openssl.h"
+#include "base/num.h"
+#include "programs/assay/cmd.h"
+#include "programs/assay/log.h"
+#include "programs/assay/log_verdict.h"
+
+#define NAME "log verify"
+
+struct options {
+	struct log_claims claims;
+	const char *tcti, *file;
+	bool tpm, ignore_violations, complete, json;
+	unsigned jobs;
+};
+
+/* One run over the list. */
+struct run {
+	const struct log_input *input;
+	struct assay_crypto crypto;
+	const struct options *o;
+	bool padded, anchored, quiet;
+	struct assay_verify *verify;
+	struct assay_checker checker; /* to name violations */
+};
+
+static int parse_jobs(const char *text, unsigned *ret)
+{
+	uint64_t n;
+
+	if (assay_num_parse(assay_bytes_str(text), 10, 1024, &n) < 0 || n == 0)
+		return assay_cmd_usage(NAME, "'%s' is no number of threads", text);
+	*ret = (unsigned)n;
+	return 0;
+}
+
+static int parse_option(int c, struct options *o)
+{
+	struct assay_err err = { 0 };
+
+	switch (c) {
+	case 'p':
+		return log_claims_add(&o->claims, optarg, &err) < 0
+			       ? assay_cmd_usage(NAME, "%s", err.text)
+			       : 0;
+	case 'P':
+		return log_claims_read(&o->claims, optarg, &err) < 0
+			       ? assay_cmd_fail(NAME, optarg, &err)
+			       : 0;
+	case 't':
+		o->tpm = true;
+		return 0;
+	case 'T':
+		o->tcti = optarg;
+		return 0;
+	case 'v':
+		o->ignore_violations = true;
+		return 0;
+	case 'c':
+		o->complete = true;
+		return 0;
+	case 'J':
+		return parse_jobs(optarg, &o->jobs);
+	case 'j':
+		o->json = true;
+		return 0;
+	default:
+		return assay_cmd_usage(NAME, "unknown option, or one without its argument");
+	}
+}
+
+static int parse_options(int argc, char **argv, struct options *o)
+{
+	static const struct option longs[] = {
+		{ "pcr", required_argument, NULL, 'p' },
+		{ "pcrs", required_argument, NULL, 'P' },
+		{ "tpm", no_argument, NULL, 't' },
+		{ "tcti", required_argument, NULL, 'T' },
+		{ "ignore-violations", no_argument, NULL, 'v' },
+		{ "complete", no_argument, NULL, 'c' },
+		{ "jobs", required_argument, NULL, 'J' },
+		{ "json", no_argument, NULL, 'j' },
+		{ 0 },
+	};
+	int c, r = 0;
+
+	opterr = 0;
+	while (r == 0 && (c = getopt_long(argc, argv, "p:P:tT:vcJ:j", longs, NULL)) != -1)
+		r = parse_option(c, o);
+	if (r)
+		return r;
+	if (optind + 1 != argc)
+		return assay_cmd_usage(NAME, "one file is needed ('-' is standard input)");
+	if (o->tcti && !o->tpm)
+		return assay_cmd_usage(NAME, "--tcti is of no use without --tpm");
+	o->file = argv[optind];
+	return 0;
+}
+
+/* ---- the walk ------------------------------------------------------------------------------- */
+
+static void tell_violation(struct run *run, const struct assay_record *record)
+{
+	const struct assay_replay *replay = assay_verify_replay(run->verify);
+	bool covered = assay_replay_role(replay) == ASSAY_ROLE_COVERED;
+	struct assay_template_data cut;
+	char name[256];
+
+	if (assay_checker_cut(&run->checker, record, &cut, NULL) < 0)
+		return;
+	log_name_print(&cut, name);
+	printf("violation: entry %llu, PCR %u, '%s': %s\n",
+	       (unsigned long long)assay_replay_records(replay) - 1, record->pcr, name,
+	       covered ? "protected by its batch record"
+		       : "its data are protected by nothing, anybody can have changed them");
+}
+
+static int take_record(void *ctx, const struct assay_record *record, uint64_t offset,
+		       const struct assay_record_digests *digests, struct assay_err *err)
+{
+	struct run *run = ctx;
+	int r = assay_verify_record(run->verify, record, offset, digests, err);
+
+	if (r == 0 && record->violation && !run->quiet)
+		tell_violation(run, record);
+	return r;
+}
+
+static int run_once(struct run *run, struct assay_err *err)
+{
+	const struct log_input *in = run->input;
+	struct assay_verify_config config = {
+		.size = sizeof(config),
+		.crypto = run->crypto,
+		.form = in->form,
+		.claims = run->o->claims.claim,
+		.n_claims = run->o->claims.n,
+		.base = in->head ? in->head->base : NULL,
+		.padded = run->padded,
+		.anchored = run->anchored,
+	};
+	struct log_walk walk = {
+		.list = in->list, .jobs = run->o->jobs, .record = take_record, .ctx = run
+	};
+	int r;
+
+	if (in->head)
+		config.base_banks = in->head->banks;
+	assay_verify_free(run->verify);
+	run->verify = NULL;
+	r = assay_verify_new(&config, &run->verify, err);
+	if (r < 0)
+		return r;
+	run->checker = *assay_verify_checker(run->verify);
+	walk.checker = &run->checker;
+	return log_walk_run(&walk, err);
+}
+
+/* Whether the walk ended at the first batch record, which a list of the anchored form can have
+ * behind records of the kernel. */
+static bool may_be_anchored(const struct run *run)
+{
+	const struct assay_replay *r = assay_verify_replay(run->verify);
+
+	return assay_replay_batches(r) == 0 && assay_replay_role(r) == ASSAY_ROLE_BATCH;
+}
+
+/* The common case is one run. Others are tried only when it fails: they take as long again. */
+static int run_all(struct run *run, struct assay_verify_summary *ret, struct assay_err *err)
+{
+	int r = run_once(run, err);
+
+	if (!run->verify)
+		return r;
+	run->quiet = true;
+	if (r < 0 && may_be_anchored(run)) {
+		struct assay_err other;
+
+		run->anchored = true;
+		if (run_once(run, &other) == 0) {
+			r = 0;
+		} else {
+			run->anchored = false;
+			r = run_once(run, err);
+		}
+	}
+	assay_verify_summary(run->verify, ret);
+	if (r == 0 && ret->want_padded) {
+		run->padded = true;
+		r = run_once(run, err);
+		assay_verify_summary(run->verify, ret);
+	}
+	return r;
+}
+
+/* ---- the verdict ---------------------------------------------------------------------------- */
+
+/* A PCR that was named must be reached even if the list has nothing for it. */
+static bool named_all_reached(const struct assay_verify *v, const struct log_claims *c)
+{
+	for (size_t i = 0; i < c->n; i++) {
+		struct assay_pcr_finding f;
+
+		if (!c->named[i])
+			continue;
+		if (assay_verify_pcr(v, c->claim[i].pcr, &f) && f.state < ASSAY_PCR_NO_CLAIM)
+			return false;
+	}
+	return true;
+}
+
+static bool any_missed(const struct log_verdict *v)
+{
+	return v->claims->n && (!v->sum.all_reached || !named_all_reached(v->verify, v->claims));
+}
+
+static void judge(struct log_verdict *v)
+{
+	const struct assay_verify_summary *s = &v->sum;
+
+	v->exit_status = EXIT_NO;
+	if (v->error == -EOPNOTSUPP || v->error == -ENOMEM) {
+		v->exit_status = EXIT_TROUBLE;
+		v->reason = "could not tell: an entry is of a kind that is not known here";
+	} else if (v->error < 0) {
+		v->reason = "does not hold: an entry cannot be right";
+	} else if (any_missed(v)) {
+		v->reason = "does not hold: a PCR value is not reached";
+	} else if (v->claims->n && !s->any_reached) {
+		v->reason = "does not hold: the PCR values prove no entry";
+	} else if (v->claims->n && !s->one_moment) {
+		v->reason = "does not hold: the PCRs never had these values at one moment";
+	} else if (s->violations && !v->ignore_violations) {
+		v->reason = "does not hold: there are violations (see --ignore-violations)";
+	} else if (v->complete && (s->uncovered || s->waiting)) {
+		v->reason = "does not hold: not every entry is proved (--complete)";
+	} else {
+		v->exit_status = EXIT_YES;
+		v->reason = v->claims->n
+				    ? "holds"
+				    : "consistent in itself; no PCR value was given, so nothing "
+				      "says that it is this machine's list";
+	}
+}
+
+static int verify(const struct options *o, const struct assay_crypto *crypto)
+{
+	__attribute__((cleanup(assay_auto_log_input))) struct log_input input = { 0 };
+	struct run run = { .crypto = *crypto, .o = o, .input = &input, .quiet = o->json };
+	struct log_verdict v = { .input = &input,
+				 .claims = &o->claims,
+				 .ignore_violations = o->ignore_violations,
+				 .complete = o->complete };
+
+	if (log_input_open(o->file, crypto, &input, &v.err) < 0)
+		return assay_cmd_fail(NAME, o->file, &v.err);
+	v.error = run_all(&run, &v.sum, &v.err);
+	if (!run.verify)
+		return assay_cmd_fail(NAME, o->file, &v.err);
+	v.err.has_offset = input.source != LOG_ASCII;
+	v.err.offset += input.offset;
+	v.verify = run.verify;
+	judge(&v);
+	if (o->json)
+		log_verdict_json(&v);
+	else
+		log_verdict_text(&v);
+	assay_verify_free(run.verify);
+	return v.exit_status;
+}
+
+int cmd_log_verify(int argc, char **argv)
+{
+	AUTO(crypto_openssl) struct assay_crypto_openssl *openssl = NULL;
+	static struct options o; /* large */
+	struct assay_crypto crypto;
+	struct assay_err err;
+	int r;
+
+	o = (struct options){ .jobs = log_walk_cpus() };
+	r = parse_options(argc, argv, &o);
+	if (r)
+		return r;
+	if (o.tpm && log_claims_tpm(&o.claims, o.tcti, &err) < 0)
+		return assay_cmd_fail(NAME, NULL, &err);
+	if (assay_crypto_openssl_new(&openssl, &err) < 0)
+		return assay_cmd_fail(NAME, NULL, &err);
+	crypto = assay_crypto_openssl_port(openssl);
+	return verify(&o, &crypto);
+}

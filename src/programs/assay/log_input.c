@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Lists of every form become one: binary records in memory. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+
+#include "formats/mlist_ascii.h"
+#include "programs/assay/log.h"
+
+#define LIST_FILE_MAX (64ull << 30)
+
+const char *log_source_name(enum log_source source)
+{
+	static const char *const names[] = { "binary", "ascii", "segment" };
+
+	return names[source];
+}
+
+static int open_ascii(struct log_input *in, struct assay_err *err)
+{
+	size_t size = assay_ascii_bound(in->file.bytes.len);
+	struct assay_wr w;
+	int r;
+
+	in->source = LOG_ASCII;
+	in->converted = malloc(size);
+	if (!in->converted)
+		return assay_err_set(err, -ENOMEM, "out of memory");
+	w = assay_wr(in->converted, size);
+	r = assay_ascii_parse(in->file.bytes, &w, &in->form, err);
+	if (r == 0)
+		in->list = assay_wr_done(&w);
+	return r;
+}
+
+int log_input_open(const char *path, const struct assay_crypto *crypto, struct log_input *ret,
+		   struct assay_err *err)
+{
+	__attribute__((cleanup(assay_auto_log_input))) struct log_input in = { 0 };
+	int r = assay_file_map(AT_FDCWD, path, LIST_FILE_MAX, &in.file, err);
+
+	if (r < 0)
+		return r;
+	(void)crypto;
+	if (assay_ascii_is(in.file.bytes)) {
+		r = open_ascii(&in, err);
+	} else {
+		in.list = in.file.bytes;
+		r = assay_list_form_detect(in.list, &in.form, err);
+	}
+	if (r < 0)
+		return r;
+	*ret = in;
+	in = (struct log_input){ 0 };
+	return 0;
+}
+
+void log_input_done(struct log_input *in)
+{
+	assay_file_free(&in->file);
+	free(in->converted);
+	free(in->head);
+	*in = (struct log_input){ 0 };
+}
+
+int log_input_next(const struct log_input *in, struct assay_rd *at, struct assay_checker *checker,
+		   struct assay_record *ret, struct assay_template_data *ret_cut,
+		   struct assay_err *err)
+{
+	uint64_t offset = assay_rd_offset(at);
+	struct assay_err why = { 0 };
+	int r = assay_record_parse(at, &in->form, ret, &why);
+
+	if (r == 0) {
+		r = assay_checker_cut(checker, ret, ret_cut, &why);
+		why.offset = offset;
+	}
+	if (r == 0)
+		return 0;
+	if (in->source == LOG_ASCII) /* the offset would be one into our own conversion */
+		return assay_err_set(err, r, "%s", why.text);
+	return assay_err_at(err, r, in->offset + why.offset, "%s", why.text);
+}

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "programs/assay/log_verdict.h"
+
+#include <stdio.h>
+
+#define U(n) ((unsigned long long)(n))
+
+static const char *form_name(const struct log_verdict *v)
+{
+	if (v->sum.absent)
+		return "anchored form";
+	return v->sum.batches ? "flat form" : "every entry extended";
+}
+
+static const char *kind_name(const struct assay_reach *r)
+{
+	return r->kind == ASSAY_EXTEND_REAL ? "digests of its own" : "padded SHA-1 digests";
+}
+
+/* ---- for people ----------------------------------------------------------------------------- */
+
+static void print_banks(const struct assay_pcr_finding *f)
+{
+	for (uint32_t i = 0; i < f->n_claims; i++) {
+		const struct assay_reach *r = &f->reach[i];
+
+		printf("  %-10s", assay_hash_name(f->claim[i]->alg));
+		if (!r->reached)
+			puts("the value is that of no prefix of the list");
+		else if (r->steps == 0)
+			puts("the value is that before the first entry");
+		else
+			printf("reached after entry %llu, with %s\n", U(r->index), kind_name(r));
+	}
+}
+
+static void print_reached(const struct assay_pcr_finding *f)
+{
+	if (f->best.steps == 0)
+		printf("at its first value");
+	else
+		printf("reached after entry %llu", U(f->best.index));
+	if (f->uncovered)
+		printf("; %llu of its %llu entries, behind that, are not proved by these values\n",
+		       U(f->uncovered), U(f->entries));
+	else
+		printf("; all of its %llu entries are proved\n", U(f->entries));
+}
+
+static void print_pcr(const struct assay_pcr_finding *f)
+{
+	printf("PCR %u: ", f->pcr);
+	switch (f->state) {
+	case ASSAY_PCR_REACHED:
+		print_reached(f);
+		break;
+	case ASSAY_PCR_NO_CLAIM:
+		printf("no value was given; its %llu entries are not proved\n", U(f->entries));
+		return;
+	case ASSAY_PCR_UNTOUCHED:
+		printf("NOT REACHED: still at its first value, but the list has %llu entries for "
+		       "it\n",
+		       U(f->entries));
+		break;
+	case ASSAY_PCR_DISAGREE:
+		puts("NOT REACHED: its banks are reached after different entries");
+		break;
+	case ASSAY_PCR_NOT_REACHED:
+		printf("NOT REACHED: ");
+		if (f->best.reached && f->best.steps)
+			printf("the longest prefix that a bank agrees with ends with entry %llu; "
+			       "look from entry %llu on\n",
+			       U(f->best.index),
+			       U(f->best.next == UINT64_MAX ? f->best.index : f->best.next));
+		else
+			puts("no prefix of the list has this value in any bank");
+		break;
+	}
+	print_banks(f);
+}
+
+static bool worth_telling(const struct log_verdict *v, const struct assay_pcr_finding *f)
+{
+	if (f->entries)
+		return true;
+	for (size_t i = 0; i < v->claims->n; i++)
+		if (v->claims->named[i] && v->claims->claim[i].pcr == f->pcr)
+			return true;
+	return false;
+}
+
+static void print_notes(const struct log_verdict *v)
+{
+	const struct assay_verify_summary *s = &v->sum;
+
+	if (s->absent)
+		printf("%llu batch records stand for %llu entries that this file does not hold\n",
+		       U(s->batches), U(s->absent));
+	else if (s->batches)
+		printf("%llu batch records were compared with the entries they cover\n",
+		       U(s->batches));
+	if (s->waiting)
+		printf("%llu entries at the end wait for a batch record: they have no standing "
+		       "yet\n",
+		       U(s->waiting));
+	if (s->boot_aggregates > 1)
+		printf("%llu boot_aggregates: the list was carried over %llu kexec\n",
+		       U(s->boot_aggregates), U(s->boot_aggregates - 1));
+	if (s->violations)
+		printf("%llu violations: what was measured may not be what was used\n",
+		       U(s->violations));
+}
+
+void log_verdict_text(const struct log_verdict *v)
+{
+	printf("%s list, %s column, %s-endian, %s: %llu entries%s\n",
+	       log_source_name(v->input->source), assay_hash_name(v->input->form.column),
+	       v->input->form.big ? "big" : "little", form_name(v), U(v->sum.entries),
+	       v->error ? " before the first wrong one" : "");
+	for (uint32_t pcr = 0; pcr <= ASSAY_RECORD_PCR_MAX; pcr++) {
+		struct assay_pcr_finding f;
+
+		if (!v->error && v->claims->n && assay_verify_pcr(v->verify, pcr, &f) &&
+		    worth_telling(v, &f))
+			print_pcr(&f);
+	}
+	print_notes(v);
+	if (v->error && v->err.has_offset)
+		printf("%s (offset %llu)\n", v->err.text, U(v->err.offset));
+	else if (v->error)
+		puts(v->err.text);
+	printf("verdict: %s\n", v->reason);
+}
+
+/* ---- for machines --------------------------------------------------------------------------- */
+
+static const char *state_name(enum assay_pcr_state s)
+{
+	static const char *const names[] = {
+		[ASSAY_PCR_NOT_REACHED] = "not-reached", [ASSAY_PCR_DISAGREE] = "banks-disagree",
+		[ASSAY_PCR_UNTOUCHED] = "untouched",	 [ASSAY_PCR_NO_CLAIM] = "no-value",
+		[ASSAY_PCR_REACHED] = "reached",
+	};
+
+	return names[s];
+}
+
+static void json_bank(const struct assay_pcr_finding *f, uint32_t i)
+{
+	const struct assay_reach *r = &f->reach[i];
+
+	printf("%s{\"bank\":\"%s\",\"reached\":%s", i ? "," : "", assay_hash_name(f->claim[i]->alg),
+	       r->reached ? "true" : "false");
+	if (r->reached && r->steps)
+		printf(",\"after\":%llu,\"padded\":%s", U(r->index),
+		       r->kind == ASSAY_EXTEND_REAL ? "false" : "true");
+	putchar('}');
+}
+
+static void json_pcrs(const struct log_verdict *v)
+{
+	const char *comma = "";
+
+	for (uint32_t pcr = 0; pcr <= ASSAY_RECORD_PCR_MAX; pcr++) {
+		struct assay_pcr_finding f;
+
+		if (!assay_verify_pcr(v->verify, pcr, &f) || !worth_telling(v, &f))
+			continue;
+		printf("%s{\"pcr\":%u,\"state\":\"%s\",\"entries\":%llu,\"proved\":%llu", comma,
+		       pcr, state_name(f.state), U(f.entries), U(f.best.proved));
+		if (f.best.reached && f.best.steps)
+			printf(",\"after\":%llu", U(f.best.index));
+		fputs(",\"banks\":[", stdout);
+		for (uint32_t i = 0; i < f.n_claims; i++)
+			json_bank(&f, i);
+		fputs("]}", stdout);
+		comma = ",";
+	}
+}
+
+static void json_error(const struct log_verdict *v)
+{
+	char buf[2048];
+	struct assay_wr w = assay_wr(buf, sizeof(buf));
+
+	log_json_string(&w, assay_bytes_str(v->err.text));
+	printf(",\"error\":{\"entry\":%llu,\"text\":%.*s", U(v->sum.entries), (int)w.len, buf);
+	if (v->err.has_offset)
+		printf(",\"offset\":%llu", U(v->err.offset));
+	putchar('}');
+}
+
+void log_verdict_json(const struct log_verdict *v)
+{
+	static const char *const verdicts[] = { "holds", "does-not-hold", "could-not-tell" };
+	const struct assay_verify_summary *s = &v->sum;
+
+	printf("{\"verdict\":\"%s\",\"reason\":\"%s\",\"source\":\"%s\",\"column\":\"%s\","
+	       "\"big_endian\":%s,\"anchored\":%s,\"entries\":%llu,\"violations\":%llu,"
+	       "\"waiting\":%llu,\"absent\":%llu,\"batches\":%llu,\"boot_aggregates\":%llu,"
+	       "\"not_proved\":%llu,\"pcrs\":[",
+	       verdicts[v->exit_status], v->reason, log_source_name(v->input->source),
+	       assay_hash_name(v->input->form.column), v->input->form.big ? "true" : "false",
+	       s->absent ? "true" : "false", U(s->entries), U(s->violations), U(s->waiting),
+	       U(s->absent), U(s->batches), U(s->boot_aggregates), U(s->uncovered));
+	json_pcrs(v);
+	putchar(']');
+	if (v->error)
+		json_error(v);
+	puts("}");
+}

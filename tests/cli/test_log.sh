@@ -1,0 +1,182 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# "assay log" on the lists of real kernels: what is shown, what is verified, exit statuses.
+. "$TEST_LIB"
+
+V=$SOURCE/tests/vectors/kernel
+run=$V/7.2.13/rich-sha256-ima-sig
+list=$run/binary_runtime_measurements
+
+
+# has TEXT: in what the last command printed.
+has() {
+	[[ "$OUT$ERR" == *"$1"* ]] || fail "'$1' is not in '$OUT$ERR'"
+}
+
+# Every list of every run, binary and ascii, against both kinds of PCR files.
+for d in "$V"/*/*/; do
+	for f in "$d"binary_* "$d"ascii_*; do
+		for p in pcrs.txt pcrread.txt; do
+			expect 0 "$ASSAY" log verify --ignore-violations --complete --pcrs "$d$p" "$f"
+			[[ "$OUT" == *"verdict: holds" ]] || fail "$f: $OUT"
+		done
+	done
+done
+
+# Violations are a reason to fail, and each says that nothing protects it.
+expect 1 "$ASSAY" log verify --pcrs "$run/pcrs.txt" "$list"
+has "there are violations"
+[ "$(grep -c '^violation: .*protected by nothing' <<<"$OUT")" = "$(grep -c '^violation:' <<<"$OUT")" ] ||
+	fail "a violation is not told: $OUT"
+[ "$(grep -c '^violation:' <<<"$OUT")" = 6 ] || fail "not 6 violations: $OUT"
+
+# A kernel that padded SHA-1 into two of the banks.
+expect 0 "$ASSAY" log verify -v -P "$V/6.1.0/sha1-ima/pcrs.txt" "$V/6.1.0/sha1-ima/binary_runtime_measurements"
+has "sha256    reached after entry 456, with digests of its own"
+has "sha512    reached after entry 456, with padded SHA-1 digests"
+
+# Threads change nothing.
+for jobs in 1 2 7; do
+	expect 0 "$ASSAY" log verify -v -P "$run/pcrs.txt" --jobs $jobs "$list"
+	[ "${first:=$OUT}" = "$OUT" ] || fail "other output with $jobs jobs"
+done
+
+# One value from the command line; a wrong one; one for another PCR; standard input.
+value=$(awk '$1 == "sha256" && $2 == 10 { print $3 }' "$run/pcrs.txt")
+expect 0 "$ASSAY" log verify -v --pcr "sha256:10:$value" "$list"
+has "PCR 11: no value was given; its 6 entries are not proved"
+expect 1 "$ASSAY" log verify -v --complete --pcr "sha256:10:$value" "$list"
+expect 0 "$ASSAY" log verify -v --pcr "sha256:10:0x$value" - <"$list"
+expect 1 "$ASSAY" log verify -v --pcr "sha256:10:${value//A/B}" "$list"
+has "no prefix of the list has this value"
+expect 1 "$ASSAY" log verify -v --pcr "sha256:10:$value" --pcr "sha256:12:$value" "$list"
+has "PCR 12: NOT REACHED"
+expect 1 "$ASSAY" log verify -v --pcr "sha256:10:$(printf '0%.0s' {1..64})" "$list"
+has "still at its first value"
+expect 0 "$ASSAY" log verify -v "$list"
+has "no PCR value was given"
+
+# A list that went on after the PCRs were read: the prefix holds, the rest is named.
+boot=$("$ASSAY" log show "$list" | sed -n 1p)
+[[ "$boot" == *boot_aggregate* ]] || fail "$boot"
+size=$("$ASSAY" log show --json "$list" | sed -n '2s/.*"offset":\([0-9]*\),.*/\1/p')
+head -c "$size" "$list" >"$SCRATCH/first"
+cat "$list" "$SCRATCH/first" >"$SCRATCH/ahead"
+expect 0 "$ASSAY" log verify -v -P "$run/pcrs.txt" "$SCRATCH/ahead"
+has "1 of its 490 entries, behind that, are not proved"
+has "2 boot_aggregates: the list was carried over 1 kexec"
+expect 1 "$ASSAY" log verify -v -c -P "$run/pcrs.txt" "$SCRATCH/ahead"
+
+# Damage is named with the entry and its place.
+head -c -1 "$list" >"$SCRATCH/short"
+expect 1 "$ASSAY" log verify -v -P "$run/pcrs.txt" "$SCRATCH/short"
+has "entry 494: the list ends in a record's template data (offset 69"
+sed 's#/bin/busybox#/bin/busybix#' "$list" >"$SCRATCH/bent"
+cmp -s "$list" "$SCRATCH/bent" && fail "nothing was bent"
+expect 1 "$ASSAY" log verify -v -P "$run/pcrs.txt" "$SCRATCH/bent"
+has "template digest is not that of the data (offset "
+tail -c +"$((size + 1))" "$list" >"$SCRATCH/headless"
+expect 1 "$ASSAY" log verify -v -P "$run/pcrs.txt" "$SCRATCH/headless"
+has "NOT REACHED"
+
+# What cannot be judged.
+expect 2 "$ASSAY" log verify "$SCRATCH/absent"
+has "cannot open"
+expect 2 "$ASSAY" log verify "$SOURCE/meson.build"
+has "not a measurement list"
+expect 2 "$ASSAY" log verify
+expect 2 "$ASSAY" log verify --pcr sha256:10 "$list"
+expect 2 "$ASSAY" log verify --pcr md9:10:00 "$list"
+expect 2 "$ASSAY" log verify --pcr "sha256:64:$value" "$list"
+expect 2 "$ASSAY" log verify --pcr sha256:10:00 "$list"
+expect 2 "$ASSAY" log verify --jobs 0 "$list"
+expect 2 "$ASSAY" log verify --tcti x "$list"
+expect 2 "$ASSAY" log verify --frob "$list"
+echo "sha256 10" >"$SCRATCH/pcrs"
+expect 2 "$ASSAY" log verify --pcrs "$SCRATCH/pcrs" "$list"
+has "pcrs:1:1:"
+: >"$SCRATCH/empty"
+expect 2 "$ASSAY" log verify --pcrs "$SCRATCH/empty" "$list"
+expect 0 "$ASSAY" log verify "$SCRATCH/empty"
+expect 1 "$ASSAY" log verify -P "$run/pcrs.txt" "$SCRATCH/empty"
+
+# The kernel's own text, but for bytes that could forge a line or play with a terminal.
+expect 0 "$ASSAY" log show "$V/6.1.0/sha1-ima-ng/binary_runtime_measurements"
+"$ASSAY" log show "$list" >"$SCRATCH/shown"
+[ "$(wc -l <"$SCRATCH/shown")" = 495 ] || fail "not one line an entry"
+grep -qF '/m/data/names/new\x0aline' "$SCRATCH/shown" || fail "a newline is not escaped"
+grep -qF '/m/data/names/back\\slash' "$SCRATCH/shown" || fail "a backslash is not escaped"
+LC_ALL=C grep -q '[[:cntrl:]]' "$SCRATCH/shown" && fail "control characters"
+diff <(grep -v /names/ "$SCRATCH/shown") <(grep -v -e /names/ -e '^line ' "$run/ascii_runtime_measurements") ||
+	fail "not the kernel's text"
+"$ASSAY" log show "$run/ascii_runtime_measurements" | cmp - "$SCRATCH/shown" || fail "ascii differs"
+cp "$list" "$SCRATCH/-dash"
+(cd "$SCRATCH" && "$ASSAY" log show -- -dash) | cmp - "$SCRATCH/shown" || fail "--"
+
+# JSON is JSON, an object an entry.
+if command -v python3 >/dev/null; then
+	"$ASSAY" log show --json "$list" | python3 -c '
+import json, sys
+rows = [json.loads(line) for line in sys.stdin]
+assert len(rows) == 495 and [r["index"] for r in rows] == list(range(495))
+assert sum(r["violation"] for r in rows) == 6
+assert all(r["role"] == "step" for r in rows)
+assert {r["template"] for r in rows} >= {"ima", "ima-ng", "evm-sig", "ima-buf"}
+assert rows[0]["fields"]["n-ng"] == "boot_aggregate"
+assert [r for r in rows if r["template"] == "evm-sig"][0]["fields"]["imode"] > 0
+' || fail "show --json"
+	for f in "$list" "$SCRATCH/bent" "$SCRATCH/short"; do
+		"$ASSAY" log verify -v --json -P "$run/pcrs.txt" "$f" >"$SCRATCH/json" || :
+		python3 -c 'import json, sys; json.load(sys.stdin)["verdict"]' <"$SCRATCH/json" ||
+			fail "verify --json of $f"
+	done
+	"$ASSAY" log stat --json "$list" | python3 -c '
+import json, sys
+s = json.load(sys.stdin)
+assert s["entries"] == 495 and s["pcrs"] == {"10": 489, "11": 6} and s["templates"]["ima-buf"] == 19
+' || fail "stat --json"
+	"$ASSAY" log export -f cel-json -b sha256 "$list" | python3 -c '
+import hashlib, json, sys
+records = json.load(sys.stdin)
+pcr = {10: bytes(32), 11: bytes(32)}
+for i, r in enumerate(records):
+    assert r["recnum"] == i and r["content_type"] == "ima_template"
+    d = bytes.fromhex(r["digests"][0]["digest"])
+    pcr[r["pcr"]] = hashlib.sha256(pcr[r["pcr"]] + d).digest()
+assert pcr[10].hex() == sys.argv[1].lower()
+' "$value" || fail "the CEL log does not replay to PCR 10"
+	"$ASSAY" log export -f cel-tlv -b sha256 "$list" | python3 -c '
+import hashlib, struct, sys
+def tlvs(b):
+    while b:
+        t, n = struct.unpack(">BI", b[:5])
+        assert len(b) >= 5 + n
+        yield t, b[5:5 + n]
+        b = b[5 + n:]
+pcr, n = {10: bytes(32), 11: bytes(32)}, 0
+fields = list(tlvs(sys.stdin.buffer.read()))
+for i in range(0, len(fields), 4):
+    (t0, recnum), (t1, index), (t2, digests), (t3, content) = fields[i:i + 4]
+    assert (t0, t1, t2, t3) == (0, 1, 3, 7) and int.from_bytes(recnum, "big") == i // 4
+    (alg, d), = tlvs(digests)
+    assert alg == 11
+    (t4, name), (t5, data) = tlvs(content)
+    assert (t4, t5) == (0, 1)
+    if any(x != 0xff for x in d) and name != b"ima":
+        assert hashlib.sha256(data).digest() == d
+    p = int.from_bytes(index, "big")
+    pcr[p] = hashlib.sha256(pcr[p] + d).digest()
+assert len(fields) == 4 * 495 and pcr[10].hex() == sys.argv[1].lower()
+' "$value" || fail "the CEL-TLV log does not replay to PCR 10"
+fi
+expect 0 "$ASSAY" log stat "$list"
+has "entries          495"
+
+# Other formats: what was read comes back.
+"$ASSAY" log export -f binary "$run/ascii_runtime_measurements" | cmp - "$list" || fail "binary"
+"$ASSAY" log export -f ascii "$list" | cmp - "$run/ascii_runtime_measurements" || fail "ascii"
+"$ASSAY" log export -f anchored "$list" | cmp - "$list" || fail "anchored"
+expect 2 "$ASSAY" log export "$list"
+expect 2 "$ASSAY" log export -f frob "$list"
+expect 2 "$ASSAY" log export -f cel-tlv -b sha256 -b sha256 "$list"
+expect 2 "$ASSAY" log export -f binary "$SCRATCH/bent"
