@@ -192,7 +192,7 @@ static int connect_unix(const char *path, uint32_t timeout_ms)
 		return -ENAMETOOLONG;
 	if (fd < 0)
 		return -errno;
-	strcpy(at.sun_path, path);
+	memcpy(at.sun_path, path, strlen(path) + 1);
 	limit(fd, timeout_ms);
 	if (connect(fd, (struct sockaddr *)&at, sizeof(at)) < 0)
 		return -errno;

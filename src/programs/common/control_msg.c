@@ -334,7 +334,7 @@ int control_connect(const char *path, int *ret_fd, struct assay_err *err)
 		return assay_err_set(err, -errno, "cannot make a socket: %s", strerror(errno));
 	if (strlen(path) >= sizeof(at.sun_path))
 		return assay_err_set(err, -ENAMETOOLONG, "path '%s' is too long", path);
-	strcpy(at.sun_path, path);
+	memcpy(at.sun_path, path, strlen(path) + 1);
 	if (connect(fd, (struct sockaddr *)&at, sizeof(at)) < 0)
 		return assay_err_set(err, -errno, "cannot reach assayd at '%s': %s", path,
 				     strerror(errno));
