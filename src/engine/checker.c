@@ -3,9 +3,6 @@
 
 #include <errno.h>
 
-#define LEGACY_DIGEST 20u
-#define LEGACY_NAME   256u /* the kernel hashes the name in a buffer of this size, zeros behind */
-
 int assay_checker_init(struct assay_checker *c, const struct assay_crypto *crypto,
 		       const struct assay_banks *banks, const struct assay_list_form *form,
 		       bool want_sha1)
@@ -19,27 +16,6 @@ int assay_checker_init(struct assay_checker *c, const struct assay_crypto *crypt
 		.crypto = *crypto, .banks = *banks, .form = *form, .want_sha1 = want_sha1
 	};
 	return 0;
-}
-
-/* security/integrity/ima/ima_crypto.c: ima_calc_field_array_hash_tfm(). */
-static int legacy_digest(const struct assay_crypto *crypto, enum assay_hash alg,
-			 const struct assay_record *record, uint8_t *ret)
-{
-	uint8_t buf[LEGACY_DIGEST + LEGACY_NAME] = { 0 };
-	size_t len = record->data.len - LEGACY_DIGEST - 4;
-
-	memcpy(buf, record->data.data, LEGACY_DIGEST);
-	memcpy(buf + LEGACY_DIGEST, record->data.data + LEGACY_DIGEST + 4, len);
-	return crypto->ops->hash(crypto->ctx, alg, assay_bytes(buf, sizeof(buf)), ret);
-}
-
-/* The fields are hashed with their lengths, which is how they stand in the record. */
-int assay_template_digest(const struct assay_crypto *crypto, enum assay_hash alg,
-			  const struct assay_record *record, uint8_t *ret)
-{
-	if (record->legacy)
-		return legacy_digest(crypto, alg, record, ret);
-	return crypto->ops->hash(crypto->ctx, alg, record->data, ret);
 }
 
 static int find_template(struct assay_checker *c, struct assay_bytes name, struct assay_err *err)

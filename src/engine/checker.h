@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "engine/core/digest.h"
 #include "engine/ports.h"
 #include "formats/mlist.h"
 
@@ -41,7 +42,3 @@ int assay_checker_cut(struct assay_checker *c, const struct assay_record *record
  * of the data. */
 int assay_checker_digests(struct assay_checker *c, const struct assay_record *record,
 			  struct assay_record_digests *ret, struct assay_err *err);
-
-/* The template digest of a record's data. */
-int assay_template_digest(const struct assay_crypto *crypto, enum assay_hash alg,
-			  const struct assay_record *record, uint8_t *ret);

@@ -26,13 +26,25 @@ struct assay_core_config {
 	struct assay_banks banks; /* that batch records carry */
 };
 
-/* Everything in @arena; @ports is copied. Errors: -ENOMEM, -EOPNOTSUPP. */
-int assay_core_new(struct assay_arena *arena, const struct assay_ports *ports,
-		   const struct assay_core_config *config, struct assay_core **ret);
+#define ASSAY_CORE_DATA_MAX 65536u /* template data of one record that assay writes */
 
-/* The policy in force from now on; borrowed until the next call. NULL: none, everything is allowed
- * and nothing measured. */
-void assay_core_set_policy(struct assay_core *c, const struct assay_policy *policy);
+/*
+ * Everything in @arena but the hash contexts of the crypto port, which assay_core_done() frees;
+ * @ports is copied. Errors: -ENOMEM, -EOPNOTSUPP a hash or template that it cannot write.
+ */
+int assay_core_new(struct assay_arena *arena, const struct assay_ports *ports,
+		   const struct assay_core_config *config, struct assay_core **ret,
+		   struct assay_err *err);
+void assay_core_done(struct assay_core *c); /* NULL allowed */
+
+/*
+ * The policy in force from now on; borrowed until the next call. NULL: none, everything is allowed
+ * and nothing measured. Errors: -EOPNOTSUPP a measure rule that asks for what cannot be written (a
+ * template with signatures, a PCR that no TPM has); @err has the rule's line, the policy of before
+ * stays.
+ */
+int assay_core_set_policy(struct assay_core *c, const struct assay_policy *policy,
+			  struct assay_err *err);
 
 /* What is known about an event. Unset groups are named by what is not in @have. */
 struct assay_facts {
@@ -66,15 +78,15 @@ struct assay_decision {
 };
 
 /*
- * Judges one event. On success *ret is filled. Errors leave the state as it was: -ENOSPC the list
- * is full, -EIO it cannot be written (the caller decides by its on_stall setting and records the
- * gap with assay_core_gap()).
+ * Judges one event. On success *ret is filled. Errors: -ENOSPC the list is full, -EIO it cannot be
+ * written (the caller decides by its on_stall setting and records the gap with assay_core_gap());
+ * the state is as it was, but for a violation record that fitted when its measurement did not.
  */
 int assay_event(struct assay_core *c, const struct assay_facts *facts, struct assay_decision *ret,
 		struct assay_err *err);
 
-/* A violation on a file that was measured: @cause goes to the audit trail only, the record is the
- * kernel's (zero digest, 0xff into the PCR). */
+/* A violation on a file that was measured; the record is the kernel's (zero digest, 0xff into the
+ * PCR). */
 int assay_core_violation(struct assay_core *c, struct assay_bytes path, uint64_t *ret_index,
 			 struct assay_err *err);
 
@@ -93,12 +105,21 @@ int assay_core_boot_aggregate(struct assay_core *c, const struct assay_pcr_value
 			      uint64_t *ret_index, struct assay_err *err);
 
 /*
- * Takes back a record that is in the list already (restart, the kernel's own list): for
- * deduplication, indexes and pending batches. In order, all of them, before the first event.
+ * Takes back a record that is in the list already (restart): for deduplication, indexes, the mode
+ * and pending batches. In order, all of them, before the first event. @pending: no batch record
+ * covers it yet, and one must.
  */
 struct assay_record;
-int assay_core_restore(struct assay_core *c, const struct assay_record *record,
+int assay_core_restore(struct assay_core *c, const struct assay_record *record, bool pending,
 		       struct assay_err *err);
+
+/*
+ * Appends a record that was made elsewhere, whatever the policy says. @extended: the kernel's own,
+ * which is in the PCR already, so that no batch record covers it; else one of a segment that was
+ * closed before it was anchored.
+ */
+int assay_core_adopt(struct assay_core *c, const struct assay_record *record, bool extended,
+		     struct assay_err *err);
 
 uint64_t assay_core_records(const struct assay_core *c); /* in the list */
 uint64_t assay_core_violations(const struct assay_core *c);
