@@ -12,8 +12,8 @@
 #include "formats/pcr.h"
 
 #define ASSAY_SEGMENT_HEAD_SIZE 20480u /* bytes kept for the head */
-#define ASSAY_SEGMENT_COMMIT	20480u /* u64: bytes of records that are written */
-#define ASSAY_SEGMENT_RECORDS	24576u /* first record; page-aligned like the commit word */
+#define ASSAY_SEGMENT_COMMIT	20480u /* the commit page, struct assay_segment_commit */
+#define ASSAY_SEGMENT_RECORDS	24576u /* first record */
 
 enum assay_segment_start {
 	ASSAY_SEGMENT_FIRST,  /* there was no list */
@@ -34,6 +34,16 @@ struct assay_segment_head {
 	struct assay_pcr_value base[ASSAY_PCRS];
 };
 
+/*
+ * What of the records counts. @written survives the process: it is stored after the bytes. What is
+ * below @synced survives the kernel. @boot_id is the boot that wrote last: while it goes on, no
+ * page can have been lost.
+ */
+struct assay_segment_commit {
+	uint64_t written, synced; /* bytes of records */
+	uint8_t boot_id[16];
+};
+
 /* Whether a file begins like a segment. */
 bool assay_segment_is(struct assay_bytes file);
 
@@ -47,9 +57,14 @@ int assay_segment_encode(const struct assay_segment_head *head,
 			 const struct assay_segment_hasher *hasher, struct assay_wr *w);
 
 /*
- * Parses a segment file: head and records up to the commit word. The head's checksum is checked if
- * @hasher is not NULL. Errors: -EBADMSG, -EOPNOTSUPP unknown version.
+ * Parses a segment file: head and records up to what was written. The head's checksum is checked if
+ * @hasher is not NULL. The records are not looked at. Errors: -EBADMSG, -EOPNOTSUPP unknown
+ * version.
  */
 int assay_segment_parse(struct assay_bytes file, const struct assay_segment_hasher *hasher,
 			struct assay_segment_head *ret, struct assay_bytes *ret_records,
 			struct assay_err *err);
+
+/* The commit page of a segment file. Errors: -EBADMSG, also if the file is shorter than it says. */
+int assay_segment_parse_commit(struct assay_bytes file, struct assay_segment_commit *ret,
+			       struct assay_err *err);

@@ -14,19 +14,21 @@ struct assay_list_file;
 
 struct assay_list_file_config {
 	size_t size;
-	uint64_t prealloc; /* bytes to preallocate at a time, 0: 1 MiB */
-	uint64_t size_max; /* bytes of one segment, 0: 16 GiB */
-	uint64_t reserve;  /* bytes kept for gap records, 0: 64 KiB */
+	uint8_t boot_id[16]; /* of the running kernel */
+	uint64_t prealloc;   /* bytes to preallocate at a time, 0: 1 MiB */
+	uint64_t size_max;   /* bytes of one segment, 0: 16 GiB */
+	uint64_t reserve;    /* bytes kept for gap records, 0: 64 KiB */
 };
 
 /*
  * Opens the folder @dirfd (borrowed; made by the caller, mode 0700), takes its lock, and opens the
- * newest segment, cutting a half record at its end. Errors: -EWOULDBLOCK another process holds the
- * lock (its pid is in the message), -EBADMSG a segment that is damaged before its end (offset in
- * @err; nothing is changed), -ENOSPC, errno of the file calls.
+ * newest segment. What the kernel lost when it crashed is cut from its end: records from the first
+ * one that is damaged, if they were not synced and another boot wrote them. Errors: -EWOULDBLOCK
+ * another process holds the lock (its pid is in the message), -EBADMSG a segment that is damaged
+ * otherwise (offset in @err; nothing is changed), -ENOSPC, errno of the file calls.
  */
 int assay_list_file_open(int dirfd, const struct assay_list_file_config *config,
-			 const struct assay_segment_hasher *hasher, struct assay_list_file **ret,
+			 const struct assay_crypto *crypto, struct assay_list_file **ret,
 			 struct assay_err *err);
 void assay_list_file_free(struct assay_list_file *l);
 AUTO_DEFINE(list_file);
@@ -38,7 +40,7 @@ const struct assay_segment_head *assay_list_file_head(const struct assay_list_fi
  * until the next segment begins: another thread may read them. */
 struct assay_bytes assay_list_file_records(const struct assay_list_file *l);
 
-/* Bytes that were cut from the end when it was opened (a half record). */
+/* Bytes that were cut from the end when it was opened. */
 uint64_t assay_list_file_cut(const struct assay_list_file *l);
 
 /* Ends the current segment and begins the next; number, previous and previous_len of @head are
@@ -50,5 +52,5 @@ int assay_list_file_begin(struct assay_list_file *l, const struct assay_segment_
  * thread than append. */
 int assay_list_file_sync(struct assay_list_file *l);
 
-/* The append port over the current segment. */
-extern const struct assay_append_ops assay_list_file_append_ops;
+/* The append port over the current segment; the caller serialises appends. */
+struct assay_append assay_list_file_port(struct assay_list_file *l);

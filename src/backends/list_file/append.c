@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Writing: records, space for them, and new segments. Nothing that was written is written again. */
+#include "backends/list_file/private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/file.h"
+
+uint64_t assay_list_file_written(const struct assay_list_file *l)
+{
+	return __atomic_load_n(assay_list_file_word(l, 0), __ATOMIC_ACQUIRE);
+}
+
+void assay_list_file_set_written(struct assay_list_file *l, uint64_t len)
+{
+	__atomic_store_n(assay_list_file_word(l, 0), len, __ATOMIC_RELEASE);
+}
+
+void assay_list_file_set_synced(struct assay_list_file *l, uint64_t len)
+{
+	__atomic_store_n(assay_list_file_word(l, 1), len, __ATOMIC_RELEASE);
+}
+
+/* Where the filesystem cannot preallocate, zeros are written. */
+static int extend_by_zeros(int fd, uint64_t from, uint64_t to)
+{
+	static const uint8_t zeros[4096];
+
+	while (from < to) {
+		uint64_t n = to - from < sizeof(zeros) ? to - from : sizeof(zeros);
+		ssize_t done = pwrite(fd, zeros, (size_t)n, (off_t)from);
+
+		if (done <= 0)
+			return done < 0 ? -errno : -EIO;
+		from += (uint64_t)done;
+	}
+	return 0;
+}
+
+static int allocate(struct assay_list_file *l, uint64_t to)
+{
+	int rc = 0;
+
+	if (to <= l->allocated)
+		return 0;
+	if (fallocate(l->fd, 0, (off_t)l->allocated, (off_t)(to - l->allocated)) < 0)
+		rc = -errno;
+	if (rc == -EOPNOTSUPP)
+		rc = extend_by_zeros(l->fd, l->allocated, to);
+	if (rc == 0)
+		l->allocated = to;
+	return rc == -EDQUOT || rc == -EFBIG ? -ENOSPC : rc;
+}
+
+int assay_list_file_grow(struct assay_list_file *l, uint64_t len)
+{
+	uint64_t need = ASSAY_SEGMENT_RECORDS + len;
+	uint64_t want = need + l->config.prealloc;
+	int rc;
+
+	if (need <= l->allocated)
+		return 0;
+	if (need > l->config.size_max)
+		return -ENOSPC;
+	if (want > l->config.size_max)
+		want = l->config.size_max;
+	rc = allocate(l, want);
+	return rc == -ENOSPC ? allocate(l, need) : rc;
+}
+
+/* On return the record is in the page cache and counted: it survives this process. */
+static int append_record(void *ctx, struct assay_bytes record, bool reserve)
+{
+	struct assay_list_file *l = ctx;
+	uint64_t written;
+	int rc;
+
+	if (l->fd < 0)
+		return -EINVAL;
+	written = assay_list_file_written(l);
+	rc = assay_list_file_grow(l, written + record.len + (reserve ? 0 : l->config.reserve));
+	if (rc < 0)
+		return rc;
+	for (size_t at = 0; at < record.len;) {
+		ssize_t n = pwrite(l->fd, record.data + at, record.len - at,
+				   (off_t)(ASSAY_SEGMENT_RECORDS + written + at));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 && (errno == ENOSPC || errno == EDQUOT) ? -ENOSPC : -EIO;
+		at += (size_t)n;
+	}
+	assay_list_file_set_written(l, written + record.len);
+	return 0;
+}
+
+static const struct assay_append_ops append_ops = { .append = append_record };
+
+struct assay_append assay_list_file_port(struct assay_list_file *l)
+{
+	return (struct assay_append){ .ops = &append_ops, .ctx = l };
+}
+
+int assay_list_file_sync(struct assay_list_file *l)
+{
+	uint64_t written;
+
+	if (l->fd < 0)
+		return 0;
+	written = assay_list_file_written(l);
+	if (fdatasync(l->fd) < 0)
+		return -errno;
+	assay_list_file_set_synced(l, written);
+	return 0;
+}
+
+/* What the new segment says of the one before it. */
+static int link_to_previous(struct assay_list_file *l, struct assay_segment_head *head)
+{
+	struct assay_bytes records = assay_list_file_records(l);
+
+	head->number = 1;
+	head->previous_len = 0;
+	memset(head->previous, 0, sizeof(head->previous));
+	if (l->fd < 0)
+		return 0;
+	head->number = l->head.number + 1;
+	head->previous_len = records.len;
+	return l->crypto.ops->hash(l->crypto.ctx, ASSAY_HASH_SHA256, records, head->previous);
+}
+
+/* Head and commit page of a segment without records. */
+static int encode_front(struct assay_list_file *l, const struct assay_segment_head *head,
+			uint8_t **ret)
+{
+	struct assay_segment_hasher hasher = assay_list_file_hasher(l);
+	uint8_t *front = calloc(1, ASSAY_SEGMENT_RECORDS);
+	struct assay_wr w = assay_wr(front, ASSAY_SEGMENT_RECORDS);
+	int rc;
+
+	if (!front)
+		return -ENOMEM;
+	rc = assay_segment_encode(head, &hasher, &w);
+	if (rc < 0) {
+		free(front);
+		return rc;
+	}
+	memcpy(front + ASSAY_SEGMENT_COMMIT + 16, l->config.boot_id, sizeof(l->config.boot_id));
+	*ret = front;
+	return 0;
+}
+
+/* A file bears a segment's name only once its head is on the medium. */
+static int create_file(struct assay_list_file *l, const struct assay_segment_head *head,
+		       const uint8_t *front, int *ret)
+{
+	char name[ASSAY_LIST_FILE_NAME_MAX];
+	AUTO(fd) int fd = -1;
+	int rc;
+
+	assay_list_file_name(head->number, name);
+	if (unlinkat(l->dirfd, "segment.new", 0) < 0 && errno != ENOENT)
+		return -errno;
+	fd = openat(l->dirfd, "segment.new", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+		    0600);
+	if (fd < 0)
+		return -errno;
+	rc = assay_file_write_all(fd, assay_bytes(front, ASSAY_SEGMENT_RECORDS));
+	if (rc < 0)
+		return rc;
+	if (fsync(fd) < 0 || renameat(l->dirfd, "segment.new", l->dirfd, name) < 0 ||
+	    fsync(l->dirfd) < 0)
+		return -errno;
+	*ret = TAKE_FD(fd);
+	return 0;
+}
+
+int assay_list_file_begin(struct assay_list_file *l, const struct assay_segment_head *head,
+			  struct assay_err *err)
+{
+	struct assay_segment_head h = *head;
+	uint8_t *front = NULL;
+	int fd, rc;
+
+	rc = l->fd >= 0 ? assay_list_file_sync(l) : 0;
+	if (rc == 0)
+		rc = link_to_previous(l, &h);
+	if (rc == 0)
+		rc = encode_front(l, &h, &front);
+	if (rc == 0)
+		rc = create_file(l, &h, front, &fd);
+	free(front);
+	if (rc < 0)
+		return assay_err_set(err, rc, "cannot begin segment %llu: %s",
+				     (unsigned long long)h.number, strerror(-rc));
+	assay_list_file_unmap(l);
+	l->head = h;
+	l->cut = 0;
+	rc = assay_list_file_map(l, fd, err);
+	if (rc == 0 && assay_list_file_grow(l, l->config.reserve) < 0)
+		rc = assay_err_set(err, -ENOSPC, "no space for segment %llu",
+				   (unsigned long long)h.number);
+	return rc;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Shared by the files of this folder: list_file.c has the folder, load.c opens and repairs a
+ * segment, append.c writes. */
+#pragma once
+
+#include "backends/list_file/list_file.h"
+
+#define ASSAY_LIST_FILE_NAME_MAX 40
+
+struct assay_list_file {
+	int dirfd, lock_fd, fd; /* fd -1: no segment yet */
+	struct assay_list_file_config config;
+	struct assay_crypto crypto;
+	struct assay_segment_head head;
+	uint8_t *front;	    /* head and commit page, writable */
+	const uint8_t *map; /* the whole file and what it may grow to; what is past its end is not
+			       touched */
+	size_t map_len;
+	uint64_t allocated; /* bytes of the file */
+	uint64_t cut;
+};
+
+/* The words of the commit page. They are one store each, after the bytes that they speak of. */
+static inline uint64_t *assay_list_file_word(const struct assay_list_file *l, unsigned i)
+{
+	return (uint64_t *)(void *)(l->front + ASSAY_SEGMENT_COMMIT) + i;
+}
+
+uint64_t assay_list_file_written(const struct assay_list_file *l);
+void assay_list_file_set_written(struct assay_list_file *l, uint64_t len);
+void assay_list_file_set_synced(struct assay_list_file *l, uint64_t len);
+
+struct assay_segment_hasher assay_list_file_hasher(struct assay_list_file *l);
+void assay_list_file_name(uint64_t number, char ret[static ASSAY_LIST_FILE_NAME_MAX]);
+void assay_list_file_unmap(struct assay_list_file *l); /* and closes the segment */
+
+/* Opens, checks and repairs segment @number. */
+int assay_list_file_load(struct assay_list_file *l, uint64_t number, struct assay_err *err);
+
+/* Maps the segment that is open as @fd, which it takes. */
+int assay_list_file_map(struct assay_list_file *l, int fd, struct assay_err *err);
+
+/* Bytes of the file so that @len bytes of records fit; as many more as the settings say, if there
+ * is room. Errors: -ENOSPC. */
+int assay_list_file_grow(struct assay_list_file *l, uint64_t len);
