@@ -8,6 +8,7 @@
 
 #include "base/err.h"
 #include "engine/core/event.h"
+#include "formats/segment.h"
 
 struct recorder;
 
@@ -25,11 +26,18 @@ struct recorder_config {
 	enum on_stall on_tpm_loss; /* hold callers, or release them and record a gap */
 	uint32_t gather_us;	   /* pause before a group commit */
 	struct assay_core_config core;
-	/* Called by the anchor thread, without locks: all records below @upto are anchored (or,
+	/* Called by the anchor thread, without locks: all records below @upto are anchored, or,
 	 * with
-	 * @released, callers are let go without: a gap record says so). */
+	 * @released, callers are let go without it (a gap record says so). Indexes count over all
+	 * segments of this run. */
 	void (*anchored)(void *ctx, uint64_t upto, bool released);
 	void *ctx;
+	/* A new segment began while we run: the PCRs went back, or list and PCRs disagreed. What
+	 * was measured before must be measured again, so whoever keeps verdicts drops them. Called
+	 * like anchored(); may be NULL. */
+	void (*segment)(void *ctx, enum assay_segment_start why);
+	uint32_t check_ms; /* between looks at the PCRs, for what others did; 0: 10,000 */
+	uint32_t stop_ms;  /* that the end waits for what is not anchored yet; 0: 10,000 */
 	/* One line for the log. */
 	void (*log)(void *ctx, int priority, const char *text);
 };
@@ -78,6 +86,7 @@ int recorder_read_pcrs(struct recorder *r, uint32_t pcr_mask,
 struct recorder_counts {
 	uint64_t records, anchored, violations, extends, extend_ns, batches, gaps, segment;
 	uint64_t list_bytes;
+	uint64_t lost_events; /* that found the list full */
 	bool tpm_lost, list_full;
 };
 void recorder_counts(struct recorder *r, struct recorder_counts *ret);

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Shared by the recorder's files: recorder.c has the calls of other threads, recorder_commit.c the
+ * anchor thread, recorder_recover.c finds the place after a start or a fault, recorder_segment.c
+ * opens and begins segments, recorder_adopt.c takes over the kernel's records, recorder_state.c
+ * writes the records about ourselves.
+ */
+#pragma once
+
+#include <pthread.h>
+
+#include "backends/list_file/list_file.h"
+#include "base/file.h"
+#include "engine/recover.h"
+#include "formats/batch.h"
+#include "programs/assayd/recorder.h"
+
+#define MODE_WORD_MAX 16
+
+/* What the list says of the runs before this one; found when it is read at the start. */
+struct recorder_past {
+	bool any;	   /* assayd wrote to this list before */
+	bool clean;	   /* its last record about itself is "stop" */
+	uint64_t clock_ms; /* TPM clock in the last record that says one */
+	char mode_word[MODE_WORD_MAX];
+	uint64_t kernel_total; /* of the kernel's records that are in the segment */
+};
+
+/* A call that the anchor thread runs between two extends. */
+struct recorder_job {
+	int (*run)(struct recorder *r, void *arg, struct assay_err *err);
+	void *arg;
+	struct assay_err *err;
+	int rc;
+	bool done;
+};
+
+struct recorder {
+	struct recorder_config config;
+	uint8_t boot_id[16];
+
+	/* ---- under the lock */
+	pthread_mutex_t lock;
+	pthread_cond_t work;	 /* the anchor thread waits: records, a job, the end */
+	pthread_cond_t progress; /* the others wait: upto, a job that is done */
+	struct assay_list_file *list;
+	struct assay_core *core;
+	void *arena;
+	const struct assay_policy *policy;
+	uint64_t index_base;  /* records of the segments that this run has closed */
+	uint64_t upto;	      /* anchored, counted from the start of this run's first segment */
+	uint64_t carry_until; /* of this segment: below stand records of the closed one */
+	struct recorder_counts counts;
+	struct recorder_job *job;
+	bool stopping, ended, released, list_full_noted;
+	char mode_word[MODE_WORD_MAX]; /* in force in the segment */
+
+	/* ---- the anchor thread's alone */
+	pthread_t thread;
+	bool has_thread;
+	struct assay_replay *replay; /* has taken the records before the cursor */
+	uint64_t cursor;	     /* bytes */
+	uint64_t seen[ASSAY_PCRS];   /* steps before the cursor */
+	uint64_t have[ASSAY_PCRS];   /* steps that the PCR has already: not to be extended */
+	uint64_t synced;	     /* bytes */
+	uint64_t last_check_ns, suspended_ns;
+	uint64_t kernel_total; /* of the kernel's records that are in the segment */
+	uint32_t padded;       /* bit per bank: the kernel extended it with padded SHA-1 digests */
+	struct recorder_past past;
+};
+
+static inline bool recorder_has_anchor(const struct recorder *r)
+{
+	return r->config.anchor.ops && r->config.anchor.ops->kind != ASSAY_ANCHOR_NONE;
+}
+
+void recorder_log(struct recorder *r, int priority, const char *fmt, ...) ASSAY_PRINTF(3, 4);
+
+/* ---- recorder_commit.c */
+void *recorder_anchor_thread(void *arg);
+uint64_t recorder_now_ns(void);
+uint64_t recorder_suspended_ns(void); /* time that the machine slept since it booted */
+/* Recomputes upto from the replay; the caller holds no lock. */
+void recorder_publish(struct recorder *r);
+
+/* ---- recorder_recover.c */
+/* Fence, read, decide, and make it so: afterwards the cursor and have[] are right for the current
+ * segment, which may be a new one. Any error of the anchor: not done, try again later. */
+int recorder_place(struct recorder *r, bool reopen, const char *why, struct assay_err *err);
+/* Looks at the PCRs and does the above if they are not what the replay says. */
+int recorder_check(struct recorder *r, struct assay_err *err);
+/* What a read of the TPM gave. */
+struct recorder_seen {
+	struct assay_banks banks;
+	struct assay_pcr_value pcr[ASSAY_PCRS];
+	struct assay_tpm_clock clock;
+};
+int recorder_read(struct recorder *r, struct recorder_seen *ret, struct assay_err *err);
+
+/* What @pcr must hold now by the replay. */
+void recorder_value(const struct recorder *r, uint32_t pcr, struct assay_pcr_value *ret);
+
+/* ---- recorder_segment.c */
+/* A core with the list's records in it; @plan tells which are pending. */
+int recorder_load_core(struct recorder *r, const struct assay_banks *banks,
+		       const struct assay_recover_plan *plan, struct assay_err *err);
+void recorder_drop_core(struct recorder *r);
+/* Begins a segment with its first records. In a run, what was not anchored goes with it. The
+ * caller is the anchor thread, or there is none yet. */
+int recorder_begin_segment(struct recorder *r, enum assay_segment_start start,
+			   struct recorder_seen *seen, const char *why, struct assay_err *err);
+/* Puts the mode of the configuration in force. Nothing may be pending. */
+int recorder_set_mode(struct recorder *r, struct assay_err *err);
+
+/* ---- recorder_adopt.c */
+/* The kernel's records: those that are not in the segment yet. */
+struct kernel_list {
+	struct assay_file file;
+	struct assay_bytes records;
+	uint64_t n;
+	uint32_t pcrs; /* that they extend */
+};
+void recorder_kernel_free(struct kernel_list *k); /* NULL allowed */
+static inline void assay_auto_kernel_list(struct kernel_list **k)
+{
+	recorder_kernel_free(*k);
+}
+/* Reads those that explain @seen from PCRs at zero; @seen is read again if the kernel was at work
+ * meanwhile. *ret NULL: there are none, or they do not explain it. */
+int recorder_kernel_read(struct recorder *r, struct recorder_seen *seen, struct kernel_list **ret,
+			 struct assay_err *err);
+/* Puts them at the start of a new segment. With the lock. */
+int recorder_adopt_first(struct recorder *r, const struct kernel_list *kernel,
+			 struct assay_err *err);
+/* Takes over what the kernel has extended after all of our steps. *ret_done false: @seen is not
+ * explained by that. In the anchor thread, without the lock. */
+int recorder_adopt_later(struct recorder *r, const struct recorder_seen *seen, bool *ret_done,
+			 struct assay_err *err);
+/* Whether the kernel has records that are not in the segment. */
+bool recorder_kernel_moved(const struct recorder *r);
+
+/* ---- recorder_state.c; with the lock */
+int recorder_state_locked(struct recorder *r, const char *what,
+			  void (*fill)(void *ctx, struct assay_wr *w), void *ctx, bool gap,
+			  uint64_t *ret_index, struct assay_err *err);
+void recorder_state_clock(struct assay_wr *w, const struct assay_tpm_clock *clock);
+int recorder_state_base(struct recorder *r, const struct recorder_seen *seen, uint32_t pcr,
+			struct assay_err *err);
+/* "start", with how the last run ended; clock NULL: no TPM. */
+int recorder_state_start(struct recorder *r, const struct assay_tpm_clock *clock,
+			 const struct assay_recover_plan *plan, struct assay_err *err);
+/* Learns from a record of the list what it says of earlier runs. */
+void recorder_past_add(struct recorder_past *past, const struct assay_record *record);

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "unit/recorder_fixture.h"
+
+static const enum anchor_mode modes[] = { ANCHOR_EACH, ANCHOR_GROUP, ANCHOR_ORDERED };
+
+static void list_and_pcrs_agree(void **state)
+{
+	struct recorder_counts counts;
+	struct fixture f;
+
+	for (unsigned m = 0; m < 3; m++) {
+		fixture_init(&f, modes[m]);
+		fixture_start(&f);
+		measure_files(&f, 200);
+		assert_int_equal(recorder_flush(f.recorder, FLUSH_MS), 0);
+		recorder_counts(f.recorder, &counts);
+		assert_int_equal(counts.violations, 28);
+		assert_int_equal(counts.anchored, counts.records);
+		fixture_stop(&f);
+		assert_int_equal(assert_agrees(&f), 1);
+		assert_all_there(&f, true);
+		assert_int_equal(count_event(&f, 1, "start"), 1);
+		assert_int_equal(count_event(&f, 1, "stop"), 1);
+		fixture_done(&f);
+	}
+}
+
+static void second_run_goes_on(void **state)
+{
+	struct fixture f;
+
+	for (unsigned m = 0; m < 9; m++) {
+		fixture_init(&f, modes[m % 3]);
+		fixture_start(&f);
+		measure_files(&f, 20);
+		fixture_stop(&f);
+		f.config.mode = modes[m / 3];
+		fixture_start(&f);
+		measure_files(&f, 20);
+		fixture_stop(&f);
+		assert_int_equal(assert_agrees(&f), 1);
+		assert_all_there(&f, true);
+		assert_int_equal(count_in_list(&f, 1, "last=stopped;", 13), 1);
+		fixture_done(&f);
+	}
+}
+
+/* The TPM goes after @k extends and stays away until the next start. */
+static void lost_at_every_extend(void **state)
+{
+	struct fixture f;
+
+	for (unsigned m = 0; m < 3; m++) {
+		for (uint32_t k = 0; k < 24; k++) {
+			fixture_init(&f, modes[m]);
+			assay_fake_anchor_fault(f.tpm, ASSAY_FAKE_EXTEND, ASSAY_FAKE_GONE, k, 1);
+			fixture_start(&f);
+			measure_files(&f, 10);
+			(void)recorder_flush(f.recorder, 20);
+			measure_files(&f, 10);
+			fixture_stop(&f);
+			assay_fake_anchor_fault(f.tpm, ASSAY_FAKE_EXTEND, ASSAY_FAKE_NONE, 0, 0);
+			assay_fake_anchor_back(f.tpm);
+			assert_int_equal(f.config.anchor.ops->reopen(f.config.anchor.ctx, NULL), 0);
+			fixture_start(&f);
+			measure_files(&f, 10);
+			fixture_stop(&f);
+			assert_int_equal(assert_agrees(&f), 1);
+			assert_all_there(&f, true);
+			fixture_done(&f);
+		}
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(list_and_pcrs_agree),
+		cmocka_unit_test(second_run_goes_on),
+		cmocka_unit_test(lost_at_every_extend),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
