@@ -36,7 +36,7 @@ static void count_template(struct stat_counts *c, struct assay_bytes name)
 		memcpy(c->template[i].name, name.data, name.len);
 		c->n_templates++;
 	} else if (i == TEMPLATES_MAX) {
-		strcpy(c->template[i].name, "(others)");
+		memcpy(c->template[i].name, "(others)", sizeof("(others)"));
 	}
 	c->template[i].n++;
 }
