@@ -8,6 +8,7 @@
 #include "backends/anchor_tpm2/anchor_tpm2.h"
 #include "backends/crypto_openssl/crypto_openssl.h"
 #include "base/hex.h"
+#include "engine/quote.h"
 
 static struct swtpm tpm;
 static struct assay_crypto_openssl *crypto_backend;
@@ -294,6 +295,139 @@ static void test_bad_bus(void **state)
 	proxy_end();
 }
 
+/* ---- keys, quotes, sessions ------------------------------------------------------------------ */
+
+/* Makes a key, quotes with it, and has the engine judge; with OpenSSL, not the TPM. */
+static void check_quote(struct assay_anchor_tpm2 *a, enum assay_ak_algorithm algorithm)
+{
+	struct assay_anchor port = assay_anchor_tpm2_port(a);
+	struct assay_banks banks = banks_of(port);
+	struct assay_pcr_value values[ASSAY_PCRS];
+	struct assay_quote_request request = { .pcr_mask = 1u << 10 | 1u << 7 };
+	struct assay_quote_verdict verdict = { 0 };
+	struct assay_quote_question question;
+	struct assay_quote_reply reply;
+	struct assay_tpm_public public;
+	struct assay_tpm_clock clock;
+	struct assay_quote q = { 0 };
+	struct assay_ak ak = { 0 };
+	uint8_t spki[ASSAY_TPM_SPKI_MAX];
+	struct assay_wr w = assay_wr(spki, sizeof(spki));
+	struct assay_key *key = NULL;
+	struct assay_err err = { 0 };
+
+	assert_int_equal(assay_anchor_tpm2_create_ak(a, algorithm, &ak, &err), 0);
+	request.nonce = assay_bytes_str("a nonce");
+	request.bank_mask = (1u << banks.n) - 1;
+	request.ak_public = assay_bytes(ak.public, ak.public_len);
+	request.ak_private = assay_bytes(ak.private, ak.private_len);
+	assert_int_equal(port.ops->quote(port.ctx, &request, &reply, &err), 0);
+	assert_int_equal(port.ops->read(port.ctx, request.pcr_mask, values, &clock, NULL), 0);
+	q.attest = assay_bytes(reply.attest, reply.attest_len);
+	q.signature = assay_bytes(reply.signature, reply.signature_len);
+	for (uint32_t b = 0; b < banks.n; b++) {
+		for (uint32_t p = 7; p <= 10; p += 3) {
+			struct assay_quote_pcr *v = &q.pcrs.v[q.pcrs.n++];
+
+			*v = (struct assay_quote_pcr){ .bank = banks.alg[b], .pcr = p };
+			memcpy(v->value, values[p].value[b], ASSAY_HASH_SIZE_MAX);
+		}
+	}
+	assert_int_equal(assay_tpm_public_parse(request.ak_public, &public, NULL), 0);
+	assay_tpm_public_spki(&public, &w);
+	assert_int_equal(crypto.ops->key_from_spki(crypto.ctx, assay_wr_done(&w), &key), 0);
+	question = (struct assay_quote_question){ .key = key,
+						  .public = &public,
+						  .nonce = request.nonce };
+	assert_int_equal(assay_quote_judge(&crypto, &q, &question, &verdict, NULL), 0);
+	assert_string_equal(verdict.why, "");
+	assert_true(verdict.holds);
+	crypto.ops->key_free(key);
+	/* A private part that is not this TPM's, or cut. */
+	request.ak_private.len--;
+	assert_int_equal(port.ops->quote(port.ctx, &request, &reply, &err), -EBADMSG);
+	request.ak_private.len++;
+	ak.private[ak.private_len / 2] ^= 1;
+	assert_true(port.ops->quote(port.ctx, &request, &reply, &err) < 0);
+}
+
+static void test_quote(void **state)
+{
+	struct assay_anchor_tpm2 *a = open_tpm(0, ASSAY_TPM_SESSION_NONE);
+
+	check_quote(a, ASSAY_AK_ECC_P256);
+	check_quote(a, ASSAY_AK_RSA_2048);
+	assay_anchor_tpm2_free(a);
+}
+
+static void test_session(void **state)
+{
+	struct assay_anchor_tpm2 *a = open_tpm(0, ASSAY_TPM_SESSION_HMAC);
+	struct assay_anchor port = assay_anchor_tpm2_port(a);
+	struct assay_banks banks = banks_of(port);
+	struct assay_pcr_value model = read_one(port, 10), digests, now;
+
+	assert_int_equal(assay_anchor_tpm2_ek_name(a).len, 34);
+	for (int i = 0; i < 5; i++) {
+		memset(&digests, i, sizeof(digests));
+		assert_int_equal(port.ops->extend(port.ctx, 10, &digests, NULL), 0);
+		model_extend(&banks, &model, &digests);
+		if (i == 2)
+			assert_int_equal(port.ops->reopen(port.ctx, NULL), 0);
+	}
+	now = read_one(port, 10);
+	assert_memory_equal(now.value[0], model.value[0], assay_hash_size(banks.alg[0]));
+	check_quote(a, ASSAY_AK_ECC_P256);
+	assay_anchor_tpm2_free(a);
+}
+
+/* Daemons that are killed leave their sessions behind; the TPM has room for three. */
+static void test_leaked_sessions(void **state)
+{
+	for (int i = 0; i < 6; i++) {
+		pid_t child = fork();
+
+		if (child == 0) {
+			open_tpm(0, ASSAY_TPM_SESSION_HMAC);
+			_exit(0);
+		}
+		assert_int_equal(waitpid(child, NULL, 0), child);
+	}
+	assay_anchor_tpm2_free(open_tpm(0, ASSAY_TPM_SESSION_HMAC));
+}
+
+static void test_pinned(void **state)
+{
+	struct assay_anchor_tpm2 *a = open_tpm(0, ASSAY_TPM_SESSION_HMAC), *b = NULL;
+	uint8_t name[ASSAY_TPM_NAME_MAX];
+	struct assay_anchor_tpm2_config config = {
+		.size = sizeof(config),
+		.tcti = tpm.tcti,
+		.session = ASSAY_TPM_SESSION_HMAC,
+		.ek_name = assay_bytes(name, assay_anchor_tpm2_ek_name(a).len),
+	};
+
+	memcpy(name, assay_anchor_tpm2_ek_name(a).data, config.ek_name.len);
+	assay_anchor_tpm2_free(a);
+	assert_int_equal(assay_anchor_tpm2_new(&config, &b, NULL), 0);
+	assay_anchor_tpm2_free(b);
+	name[20] ^= 1;
+	b = NULL;
+	assert_int_equal(assay_anchor_tpm2_new(&config, &b, NULL), -EKEYREJECTED);
+	assert_null(b);
+}
+
+static void test_info(void **state)
+{
+	struct assay_anchor_tpm2 *a = open_tpm(0, ASSAY_TPM_SESSION_NONE);
+	struct assay_tpm_info info;
+
+	assert_int_equal(assay_anchor_tpm2_info(a, &info, NULL), 0);
+	assert_string_equal(info.manufacturer, "IBM"); /* whose code libtpms is */
+	assert_true(info.spec_revision >= 138 && info.banks.n >= 2);
+	assay_anchor_tpm2_free(a);
+}
+
 static void test_config(void **state)
 {
 	struct assay_anchor_tpm2_config config = { .size = 1, .tcti = tpm.tcti };
@@ -319,6 +453,11 @@ int main(void)
 		cmocka_unit_test(test_freed_while_stopped),
 		cmocka_unit_test(test_gone),
 		cmocka_unit_test(test_bad_bus),
+		cmocka_unit_test(test_quote),
+		cmocka_unit_test(test_session),
+		cmocka_unit_test(test_leaked_sessions),
+		cmocka_unit_test(test_pinned),
+		cmocka_unit_test(test_info),
 		cmocka_unit_test(test_config),
 	};
 

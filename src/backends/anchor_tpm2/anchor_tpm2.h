@@ -19,7 +19,6 @@ enum assay_tpm_session {
 	ASSAY_TPM_SESSION_HMAC, /* HMAC session salted to the endorsement key */
 };
 
-
 struct assay_anchor_tpm2_config {
 	size_t size;
 	const char *tcti;    /* tctildr's string; NULL: $TCTI is not read, tctildr's default */

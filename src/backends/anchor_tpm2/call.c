@@ -47,6 +47,10 @@ static int class_of_warning(TSS2_RC rc)
 	case TPM2_RC_CANCELED:
 	case TPM2_RC_NV_RATE:
 	case TPM2_RC_NV_UNAVAILABLE:
+	case TPM2_RC_OBJECT_MEMORY:
+	case TPM2_RC_OBJECT_HANDLES:
+	case TPM2_RC_SESSION_MEMORY:
+	case TPM2_RC_SESSION_HANDLES:
 		return -EAGAIN;
 	case TPM2_RC_LOCKOUT:
 	case TPM2_RC_LOCALITY:
@@ -90,6 +94,13 @@ static int class_of(TSS2_RC rc)
 	}
 }
 
+static bool is_full(TSS2_RC rc)
+{
+	rc = base_of(rc);
+	return rc == TPM2_RC_OBJECT_MEMORY || rc == TPM2_RC_OBJECT_HANDLES ||
+	       rc == TPM2_RC_SESSION_MEMORY || rc == TPM2_RC_SESSION_HANDLES;
+}
+
 /* After these a reply may come that nobody waits for, or it is not known what was executed. */
 static bool loses_connection(TSS2_RC rc, int class)
 {
@@ -102,6 +113,8 @@ int tpm2_error(struct assay_anchor_tpm2 *a, const char *name, TSS2_RC rc, struct
 
 	if (loses_connection(rc, class))
 		a->lost = true;
+	if (from_tpm(rc) && is_full(rc))
+		a->full = true;
 	if (class == -ETIMEDOUT)
 		return assay_err_set(err, class, "%s: the TPM did not answer within %u ms", name,
 				     a->timeout_ms);

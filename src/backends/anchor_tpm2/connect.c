@@ -25,6 +25,8 @@ int tpm2_connect(struct assay_anchor_tpm2 *a, struct assay_err *err)
 
 void tpm2_disconnect(struct assay_anchor_tpm2 *a)
 {
+	if (a->esys)
+		tpm2_flush(a, &a->session);
 	a->session = ESYS_TR_NONE;
 	Esys_Finalize(&a->esys);
 	tpm2_unload(a);
@@ -42,6 +44,8 @@ static int greet(struct assay_anchor_tpm2 *a, struct assay_banks *ret, struct as
 		r = tpm2_clock(a, &clock, err);
 	if (r == 0)
 		r = tpm2_banks(a, ret, err);
+	if (r == 0)
+		r = tpm2_session_start(a, err);
 	return r;
 }
 
@@ -93,12 +97,21 @@ static int extend(void *ctx, uint32_t pcr, const struct assay_pcr_value *digests
 	return r < 0 ? r : tpm2_extend(ctx, pcr, digests, err);
 }
 
+static int quote(void *ctx, const struct assay_quote_request *request,
+		 struct assay_quote_reply *ret, struct assay_err *err)
+{
+	int r = tpm2_ready(ctx, err);
+
+	return r < 0 ? r : tpm2_quote(ctx, request, ret, err);
+}
+
 static const struct assay_anchor_ops ops = {
 	.kind = ASSAY_ANCHOR_TPM2,
 	.reopen = reopen,
 	.banks = banks,
 	.read = read_pcrs,
 	.extend = extend,
+	.quote = quote,
 };
 
 static int configure(struct assay_anchor_tpm2 *a, const struct assay_anchor_tpm2_config *config,
@@ -143,6 +156,11 @@ void assay_anchor_tpm2_free(struct assay_anchor_tpm2 *a)
 	tpm2_load_abandon(a);
 	free(a->tcti_name);
 	free(a);
+}
+
+struct assay_bytes assay_anchor_tpm2_ek_name(const struct assay_anchor_tpm2 *a)
+{
+	return assay_bytes(a->ek_name.name, a->ek_name.size);
 }
 
 struct assay_anchor assay_anchor_tpm2_port(struct assay_anchor_tpm2 *a)

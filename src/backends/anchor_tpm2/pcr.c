@@ -256,8 +256,7 @@ int tpm2_extend(struct assay_anchor_tpm2 *a, uint32_t pcr, const struct assay_pc
 		all.digests[b].hashAlg = assay_hash_tpm_id(a->banks.alg[b]);
 		memcpy(&all.digests[b].digest, digests->value[b], assay_hash_size(a->banks.alg[b]));
 	}
-	sent = Esys_PCR_Extend_Async(a->esys, ESYS_TR_PCR0 + pcr,
-				     a->session == ESYS_TR_NONE ? ESYS_TR_PASSWORD : a->session,
-				     ESYS_TR_NONE, ESYS_TR_NONE, &all);
+	sent = Esys_PCR_Extend_Async(a->esys, ESYS_TR_PCR0 + pcr, tpm2_session(a), ESYS_TR_NONE,
+				     ESYS_TR_NONE, &all);
 	return tpm2_call(a, "TPM2_PCR_Extend", sent, finish_extend, NULL, err);
 }

@@ -5,6 +5,7 @@
 #include <tss2/tss2_esys.h>
 
 #include "backends/anchor_tpm2/anchor_tpm2.h"
+#include "base/macros.h"
 
 struct tpm2_load; /* load.c */
 
@@ -18,6 +19,7 @@ struct assay_anchor_tpm2 {
 	/* The state of the connection is not known (a reply may still come): only reopen() helps.
 	 */
 	bool lost;
+	bool full; /* the TPM had no room for an object or a session: sweep and try again */
 	struct assay_banks banks;
 	ESYS_TR session;    /* ESYS_TR_NONE: none */
 	TPM2B_NAME ek_name; /* of the session's salt key; size 0: not pinned yet */
@@ -72,3 +74,28 @@ int tpm2_read(struct assay_anchor_tpm2 *a, uint32_t pcr_mask,
 	      struct assay_err *err);
 int tpm2_extend(struct assay_anchor_tpm2 *a, uint32_t pcr, const struct assay_pcr_value *digests,
 		struct assay_err *err);
+
+/* ---- sweep.c ---- */
+
+/* First handles, part 2, 7.2; tpm2-tss's own macros shift into the sign bit. */
+#define TPM2_OBJECTS  0x80000000u
+#define TPM2_SESSIONS 0x02000000u
+
+/* Throws out what is loaded from handle @first on. Nothing of ours may be among it. */
+int tpm2_sweep(struct assay_anchor_tpm2 *a, TPM2_HANDLE first, struct assay_err *err);
+
+/* ---- session.c ---- */
+
+/* Starts the session that the configuration wants. -EKEYREJECTED: not the TPM that was pinned. */
+int tpm2_session_start(struct assay_anchor_tpm2 *a, struct assay_err *err);
+/* What authorises a command: the session, or an empty password. */
+ESYS_TR tpm2_session(const struct assay_anchor_tpm2 *a);
+
+/* ---- key.c ---- */
+
+/* The caller flushes *@ret. */
+int tpm2_create_primary(struct assay_anchor_tpm2 *a, ESYS_TR hierarchy,
+			const TPM2B_PUBLIC *template, ESYS_TR *ret, struct assay_err *err);
+void tpm2_flush(struct assay_anchor_tpm2 *a, ESYS_TR *handle); /* ESYS_TR_NONE allowed */
+int tpm2_quote(struct assay_anchor_tpm2 *a, const struct assay_quote_request *request,
+	       struct assay_quote_reply *ret, struct assay_err *err);
