@@ -59,8 +59,10 @@ enum assay_hook {
 		ASSAY_HOOK_COUNT
 };
 
-const char *assay_hook_name(
-	enum assay_hook hook); /* "NONE", "POST_SETATTR" too; "?" out of range */
+/* "NONE", "POST_SETATTR" too; "?" out of range */
+const char *assay_hook_name(enum assay_hook hook);
+/* What func= takes, the old names too (PATH_CHECK, FILE_MMAP). */
+bool assay_hook_by_name(struct assay_bytes name, enum assay_hook *ret);
 
 /* Access masks, the kernel's values (include/linux/fs.h). */
 enum assay_may {
@@ -69,6 +71,12 @@ enum assay_may {
 	ASSAY_MAY_READ = 4,
 	ASSAY_MAY_APPEND = 8,
 };
+
+const char *assay_may_name(uint32_t bit); /* NULL if it is not one bit */
+bool assay_may_by_name(struct assay_bytes name, uint32_t *ret);
+
+/* What fsuuid= takes: 36 characters; bytes in the order of the text, as in the superblock. */
+bool assay_fsuuid_parse(struct assay_bytes in, uint8_t ret[static 16]);
 
 /* Which conditions a rule has. */
 enum assay_cond {

@@ -148,8 +148,3 @@ void assay_policy_allowed(const struct assay_policy_parser *p, char *buf, size_t
 /* ---- names (policy_name.c) ------------------------------------------------------------------ */
 
 bool assay_action_by_name(struct assay_bytes name, uint32_t *ret);
-/* Takes the old names too (PATH_CHECK, FILE_MMAP). */
-bool assay_hook_by_name(struct assay_bytes name, enum assay_hook *ret);
-/* "MAY_READ"; NULL if it is not one bit. */
-const char *assay_may_name(uint32_t bit);
-bool assay_may_by_name(struct assay_bytes name, uint32_t *ret);

@@ -86,8 +86,7 @@ int assay_policy_value_fs_subtype(struct assay_policy_parser *p, const struct as
 	return assay_policy_copy(p, t->value, &p->rule->fs_subtype);
 }
 
-/* uuid_parse(): 36 characters, hyphens in their places; bytes in the order of the text. */
-static bool parse_uuid(struct assay_bytes in, uint8_t ret[static 16])
+bool assay_fsuuid_parse(struct assay_bytes in, uint8_t ret[static 16])
 {
 	uint8_t digits[32];
 	size_t n = 0;
@@ -106,7 +105,7 @@ static bool parse_uuid(struct assay_bytes in, uint8_t ret[static 16])
 int assay_policy_value_fsuuid(struct assay_policy_parser *p, const struct assay_policy_key *key,
 			      const struct assay_policy_token *t)
 {
-	if (!parse_uuid(t->value, p->rule->fsuuid))
+	if (!assay_fsuuid_parse(t->value, p->rule->fsuuid))
 		return assay_policy_bad_value(p, key, t, "hexadecimal " UUID_TEXT);
 	p->rule->conds |= key->conds;
 	return 0;

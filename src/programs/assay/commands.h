@@ -5,3 +5,4 @@
 #include "programs/assay/cmd.h"
 
 extern const struct command cmd_log;
+extern const struct command cmd_policy;

@@ -9,6 +9,7 @@
 /* One line per command, alphabetical; extern declarations stand in commands.h. */
 static const struct command *const commands[] = {
 	&cmd_log,
+	&cmd_policy,
 	NULL,
 };
 

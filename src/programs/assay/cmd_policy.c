@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* assay policy check, show and explain: the table, and the first two. */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "programs/assay/cmd_policy.h"
+#include "programs/assay/commands.h"
+#include "programs/assay/policy_file.h"
+
+static int print_json(json_t *json)
+{
+	int r = json_dumpf(json, stdout, JSON_INDENT(2));
+
+	json_decref(json);
+	putchar('\n');
+	return r;
+}
+
+/* Rule by rule: a whole policy would need a buffer of its size. */
+static int print_rules(const struct policy_file *p)
+{
+	size_t size = ASSAY_POLICY_SIZE_MAX + 64u;
+	char *buf = malloc(size);
+
+	if (!buf)
+		return EXIT_TROUBLE;
+	for (uint32_t i = 0; i < p->text.n_rules; i++) {
+		struct assay_wr w = assay_wr(buf, size);
+
+		assay_rule_print(&p->text.rules[i], &w);
+		fwrite(buf, 1, w.len, stdout);
+		putchar('\n');
+	}
+	free(buf);
+	return fflush(stdout) == 0 ? EXIT_YES : EXIT_TROUBLE;
+}
+
+/* ---- check ---------------------------------------------------------------------------------- */
+
+struct check_args {
+	const char *file, *template;
+	bool print, json;
+};
+
+/* As compilers do: the place stands first on the line. */
+static void print_error(const char *file, const struct assay_err *err)
+{
+	if (err->line)
+		fprintf(stderr, "%s:%u:%u: %s\n", file, err->line, err->column, err->text);
+	else
+		fprintf(stderr, "assay policy check: %s\n", err->text);
+}
+
+static int check_json(const struct policy_file *p, const struct assay_err *err)
+{
+	json_t *json =
+		json_pack("{s:s, s:s, s:o}", "file", p->name, "result", err ? "refused" : "holds",
+			  "warnings", policy_file_json_warnings(p));
+
+	if (err)
+		json_object_set_new(json, "error",
+				    json_pack("{s:i, s:i, s:s}", "line", (int)err->line, "column",
+					      (int)err->column, "text", err->text));
+	else
+		json_object_set_new(json, "rules", policy_file_json_rules(p));
+	return print_json(json);
+}
+
+static int check_file(const struct check_args *args)
+{
+	AUTO(policy_file) struct policy_file p = { 0 };
+	struct assay_err err;
+	int r = policy_file_read(&p, args->file, args->template, &err);
+
+	policy_file_print_warnings(&p);
+	if (r != 0)
+		print_error(args->file, &err);
+	if (args->json) {
+		p.name = args->file;
+		return check_json(&p, r != 0 ? &err : NULL) != 0 || r != 0 ? EXIT_TROUBLE
+									   : EXIT_YES;
+	}
+	if (r != 0)
+		return EXIT_TROUBLE;
+	if (args->print)
+		return print_rules(&p);
+	printf("%s: %u rule%s, %zu warning%s\n", args->file, p.text.n_rules,
+	       p.text.n_rules == 1 ? "" : "s", p.n_warnings, p.n_warnings == 1 ? "" : "s");
+	return EXIT_YES;
+}
+
+static int run_check(int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{ "print", no_argument, NULL, 'p' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "template", required_argument, NULL, 't' },
+		{ 0 },
+	};
+	struct check_args args = { 0 };
+	int c;
+
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+		if (c == 'p')
+			args.print = true;
+		else if (c == 'j')
+			args.json = true;
+		else if (c == 't')
+			args.template = optarg;
+		else
+			return assay_cmd_usage("policy check", "'%s' is wrong", argv[optind - 1]);
+	}
+	if (argc - optind != 1)
+		return assay_cmd_usage("policy check", "one FILE is expected");
+	if (args.print && args.json)
+		return assay_cmd_usage("policy check", "--print or --json, not both");
+	args.file = argv[optind];
+	return check_file(&args);
+}
+
+/* ---- show ----------------------------------------------------------------------------------- */
+
+static int list_builtins(bool json)
+{
+	json_t *array = json_array();
+	const char *name;
+
+	for (unsigned i = 0; (name = assay_policy_builtin_name(i)); i++) {
+		if (json)
+			json_array_append_new(array, json_string(name));
+		else
+			puts(name);
+	}
+	if (json)
+		return print_json(array) == 0 ? EXIT_YES : EXIT_TROUBLE;
+	json_decref(array);
+	return EXIT_YES;
+}
+
+static int show_builtin(const char *names, bool json)
+{
+	AUTO(policy_file) struct policy_file p = { 0 };
+	const char *text = assay_policy_builtin(names);
+	struct assay_err err;
+
+	if (policy_file_builtin(&p, names, &err) != 0) {
+		err.line = 0; /* there is no file */
+		return assay_cmd_fail("policy show", NULL, &err);
+	}
+	if (json)
+		return print_json(json_pack("{s:s, s:b, s:o}", "name", names, "fail_securely",
+					    p.text.fail_securely, "rules",
+					    policy_file_json_rules(&p))) == 0
+			       ? EXIT_YES
+			       : EXIT_TROUBLE;
+	if (text) {
+		fputs(text, stdout);
+		return EXIT_YES;
+	}
+	if (p.text.fail_securely)
+		fputs(assay_policy_builtin("fail_securely"), stdout);
+	return print_rules(&p);
+}
+
+static int run_show(int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{ "list", no_argument, NULL, 'l' },
+		{ "json", no_argument, NULL, 'j' },
+		{ 0 },
+	};
+	bool list = false, json = false;
+	int c;
+
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+		if (c == 'l')
+			list = true;
+		else if (c == 'j')
+			json = true;
+		else
+			return assay_cmd_usage("policy show", "'%s' is wrong", argv[optind - 1]);
+	}
+	if (argc - optind != (list ? 0 : 1))
+		return assay_cmd_usage("policy show", "one NAME or --list is expected");
+	return list ? list_builtins(json) : show_builtin(argv[optind], json);
+}
+
+/* ---- the table ------------------------------------------------------------------------------ */
+
+static const struct command subcommands[] = {
+	{
+		.name = "check",
+		.synopsis = "[--print | --json] [--template TEMPLATE] FILE",
+		.summary = "say whether the kernel would take a policy, and where not",
+		.options = "  --print               the rules in their canonical form\n"
+			   "  --json                the result for a machine\n"
+			   "  --template TEMPLATE   the default template, whose format rules may "
+			   "name\n"
+			   "\nFILE may be -, standard input.\n",
+		.run = run_check,
+	},
+	{
+		.name = "show",
+		.synopsis = "[--json] NAME[|NAME]...\n[--json] --list",
+		.summary = "print built-in policies, as the kernel puts them together",
+		.options = "  --list   the names\n"
+			   "  --json   for a machine\n",
+		.run = run_show,
+	},
+	{
+		.name = "explain",
+		.synopsis = "--func HOOK [OPTION]... [PATH]",
+		.summary = "say which rule decides about an event, and why no earlier one did",
+		.options = CMD_POLICY_EXPLAIN_OPTIONS,
+		.run = cmd_policy_explain,
+	},
+	{ 0 },
+};
+
+const struct command cmd_policy = {
+	.name = "policy",
+	.summary = "check, print and explain policies",
+	.sub = subcommands,
+};
