@@ -60,13 +60,16 @@ bool assay_rd_u16(struct assay_rd *r, uint16_t *ret)
 	return true;
 }
 
+/* Not by read_number(): lists of a million records are read by this. */
 bool assay_rd_u32(struct assay_rd *r, uint32_t *ret)
 {
-	uint64_t v;
+	const uint8_t *p = r->at;
 
-	if (!read_number(r, 4, &v))
+	if (assay_rd_left(r) < 4)
 		return false;
-	*ret = (uint32_t)v;
+	*ret = r->big ? (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3]
+		      : (uint32_t)p[3] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[1] << 8 | p[0];
+	r->at += 4;
 	return true;
 }
 

@@ -42,20 +42,31 @@ int assay_checker_cut(struct assay_checker *c, const struct assay_record *record
 	return assay_template_cut(&c->template, record->data, c->form.big, ret, err);
 }
 
-static int compute(struct assay_checker *c, const struct assay_record *record,
-		   struct assay_record_digests *ret, struct assay_err *err)
+static int check_column(const struct assay_checker *c, const struct assay_record *record,
+			struct assay_err *err)
 {
-	uint8_t column[ASSAY_HASH_SIZE_MAX];
-	int r = assay_template_digest(&c->crypto, c->form.column, record, column);
+	uint8_t digest[ASSAY_HASH_SIZE_MAX];
+	int r = assay_template_digest(&c->crypto, c->form.column, record, digest);
 
 	if (r < 0)
 		return assay_err_set(err, r, "cannot compute a template digest");
-	if (!assay_bytes_equal(record->template_digest,
-			       assay_bytes(column, assay_hash_size(c->form.column))))
-		return assay_err_set(err, -EKEYREJECTED, "template digest is not that of the data");
+	if (assay_bytes_equal(record->template_digest,
+			      assay_bytes(digest, assay_hash_size(c->form.column))))
+		return 0;
+	return assay_err_set(err, -EKEYREJECTED, "template digest is not that of the data");
+}
+
+static int compute(struct assay_checker *c, const struct assay_record *record,
+		   struct assay_record_digests *ret, struct assay_err *err)
+{
+	const uint8_t *column = record->template_digest.data;
+	int r = c->column_as_stated ? 0 : check_column(c, record, err);
+
+	if (r < 0)
+		return r;
 	for (uint32_t i = 0; i < c->banks.n; i++) {
 		if (c->banks.alg[i] == c->form.column)
-			memcpy(ret->bank.value[i], column, sizeof(column));
+			memcpy(ret->bank.value[i], column, record->template_digest.len);
 		else
 			r = assay_template_digest(&c->crypto, c->banks.alg[i], record,
 						  ret->bank.value[i]);

@@ -22,6 +22,9 @@ struct assay_checker {
 	struct assay_banks banks;
 	struct assay_list_form form;
 	bool want_sha1;
+	/* Does not compute the template digest of the list's column where that is also a bank's,
+	 * but takes the stated one: for who shows by the PCR that it is what was extended. */
+	bool column_as_stated;
 	/* The template of the record before: they repeat. */
 	struct assay_template template;
 	uint8_t name[ASSAY_TEMPLATE_NAME_MAX];

@@ -127,11 +127,13 @@ static int take_step(struct assay_replay *r, const struct assay_record *record, 
 	}
 	if (error < 0)
 		return assay_err_set(err, error, "cannot compute a PCR value");
-	*ret = (struct assay_step){ .index = r->records,
-				    .offset = offset,
-				    .upto = r->records + 1,
-				    .pcr = record->pcr,
-				    .digests = d->bank };
+	if (!ret)
+		return 0;
+	ret->index = r->records;
+	ret->offset = offset;
+	ret->upto = r->records + 1;
+	ret->pcr = record->pcr;
+	ret->digests = d->bank;
 	return 0;
 }
 

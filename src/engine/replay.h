@@ -77,10 +77,10 @@ void assay_replay_follow(struct assay_replay *r, enum assay_extend_kind kind, bo
 void assay_replay_set_anchored(struct assay_replay *r);
 
 /*
- * Takes the next record. @ret_step is filled if it is a step (*ret_is_step). Errors, after which
- * the replay can go no further: -EBADMSG, -EOPNOTSUPP fields wrong or unknown, -EKEYREJECTED the
- * template digest is not that of the data, or a batch record does not cover what it says; @err has
- * the text, and @offset.
+ * Takes the next record. @ret_step, which may be NULL, is filled if it is a step (*ret_is_step).
+ * Errors, after which the replay can go no further: -EBADMSG, -EOPNOTSUPP fields wrong or unknown,
+ * -EKEYREJECTED the template digest is not that of the data, or a batch record does not cover what
+ * it says; @err has the text, and @offset.
  */
 int assay_replay_record(struct assay_replay *r, const struct assay_record *record, uint64_t offset,
 			bool *ret_is_step, struct assay_step *ret_step, struct assay_err *err);

@@ -113,6 +113,7 @@ static int start_replay(struct assay_verify *v, const struct assay_verify_config
 				       config->padded);
 	if (r < 0)
 		return assay_err_set(err, r, "cannot compute the hashes of these banks");
+	v->checker.column_as_stated = config->quick;
 	for (unsigned kind = 1; kind < ASSAY_EXTEND_KIND_COUNT; kind++)
 		assay_replay_follow(v->replay, (enum assay_extend_kind)kind, config->padded);
 	if (config->anchored)
@@ -189,9 +190,9 @@ static bool is_value(const struct assay_verify *v, const struct claim *c,
 	return memcmp(value->value[c->bank], c->said.value, assay_hash_size(c->said.alg)) == 0;
 }
 
-static void match_claim(struct assay_verify *v, struct claim *c, const struct assay_step *step)
+static void match_claim(struct assay_verify *v, struct claim *c, uint64_t index)
 {
-	const struct pcr_count *n = &v->pcr[step->pcr];
+	const struct pcr_count *n = &v->pcr[c->said.pcr];
 
 	for (unsigned kind = 0; kind < (v->padded ? ASSAY_EXTEND_KIND_COUNT : 1); kind++) {
 		if (!is_value(v, c, (enum assay_extend_kind)kind))
@@ -200,25 +201,26 @@ static void match_claim(struct assay_verify *v, struct claim *c, const struct as
 			.reached = true,
 			.kind = (enum assay_extend_kind)kind,
 			.steps = n->steps,
-			.index = step->index,
+			.index = index,
 			.next = UINT64_MAX,
-			.proved = n->entries - assay_replay_pending_pcr(v->replay, step->pcr, NULL),
+			.proved =
+				n->entries - assay_replay_pending_pcr(v->replay, c->said.pcr, NULL),
 		};
 		return;
 	}
 	if (c->reach.reached && c->reach.next == UINT64_MAX)
-		c->reach.next = step->index;
+		c->reach.next = index;
 }
 
 int assay_verify_record(struct assay_verify *v, const struct assay_record *record, uint64_t offset,
 			const struct assay_record_digests *digests, struct assay_err *err)
 {
+	uint64_t index = assay_replay_records(v->replay);
 	struct pcr_count *n;
-	struct assay_step step;
 	bool is_step;
 	int r;
 
-	r = assay_replay_checked(v->replay, record, offset, digests, &is_step, &step, err);
+	r = assay_replay_checked(v->replay, record, offset, digests, &is_step, NULL, err);
 	if (r < 0)
 		return r;
 	n = &v->pcr[record->pcr];
@@ -228,12 +230,12 @@ int assay_verify_record(struct assay_verify *v, const struct assay_record *recor
 	if (!is_step)
 		return 0;
 	if (n->steps++ == 0)
-		n->first_step = step.index;
-	if (v->claims_of[step.pcr] == 0)
+		n->first_step = index;
+	if (v->claims_of[record->pcr] == 0)
 		return 0;
 	for (size_t i = 0; i < v->n_claims; i++)
-		if (v->claims[i].said.pcr == step.pcr)
-			match_claim(v, &v->claims[i], &step);
+		if (v->claims[i].said.pcr == record->pcr)
+			match_claim(v, &v->claims[i], index);
 	return 0;
 }
 
@@ -313,6 +315,25 @@ static bool at_one_moment(const struct assay_verify *v)
 		if (r->steps == 0)
 			continue; /* UNTOUCHED says it */
 		if (r->reached && next <= last)
+			return false;
+	}
+	return true;
+}
+
+bool assay_verify_columns(const struct assay_verify *v)
+{
+	for (uint32_t pcr = 0; pcr < PCRS; pcr++) {
+		struct assay_pcr_finding f;
+		bool column = false, other = false;
+
+		if (!assay_verify_pcr(v, pcr, &f) || f.entries == 0)
+			continue;
+		for (uint32_t i = 0; i < f.n_claims; i++) {
+			column |= f.claim[i]->alg == v->checker.form.column;
+			other |= f.claim[i]->alg != v->checker.form.column;
+		}
+		if (f.state != ASSAY_PCR_REACHED || f.uncovered || f.steps != f.entries ||
+		    !column || !other || v->padded)
 			return false;
 	}
 	return true;

@@ -30,6 +30,13 @@ struct assay_verify_config {
 	struct assay_banks base_banks;
 	bool padded;   /* also try extends of padded SHA-1 digests: more work */
 	bool anchored; /* the list is of the anchored form, as a first run found */
+	/*
+	 * Do not compute the digests of the list's column. Sound only if assay_verify_columns()
+	 * says so at the end; else run again without. The reason: where the column's bank and
+	 * another one are reached, every stated digest is what was extended, and so is the data's
+	 * digest in the other bank: nothing in the list can have been changed.
+	 */
+	bool quick;
 };
 
 struct assay_verify;
@@ -83,6 +90,10 @@ struct assay_pcr_finding {
 
 /* The finding of @pcr. False: no entries and no claim. */
 bool assay_verify_pcr(const struct assay_verify *v, uint32_t pcr, struct assay_pcr_finding *ret);
+
+/* Whether the claims alone prove the column of every record: each PCR with entries is reached to
+ * its last, by the column's bank and by another, and every record is extended by itself. */
+bool assay_verify_columns(const struct assay_verify *v);
 
 struct assay_verify_summary {
 	uint64_t entries, violations, waiting, absent, batches, boot_aggregates;

@@ -127,6 +127,32 @@ static void *hash_many(void *bad)
 	return NULL;
 }
 
+/* One call and pieces take different ways through OpenSSL for short messages. */
+static void test_hash_every_length(void **state)
+{
+	static const enum assay_hash algs[] = { ASSAY_HASH_SHA1, ASSAY_HASH_SHA256,
+						ASSAY_HASH_SHA384, ASSAY_HASH_SHA512,
+						ASSAY_HASH_SHA224 };
+	uint8_t in[1100], one[ASSAY_HASH_SIZE_MAX], pieces[ASSAY_HASH_SIZE_MAX];
+
+	for (size_t i = 0; i < sizeof(in); i++)
+		in[i] = (uint8_t)(i * 7 + i / 256);
+	for (size_t a = 0; a < ARRAY_LEN(algs); a++) {
+		struct assay_hash_ctx *h;
+
+		assert_int_equal(crypto.ops->hash_new(crypto.ctx, algs[a], &h), 0);
+		for (size_t len = 0; len <= sizeof(in); len++) {
+			struct assay_bytes b = assay_bytes(in, len);
+
+			assert_int_equal(crypto.ops->hash(crypto.ctx, algs[a], b, one), 0);
+			assert_int_equal(crypto.ops->hash_update(h, b), 0);
+			assert_int_equal(crypto.ops->hash_final(h, pieces), 0);
+			assert_memory_equal(one, pieces, assay_hash_size(algs[a]));
+		}
+		crypto.ops->hash_free(h);
+	}
+}
+
 static void test_hash_threads(void **state)
 {
 	pthread_t t[8];
@@ -429,11 +455,17 @@ static void test_pkcs7(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_hash_published), cmocka_unit_test(test_hash_unknown),
-		cmocka_unit_test(test_hash_pieces),    cmocka_unit_test(test_hash_threads),
-		cmocka_unit_test(test_verify_rsa),     cmocka_unit_test(test_verify_ecdsa),
-		cmocka_unit_test(test_key_kinds),      cmocka_unit_test(test_key_explicit_curve),
-		cmocka_unit_test(test_key_any),	       cmocka_unit_test(test_pkcs7),
+		cmocka_unit_test(test_hash_published),
+		cmocka_unit_test(test_hash_unknown),
+		cmocka_unit_test(test_hash_every_length),
+		cmocka_unit_test(test_hash_pieces),
+		cmocka_unit_test(test_hash_threads),
+		cmocka_unit_test(test_verify_rsa),
+		cmocka_unit_test(test_verify_ecdsa),
+		cmocka_unit_test(test_key_kinds),
+		cmocka_unit_test(test_key_explicit_curve),
+		cmocka_unit_test(test_key_any),
+		cmocka_unit_test(test_pkcs7),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

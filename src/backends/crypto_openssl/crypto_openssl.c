@@ -71,6 +71,8 @@ static int hash(void *ctx, enum assay_hash alg, struct assay_bytes in, uint8_t *
 
 	if (!md)
 		return -EOPNOTSUPP;
+	if (assay_crypto_openssl_small(alg, in, ret))
+		return 0;
 	evp = spare_take(c, alg);
 	if (!evp)
 		return -ENOMEM;

@@ -40,3 +40,7 @@ int assay_crypto_openssl_verify(void *ctx, const struct assay_key *key,
 /* pkcs7.c */
 int assay_crypto_openssl_verify_pkcs7(void *ctx, const struct assay_key *key,
 				      struct assay_bytes der, struct assay_bytes content);
+
+/* small.c: a short message without EVP. False: not this algorithm, or too long. */
+#define SMALL_MAX 1024u /* bytes; above it EVP's cost is lost in the hash's */
+bool assay_crypto_openssl_small(enum assay_hash alg, struct assay_bytes in, uint8_t *ret);

@@ -25,7 +25,9 @@ struct run {
 	const struct log_input *input;
 	struct assay_crypto crypto;
 	const struct options *o;
-	bool padded, anchored, quiet;
+	bool quick, padded, anchored;
+	uint64_t told; /* violations, in a run before this one too */
+	uint64_t seen; /* violations of this run */
 	struct assay_verify *verify;
 	struct assay_checker checker; /* to name violations */
 };
@@ -127,9 +129,16 @@ static int take_record(void *ctx, const struct assay_record *record, uint64_t of
 	struct run *run = ctx;
 	int r = assay_verify_record(run->verify, record, offset, digests, err);
 
-	if (r == 0 && record->violation && !run->quiet)
-		tell_violation(run, record);
-	return r;
+	if (r < 0)
+		return r;
+	if (record->violation && ++run->seen > run->told) {
+		run->told = run->seen;
+		if (!run->o->json)
+			tell_violation(run, record);
+	}
+	if (run->quick && assay_replay_mode(assay_verify_replay(run->verify)) != ASSAY_LIST_EACH)
+		return assay_err_set(err, -EAGAIN, "no quick run over batch records");
+	return 0;
 }
 
 static int run_once(struct run *run, struct assay_err *err)
@@ -144,6 +153,7 @@ static int run_once(struct run *run, struct assay_err *err)
 		.base = in->head ? in->head->base : NULL,
 		.padded = run->padded,
 		.anchored = run->anchored,
+		.quick = run->quick,
 	};
 	struct log_walk walk = {
 		.list = in->list, .jobs = run->o->jobs, .record = take_record, .ctx = run
@@ -154,6 +164,7 @@ static int run_once(struct run *run, struct assay_err *err)
 		config.base_banks = in->head->banks;
 	assay_verify_free(run->verify);
 	run->verify = NULL;
+	run->seen = 0;
 	r = assay_verify_new(&config, &run->verify, err);
 	if (r < 0)
 		return r;
@@ -171,25 +182,35 @@ static bool may_be_anchored(const struct run *run)
 	return assay_replay_batches(r) == 0 && assay_replay_role(r) == ASSAY_ROLE_BATCH;
 }
 
-/* The common case is one run. Others are tried only when it fails: they take as long again. */
-static int run_all(struct run *run, struct assay_verify_summary *ret, struct assay_err *err)
+/* A list whose first batch record cannot be right may be of the anchored form. */
+static int run_forms(struct run *run, struct assay_err *err)
 {
+	struct assay_err other;
 	int r = run_once(run, err);
 
+	if (r == 0 || !run->verify || !may_be_anchored(run))
+		return r;
+	run->anchored = true;
+	if (run_once(run, &other) == 0)
+		return 0;
+	run->anchored = false;
+	return run_once(run, err);
+}
+
+/* The common case is one quick run. Others are made only when that does not settle it: they take
+ * as long again. */
+static int run_all(struct run *run, struct assay_verify_summary *ret, struct assay_err *err)
+{
+	int r;
+
+	run->quick = run->o->claims.n > 0;
+	r = run->quick ? run_once(run, err) : -EAGAIN;
+	if (r < 0 || !assay_verify_columns(run->verify)) {
+		run->quick = false;
+		r = run_forms(run, err);
+	}
 	if (!run->verify)
 		return r;
-	run->quiet = true;
-	if (r < 0 && may_be_anchored(run)) {
-		struct assay_err other;
-
-		run->anchored = true;
-		if (run_once(run, &other) == 0) {
-			r = 0;
-		} else {
-			run->anchored = false;
-			r = run_once(run, err);
-		}
-	}
 	assay_verify_summary(run->verify, ret);
 	if (r == 0 && ret->want_padded) {
 		run->padded = true;
@@ -252,7 +273,7 @@ static void judge(struct log_verdict *v)
 static int verify(const struct options *o, const struct assay_crypto *crypto)
 {
 	__attribute__((cleanup(assay_auto_log_input))) struct log_input input = { 0 };
-	struct run run = { .crypto = *crypto, .o = o, .input = &input, .quiet = o->json };
+	struct run run = { .crypto = *crypto, .o = o, .input = &input };
 	struct log_verdict v = { .input = &input,
 				 .claims = &o->claims,
 				 .ignore_violations = o->ignore_violations,

@@ -11,8 +11,8 @@
 
 #include "programs/assay/log.h"
 
-#define CHUNK_RECORDS 256u
-#define CHUNKS_EXTRA  2u /* chunks that wait, beside one for each thread */
+#define CHUNK_RECORDS 64u /* small enough for a second-level cache */
+#define CHUNKS_EXTRA  2u  /* chunks that wait, beside one for each thread */
 #define JOBS_MAX      64u
 
 enum chunk_state { CHUNK_FREE, CHUNK_FILLED, CHUNK_TAKEN, CHUNK_DONE };
