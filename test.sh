@@ -112,7 +112,7 @@ run() {
 		echo "  no tests in this suite yet"
 		return
 	fi
-	grep -v -E '^(ninja: .*|Full log .*|(Ok|Fail|Skipped|Timeout|Expected Fail|Unexpected Pass): .*|)$' \
+	grep -v -E '^(\[[0-9]+/.*|ninja: .*|Full log .*|(Ok|Fail|Skipped|Timeout|Expected Fail|Unexpected Pass): .*|)$' \
 		"$scratch/out"
 	count_results "$folder/meson-logs/$log.json"
 }

@@ -107,7 +107,8 @@ static bool loses_connection(TSS2_RC rc, int class)
 	return !from_tpm(rc) || class == -ENODEV;
 }
 
-int tpm2_error(struct assay_anchor_tpm2 *a, const char *name, TSS2_RC rc, struct assay_err *err)
+int assay_tpm2_error(struct assay_anchor_tpm2 *a, const char *name, TSS2_RC rc,
+		     struct assay_err *err)
 {
 	int class = class_of(rc);
 
@@ -126,27 +127,27 @@ int tpm2_error(struct assay_anchor_tpm2 *a, const char *name, TSS2_RC rc, struct
 	return assay_err_set(err, class, "%s: %s (0x%x)", name, Tss2_RC_Decode(rc), (unsigned)rc);
 }
 
-int tpm2_ready(const struct assay_anchor_tpm2 *a, struct assay_err *err)
+int assay_tpm2_ready(const struct assay_anchor_tpm2 *a, struct assay_err *err)
 {
 	if (a->esys && !a->lost)
 		return 0;
 	return assay_err_set(err, -ENODEV, "the connection to the TPM was lost");
 }
 
-int tpm2_call(struct assay_anchor_tpm2 *a, const char *name, TSS2_RC sent, tpm2_finish *finish,
-	      void *out, struct assay_err *err)
+int assay_tpm2_call(struct assay_anchor_tpm2 *a, const char *name, TSS2_RC sent,
+		    tpm2_finish *finish, void *out, struct assay_err *err)
 {
 	int64_t deadline = now_ms() + a->timeout_ms, left;
 	TSS2_RC rc = sent;
 
 	if (rc != TSS2_RC_SUCCESS)
-		return tpm2_error(a, name, rc, err);
+		return assay_tpm2_error(a, name, rc, err);
 	do {
 		left = deadline - now_ms();
 		if (left <= 0)
-			return tpm2_error(a, name, TSS2_ESYS_RC_TRY_AGAIN, err);
+			return assay_tpm2_error(a, name, TSS2_ESYS_RC_TRY_AGAIN, err);
 		Esys_SetTimeout(a->esys, (int32_t)left);
 		rc = finish(a->esys, out);
 	} while (!from_tpm(rc) && base_of(rc) == TSS2_BASE_RC_TRY_AGAIN);
-	return rc == TSS2_RC_SUCCESS ? 0 : tpm2_error(a, name, rc, err);
+	return rc == TSS2_RC_SUCCESS ? 0 : assay_tpm2_error(a, name, rc, err);
 }

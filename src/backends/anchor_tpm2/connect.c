@@ -8,28 +8,28 @@
 
 #define TIMEOUT_MS     20000u
 #define TIMEOUT_MS_MAX 3600000u
-int tpm2_connect(struct assay_anchor_tpm2 *a, struct assay_err *err)
+int assay_tpm2_connect(struct assay_anchor_tpm2 *a, struct assay_err *err)
 {
 	TSS2_RC rc;
-	int r = tpm2_load(a, err);
+	int r = assay_tpm2_load(a, err);
 
 	if (r < 0)
 		return r;
 	rc = Esys_Initialize(&a->esys, a->tcti, NULL);
 	if (rc != TSS2_RC_SUCCESS)
 		return assay_err_set(err, -ENODEV, "cannot use the TPM at '%s': %s (0x%x)",
-				     tpm2_where(a), Tss2_RC_Decode(rc), (unsigned)rc);
+				     assay_tpm2_where(a), Tss2_RC_Decode(rc), (unsigned)rc);
 	a->lost = false;
 	return 0;
 }
 
-void tpm2_disconnect(struct assay_anchor_tpm2 *a)
+void assay_tpm2_disconnect(struct assay_anchor_tpm2 *a)
 {
 	if (a->esys)
-		tpm2_flush(a, &a->session);
+		assay_tpm2_flush(a, &a->session);
 	a->session = ESYS_TR_NONE;
 	Esys_Finalize(&a->esys);
-	tpm2_unload(a);
+	assay_tpm2_unload(a);
 	a->lost = true;
 }
 
@@ -38,14 +38,14 @@ void tpm2_disconnect(struct assay_anchor_tpm2 *a)
 static int greet(struct assay_anchor_tpm2 *a, struct assay_banks *ret, struct assay_err *err)
 {
 	struct assay_tpm_clock clock;
-	int r = tpm2_connect(a, err);
+	int r = assay_tpm2_connect(a, err);
 
 	if (r == 0)
-		r = tpm2_clock(a, &clock, err);
+		r = assay_tpm2_clock(a, &clock, err);
 	if (r == 0)
-		r = tpm2_banks(a, ret, err);
+		r = assay_tpm2_banks(a, ret, err);
 	if (r == 0)
-		r = tpm2_session_start(a, err);
+		r = assay_tpm2_session_start(a, err);
 	return r;
 }
 
@@ -63,7 +63,7 @@ static int reopen(void *ctx, struct assay_err *err)
 	struct assay_banks banks = { 0 };
 	int r;
 
-	tpm2_disconnect(a);
+	assay_tpm2_disconnect(a);
 	r = greet(a, &banks, err);
 	if (r == 0 && !same_banks(&a->banks, &banks))
 		r = assay_err_set(err, -EIO, "the TPM has other PCR banks than before");
@@ -84,25 +84,25 @@ static int banks(void *ctx, struct assay_banks *ret, struct assay_err *err)
 static int read_pcrs(void *ctx, uint32_t pcr_mask, struct assay_pcr_value values[ASSAY_PCRS],
 		     struct assay_tpm_clock *ret_clock, struct assay_err *err)
 {
-	int r = tpm2_ready(ctx, err);
+	int r = assay_tpm2_ready(ctx, err);
 
-	return r < 0 ? r : tpm2_read(ctx, pcr_mask, values, ret_clock, err);
+	return r < 0 ? r : assay_tpm2_read(ctx, pcr_mask, values, ret_clock, err);
 }
 
 static int extend(void *ctx, uint32_t pcr, const struct assay_pcr_value *digests,
 		  struct assay_err *err)
 {
-	int r = tpm2_ready(ctx, err);
+	int r = assay_tpm2_ready(ctx, err);
 
-	return r < 0 ? r : tpm2_extend(ctx, pcr, digests, err);
+	return r < 0 ? r : assay_tpm2_extend(ctx, pcr, digests, err);
 }
 
 static int quote(void *ctx, const struct assay_quote_request *request,
 		 struct assay_quote_reply *ret, struct assay_err *err)
 {
-	int r = tpm2_ready(ctx, err);
+	int r = assay_tpm2_ready(ctx, err);
 
-	return r < 0 ? r : tpm2_quote(ctx, request, ret, err);
+	return r < 0 ? r : assay_tpm2_quote(ctx, request, ret, err);
 }
 
 static const struct assay_anchor_ops ops = {
@@ -152,8 +152,8 @@ void assay_anchor_tpm2_free(struct assay_anchor_tpm2 *a)
 {
 	if (!a)
 		return;
-	tpm2_disconnect(a);
-	tpm2_load_abandon(a);
+	assay_tpm2_disconnect(a);
+	assay_tpm2_load_abandon(a);
 	free(a->tcti_name);
 	free(a);
 }

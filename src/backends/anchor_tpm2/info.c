@@ -40,19 +40,19 @@ int assay_anchor_tpm2_info(struct assay_anchor_tpm2 *a, struct assay_tpm_info *r
 {
 	struct assay_tpm_info info = { .banks = a->banks };
 	TPMS_CAPABILITY_DATA *data = NULL;
-	int r = tpm2_ready(a, err);
+	int r = assay_tpm2_ready(a, err);
 
 	if (r == 0)
-		r = tpm2_call(a, "TPM2_GetCapability",
-			      Esys_GetCapability_Async(a->esys, ESYS_TR_NONE, ESYS_TR_NONE,
-						       ESYS_TR_NONE, TPM2_CAP_TPM_PROPERTIES,
-						       TPM2_PT_FIXED, PROPERTIES_MAX),
-			      finish_capability, &data, err);
+		r = assay_tpm2_call(a, "TPM2_GetCapability",
+				    Esys_GetCapability_Async(a->esys, ESYS_TR_NONE, ESYS_TR_NONE,
+							     ESYS_TR_NONE, TPM2_CAP_TPM_PROPERTIES,
+							     TPM2_PT_FIXED, PROPERTIES_MAX),
+				    finish_capability, &data, err);
 	for (uint32_t i = 0; r == 0 && i < data->data.tpmProperties.count; i++)
 		take_property(&data->data.tpmProperties.tpmProperty[i], &info);
 	Esys_Free(data);
 	if (r == 0)
-		r = tpm2_clock(a, &info.clock, err);
+		r = assay_tpm2_clock(a, &info.clock, err);
 	if (r == 0)
 		*ret = info;
 	return r;

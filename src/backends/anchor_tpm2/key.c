@@ -89,12 +89,12 @@ static TSS2_RC send_primary(struct assay_anchor_tpm2 *a, ESYS_TR hierarchy,
 					ESYS_TR_NONE, &sensitive, template, &outside, &pcrs);
 }
 
-int tpm2_create_primary(struct assay_anchor_tpm2 *a, ESYS_TR hierarchy,
-			const TPM2B_PUBLIC *template, ESYS_TR *ret, struct assay_err *err)
+int assay_tpm2_create_primary(struct assay_anchor_tpm2 *a, ESYS_TR hierarchy,
+			      const TPM2B_PUBLIC *template, ESYS_TR *ret, struct assay_err *err)
 {
 	struct primary_reply p = { .handle = ESYS_TR_NONE };
-	int r = tpm2_call(a, "TPM2_CreatePrimary", send_primary(a, hierarchy, template),
-			  finish_primary, &p, err);
+	int r = assay_tpm2_call(a, "TPM2_CreatePrimary", send_primary(a, hierarchy, template),
+				finish_primary, &p, err);
 
 	if (r == 0)
 		*ret = p.handle;
@@ -111,11 +111,11 @@ static TSS2_RC finish_flush(ESYS_CONTEXT *esys, void *out)
 	return Esys_FlushContext_Finish(esys);
 }
 
-void tpm2_flush(struct assay_anchor_tpm2 *a, ESYS_TR *handle)
+void assay_tpm2_flush(struct assay_anchor_tpm2 *a, ESYS_TR *handle)
 {
 	if (*handle != ESYS_TR_NONE && !a->lost)
-		tpm2_call(a, "TPM2_FlushContext", Esys_FlushContext_Async(a->esys, *handle),
-			  finish_flush, NULL, NULL);
+		assay_tpm2_call(a, "TPM2_FlushContext", Esys_FlushContext_Async(a->esys, *handle),
+				finish_flush, NULL, NULL);
 	*handle = ESYS_TR_NONE;
 }
 
@@ -159,7 +159,7 @@ static int create_under(struct assay_anchor_tpm2 *a, ESYS_TR parent, const TPM2B
 	struct create_reply c = { 0 };
 	TSS2_RC sent = Esys_Create_Async(a->esys, parent, ESYS_TR_PASSWORD, ESYS_TR_NONE,
 					 ESYS_TR_NONE, &sensitive, template, &outside, &pcrs);
-	int r = tpm2_call(a, "TPM2_Create", sent, finish_create, &c, err);
+	int r = assay_tpm2_call(a, "TPM2_Create", sent, finish_create, &c, err);
 
 	if (r == 0)
 		r = marshal_ak(&c, ret, err);
@@ -174,25 +174,26 @@ static int create_under(struct assay_anchor_tpm2 *a, ESYS_TR parent, const TPM2B
 /* The storage key; makes room for it if there is none. Nothing else of ours is loaded then. */
 static int make_parent(struct assay_anchor_tpm2 *a, ESYS_TR *ret, struct assay_err *err)
 {
-	int r = tpm2_create_primary(a, ESYS_TR_RH_OWNER, &storage_template, ret, err);
+	int r = assay_tpm2_create_primary(a, ESYS_TR_RH_OWNER, &storage_template, ret, err);
 
 	if (r != -EAGAIN || !a->full)
 		return r;
-	r = tpm2_sweep(a, TPM2_OBJECTS, err);
-	return r < 0 ? r : tpm2_create_primary(a, ESYS_TR_RH_OWNER, &storage_template, ret, err);
+	r = assay_tpm2_sweep(a, TPM2_OBJECTS, err);
+	return r < 0 ? r
+		     : assay_tpm2_create_primary(a, ESYS_TR_RH_OWNER, &storage_template, ret, err);
 }
 
 int assay_anchor_tpm2_create_ak(struct assay_anchor_tpm2 *a, enum assay_ak_algorithm algorithm,
 				struct assay_ak *ret, struct assay_err *err)
 {
 	ESYS_TR parent = ESYS_TR_NONE;
-	int r = tpm2_ready(a, err);
+	int r = assay_tpm2_ready(a, err);
 
 	if (r == 0)
 		r = make_parent(a, &parent, err);
 	if (r == 0)
 		r = create_under(a, parent, &ak_templates[algorithm], ret, err);
-	tpm2_flush(a, &parent);
+	assay_tpm2_flush(a, &parent);
 	return r;
 }
 
@@ -232,11 +233,11 @@ static int load_ak(struct assay_anchor_tpm2 *a, const struct assay_quote_request
 	if (r == 0)
 		r = make_parent(a, &parent, err);
 	if (r == 0)
-		r = tpm2_call(a, "TPM2_Load",
-			      Esys_Load_Async(a->esys, parent, ESYS_TR_PASSWORD, ESYS_TR_NONE,
-					      ESYS_TR_NONE, &private, &public),
-			      finish_load, ret, err);
-	tpm2_flush(a, &parent);
+		r = assay_tpm2_call(a, "TPM2_Load",
+				    Esys_Load_Async(a->esys, parent, ESYS_TR_PASSWORD, ESYS_TR_NONE,
+						    ESYS_TR_NONE, &private, &public),
+				    finish_load, ret, err);
+	assay_tpm2_flush(a, &parent);
 	return r;
 }
 
@@ -285,8 +286,8 @@ static int take_quote(const struct quote_reply *q, struct assay_quote_reply *ret
 	return 0;
 }
 
-int tpm2_quote(struct assay_anchor_tpm2 *a, const struct assay_quote_request *request,
-	       struct assay_quote_reply *ret, struct assay_err *err)
+int assay_tpm2_quote(struct assay_anchor_tpm2 *a, const struct assay_quote_request *request,
+		     struct assay_quote_reply *ret, struct assay_err *err)
 {
 	static const TPMT_SIG_SCHEME of_key = { .scheme = TPM2_ALG_NULL };
 	TPM2B_DATA nonce = { .size = (UINT16)request->nonce.len };
@@ -303,13 +304,14 @@ int tpm2_quote(struct assay_anchor_tpm2 *a, const struct assay_quote_request *re
 	select_pcrs(a, request, &pcrs);
 	r = load_ak(a, request, &ak, err);
 	if (r == 0)
-		r = tpm2_call(a, "TPM2_Quote",
-			      Esys_Quote_Async(a->esys, ak, tpm2_session(a), ESYS_TR_NONE,
-					       ESYS_TR_NONE, &nonce, &of_key, &pcrs),
-			      finish_quote, &q, err);
+		r = assay_tpm2_call(a, "TPM2_Quote",
+				    Esys_Quote_Async(a->esys, ak, assay_tpm2_session(a),
+						     ESYS_TR_NONE, ESYS_TR_NONE, &nonce, &of_key,
+						     &pcrs),
+				    finish_quote, &q, err);
 	if (r == 0)
 		r = take_quote(&q, ret, err);
-	tpm2_flush(a, &ak);
+	assay_tpm2_flush(a, &ak);
 	Esys_Free(q.attest);
 	Esys_Free(q.signature);
 	return r;

@@ -117,14 +117,15 @@ static bool load_wait(struct tpm2_load *l, uint32_t timeout_ms)
 	return done;
 }
 
-const char *tpm2_where(const struct assay_anchor_tpm2 *a)
+const char *assay_tpm2_where(const struct assay_anchor_tpm2 *a)
 {
 	return a->tcti_name ? a->tcti_name : "tpm2-tss's default";
 }
 
 static int load_failed(const struct assay_anchor_tpm2 *a, const char *why, struct assay_err *err)
 {
-	return assay_err_set(err, -ENODEV, "cannot reach a TPM at '%s': %s", tpm2_where(a), why);
+	return assay_err_set(err, -ENODEV, "cannot reach a TPM at '%s': %s", assay_tpm2_where(a),
+			     why);
 }
 
 static int load_by_tss(struct assay_anchor_tpm2 *a, struct assay_err *err)
@@ -138,7 +139,7 @@ static int load_by_tss(struct assay_anchor_tpm2 *a, struct assay_err *err)
 	if (!load_wait(a->loading, a->timeout_ms))
 		return assay_err_set(err, -ETIMEDOUT,
 				     "the TPM at '%s' did not let us connect within %u ms",
-				     tpm2_where(a), a->timeout_ms);
+				     assay_tpm2_where(a), a->timeout_ms);
 	l = TAKE(a->loading);
 	rc = l->rc;
 	a->tcti = TAKE(l->tcti);
@@ -146,26 +147,26 @@ static int load_by_tss(struct assay_anchor_tpm2 *a, struct assay_err *err)
 	return rc == TSS2_RC_SUCCESS ? 0 : load_failed(a, Tss2_RC_Decode(rc), err);
 }
 
-int tpm2_load(struct assay_anchor_tpm2 *a, struct assay_err *err)
+int assay_tpm2_load(struct assay_anchor_tpm2 *a, struct assay_err *err)
 {
 	int r;
 
-	if (!tpm2_socket_is(a->tcti_name))
+	if (!assay_tpm2_socket_is(a->tcti_name))
 		return load_by_tss(a, err);
-	r = tpm2_socket_open(a->tcti_name, a->timeout_ms, &a->tcti);
+	r = assay_tpm2_socket_open(a->tcti_name, a->timeout_ms, &a->tcti);
 	return r < 0 ? load_failed(a, strerror(-r), err) : 0;
 }
 
-void tpm2_unload(struct assay_anchor_tpm2 *a)
+void assay_tpm2_unload(struct assay_anchor_tpm2 *a)
 {
-	if (tpm2_socket_is(a->tcti_name))
-		tpm2_socket_free(a->tcti);
+	if (assay_tpm2_socket_is(a->tcti_name))
+		assay_tpm2_socket_free(a->tcti);
 	else
 		Tss2_TctiLdr_Finalize(&a->tcti);
 	a->tcti = NULL;
 }
 
-void tpm2_load_abandon(struct assay_anchor_tpm2 *a)
+void assay_tpm2_load_abandon(struct assay_anchor_tpm2 *a)
 {
 	struct tpm2_load *l = TAKE(a->loading);
 	bool mine;

@@ -51,12 +51,12 @@ static int collect_banks(const TPML_PCR_SELECTION *all, struct assay_banks *ret,
 	return 0;
 }
 
-int tpm2_banks(struct assay_anchor_tpm2 *a, struct assay_banks *ret, struct assay_err *err)
+int assay_tpm2_banks(struct assay_anchor_tpm2 *a, struct assay_banks *ret, struct assay_err *err)
 {
 	TPMS_CAPABILITY_DATA *data = NULL;
 	TSS2_RC sent = Esys_GetCapability_Async(a->esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
 						TPM2_CAP_PCRS, 0, 1);
-	int r = tpm2_call(a, "TPM2_GetCapability", sent, finish_capability, &data, err);
+	int r = assay_tpm2_call(a, "TPM2_GetCapability", sent, finish_capability, &data, err);
 
 	if (r == 0)
 		r = collect_banks(&data->data.assignedPCR, ret, err);
@@ -71,11 +71,12 @@ static TSS2_RC finish_clock(ESYS_CONTEXT *esys, void *out)
 	return Esys_ReadClock_Finish(esys, out);
 }
 
-int tpm2_clock(struct assay_anchor_tpm2 *a, struct assay_tpm_clock *ret, struct assay_err *err)
+int assay_tpm2_clock(struct assay_anchor_tpm2 *a, struct assay_tpm_clock *ret,
+		     struct assay_err *err)
 {
 	TPMS_TIME_INFO *t = NULL;
 	TSS2_RC sent = Esys_ReadClock_Async(a->esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE);
-	int r = tpm2_call(a, "TPM2_ReadClock", sent, finish_clock, &t, err);
+	int r = assay_tpm2_call(a, "TPM2_ReadClock", sent, finish_clock, &t, err);
 
 	if (r == 0)
 		*ret = (struct assay_tpm_clock){
@@ -189,7 +190,7 @@ static int read_all(struct assay_anchor_tpm2 *a, uint32_t pcr_mask,
 	for (bool first = true; select_rest(&a->banks, want, &rest); first = false) {
 		TSS2_RC sent = Esys_PCR_Read_Async(a->esys, ESYS_TR_NONE, ESYS_TR_NONE,
 						   ESYS_TR_NONE, &rest);
-		int r = tpm2_call(a, "TPM2_PCR_Read", sent, finish_read, &reply, err);
+		int r = assay_tpm2_call(a, "TPM2_PCR_Read", sent, finish_read, &reply, err);
 
 		if (r < 0)
 			return r;
@@ -210,13 +211,13 @@ static int read_all(struct assay_anchor_tpm2 *a, uint32_t pcr_mask,
 	return 0;
 }
 
-int tpm2_read(struct assay_anchor_tpm2 *a, uint32_t pcr_mask,
-	      struct assay_pcr_value values[ASSAY_PCRS], struct assay_tpm_clock *ret_clock,
-	      struct assay_err *err)
+int assay_tpm2_read(struct assay_anchor_tpm2 *a, uint32_t pcr_mask,
+		    struct assay_pcr_value values[ASSAY_PCRS], struct assay_tpm_clock *ret_clock,
+		    struct assay_err *err)
 {
 	struct assay_pcr_value got[ASSAY_PCRS] = { 0 };
 	struct assay_tpm_clock before, after;
-	int r = tpm2_clock(a, &before, err);
+	int r = assay_tpm2_clock(a, &before, err);
 
 	if (r < 0)
 		return r;
@@ -224,7 +225,7 @@ int tpm2_read(struct assay_anchor_tpm2 *a, uint32_t pcr_mask,
 	for (int i = 0; i < READ_TRIES && r == -EAGAIN; i++)
 		r = read_all(a, pcr_mask, got, err);
 	if (r == 0)
-		r = tpm2_clock(a, &after, err);
+		r = assay_tpm2_clock(a, &after, err);
 	if (r < 0)
 		return r;
 	if (before.reset_count != after.reset_count || before.restart_count != after.restart_count)
@@ -244,8 +245,8 @@ static TSS2_RC finish_extend(ESYS_CONTEXT *esys, void *out)
 	return Esys_PCR_Extend_Finish(esys);
 }
 
-int tpm2_extend(struct assay_anchor_tpm2 *a, uint32_t pcr, const struct assay_pcr_value *digests,
-		struct assay_err *err)
+int assay_tpm2_extend(struct assay_anchor_tpm2 *a, uint32_t pcr,
+		      const struct assay_pcr_value *digests, struct assay_err *err)
 {
 	TPML_DIGEST_VALUES all = { .count = a->banks.n };
 	TSS2_RC sent;
@@ -256,7 +257,7 @@ int tpm2_extend(struct assay_anchor_tpm2 *a, uint32_t pcr, const struct assay_pc
 		all.digests[b].hashAlg = assay_hash_tpm_id(a->banks.alg[b]);
 		memcpy(&all.digests[b].digest, digests->value[b], assay_hash_size(a->banks.alg[b]));
 	}
-	sent = Esys_PCR_Extend_Async(a->esys, ESYS_TR_PCR0 + pcr, tpm2_session(a), ESYS_TR_NONE,
-				     ESYS_TR_NONE, &all);
-	return tpm2_call(a, "TPM2_PCR_Extend", sent, finish_extend, NULL, err);
+	sent = Esys_PCR_Extend_Async(a->esys, ESYS_TR_PCR0 + pcr, assay_tpm2_session(a),
+				     ESYS_TR_NONE, ESYS_TR_NONE, &all);
+	return assay_tpm2_call(a, "TPM2_PCR_Extend", sent, finish_extend, NULL, err);
 }

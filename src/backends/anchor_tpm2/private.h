@@ -34,46 +34,48 @@ typedef TSS2_RC tpm2_finish(ESYS_CONTEXT *esys, void *out);
  * Waits for the reply of the command that @sent is the result of sending, and calls @finish.
  * @name is the command's, for messages. Errors as engine/ports.h says of anchors.
  */
-int tpm2_call(struct assay_anchor_tpm2 *a, const char *name, TSS2_RC sent, tpm2_finish *finish,
-	      void *out, struct assay_err *err);
+int assay_tpm2_call(struct assay_anchor_tpm2 *a, const char *name, TSS2_RC sent,
+		    tpm2_finish *finish, void *out, struct assay_err *err);
 
 /* The same errors for a code that came another way. */
-int tpm2_error(struct assay_anchor_tpm2 *a, const char *name, TSS2_RC rc, struct assay_err *err);
+int assay_tpm2_error(struct assay_anchor_tpm2 *a, const char *name, TSS2_RC rc,
+		     struct assay_err *err);
 
 /* -ENODEV if the connection was lost. */
-int tpm2_ready(const struct assay_anchor_tpm2 *a, struct assay_err *err);
+int assay_tpm2_ready(const struct assay_anchor_tpm2 *a, struct assay_err *err);
 
 /* ---- socket.c: swtpm's socket, with time-outs ---- */
 
-bool tpm2_socket_is(const char *tcti);
+bool assay_tpm2_socket_is(const char *tcti);
 /* 0 or -errno of the connection. */
-int tpm2_socket_open(const char *tcti, uint32_t timeout_ms, TSS2_TCTI_CONTEXT **ret);
-void tpm2_socket_free(TSS2_TCTI_CONTEXT *tcti);
+int assay_tpm2_socket_open(const char *tcti, uint32_t timeout_ms, TSS2_TCTI_CONTEXT **ret);
+void assay_tpm2_socket_free(TSS2_TCTI_CONTEXT *tcti);
 
 /* ---- load.c: the TCTI loader, with a deadline ---- */
 
 /* Fills a->tcti. -ENODEV, -ETIMEDOUT. */
-int tpm2_load(struct assay_anchor_tpm2 *a, struct assay_err *err);
-void tpm2_unload(struct assay_anchor_tpm2 *a);
+int assay_tpm2_load(struct assay_anchor_tpm2 *a, struct assay_err *err);
+void assay_tpm2_unload(struct assay_anchor_tpm2 *a);
 /* Whatever is still loading frees itself when it is done. */
-void tpm2_load_abandon(struct assay_anchor_tpm2 *a);
+void assay_tpm2_load_abandon(struct assay_anchor_tpm2 *a);
 /* The TCTI's name for messages. */
-const char *tpm2_where(const struct assay_anchor_tpm2 *a);
+const char *assay_tpm2_where(const struct assay_anchor_tpm2 *a);
 
 /* ---- connect.c ---- */
 
-int tpm2_connect(struct assay_anchor_tpm2 *a, struct assay_err *err);
-void tpm2_disconnect(struct assay_anchor_tpm2 *a);
+int assay_tpm2_connect(struct assay_anchor_tpm2 *a, struct assay_err *err);
+void assay_tpm2_disconnect(struct assay_anchor_tpm2 *a);
 
 /* ---- pcr.c ---- */
 
-int tpm2_banks(struct assay_anchor_tpm2 *a, struct assay_banks *ret, struct assay_err *err);
-int tpm2_clock(struct assay_anchor_tpm2 *a, struct assay_tpm_clock *ret, struct assay_err *err);
-int tpm2_read(struct assay_anchor_tpm2 *a, uint32_t pcr_mask,
-	      struct assay_pcr_value values[ASSAY_PCRS], struct assay_tpm_clock *ret_clock,
-	      struct assay_err *err);
-int tpm2_extend(struct assay_anchor_tpm2 *a, uint32_t pcr, const struct assay_pcr_value *digests,
-		struct assay_err *err);
+int assay_tpm2_banks(struct assay_anchor_tpm2 *a, struct assay_banks *ret, struct assay_err *err);
+int assay_tpm2_clock(struct assay_anchor_tpm2 *a, struct assay_tpm_clock *ret,
+		     struct assay_err *err);
+int assay_tpm2_read(struct assay_anchor_tpm2 *a, uint32_t pcr_mask,
+		    struct assay_pcr_value values[ASSAY_PCRS], struct assay_tpm_clock *ret_clock,
+		    struct assay_err *err);
+int assay_tpm2_extend(struct assay_anchor_tpm2 *a, uint32_t pcr,
+		      const struct assay_pcr_value *digests, struct assay_err *err);
 
 /* ---- sweep.c ---- */
 
@@ -82,20 +84,20 @@ int tpm2_extend(struct assay_anchor_tpm2 *a, uint32_t pcr, const struct assay_pc
 #define TPM2_SESSIONS 0x02000000u
 
 /* Throws out what is loaded from handle @first on. Nothing of ours may be among it. */
-int tpm2_sweep(struct assay_anchor_tpm2 *a, TPM2_HANDLE first, struct assay_err *err);
+int assay_tpm2_sweep(struct assay_anchor_tpm2 *a, TPM2_HANDLE first, struct assay_err *err);
 
 /* ---- session.c ---- */
 
 /* Starts the session that the configuration wants. -EKEYREJECTED: not the TPM that was pinned. */
-int tpm2_session_start(struct assay_anchor_tpm2 *a, struct assay_err *err);
+int assay_tpm2_session_start(struct assay_anchor_tpm2 *a, struct assay_err *err);
 /* What authorises a command: the session, or an empty password. */
-ESYS_TR tpm2_session(const struct assay_anchor_tpm2 *a);
+ESYS_TR assay_tpm2_session(const struct assay_anchor_tpm2 *a);
 
 /* ---- key.c ---- */
 
 /* The caller flushes *@ret. */
-int tpm2_create_primary(struct assay_anchor_tpm2 *a, ESYS_TR hierarchy,
-			const TPM2B_PUBLIC *template, ESYS_TR *ret, struct assay_err *err);
-void tpm2_flush(struct assay_anchor_tpm2 *a, ESYS_TR *handle); /* ESYS_TR_NONE allowed */
-int tpm2_quote(struct assay_anchor_tpm2 *a, const struct assay_quote_request *request,
-	       struct assay_quote_reply *ret, struct assay_err *err);
+int assay_tpm2_create_primary(struct assay_anchor_tpm2 *a, ESYS_TR hierarchy,
+			      const TPM2B_PUBLIC *template, ESYS_TR *ret, struct assay_err *err);
+void assay_tpm2_flush(struct assay_anchor_tpm2 *a, ESYS_TR *handle); /* ESYS_TR_NONE allowed */
+int assay_tpm2_quote(struct assay_anchor_tpm2 *a, const struct assay_quote_request *request,
+		     struct assay_quote_reply *ret, struct assay_err *err);

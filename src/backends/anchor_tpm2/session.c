@@ -89,7 +89,8 @@ static int make_ek(struct assay_anchor_tpm2 *a, ESYS_TR *ret, struct assay_err *
 	int r = -EIO;
 
 	for (size_t i = 0; i < ARRAY_LEN(ek_templates) && r == -EIO && !a->lost; i++)
-		r = tpm2_create_primary(a, ESYS_TR_RH_ENDORSEMENT, &ek_templates[i], ret, err);
+		r = assay_tpm2_create_primary(a, ESYS_TR_RH_ENDORSEMENT, &ek_templates[i], ret,
+					      err);
 	if (r < 0)
 		assay_err_prefix(err, "cannot make the endorsement key");
 	return r;
@@ -128,7 +129,7 @@ static int start(struct assay_anchor_tpm2 *a, ESYS_TR ek, struct assay_err *err)
 						   ESYS_TR_NONE, ESYS_TR_NONE, NULL, TPM2_SE_HMAC,
 						   &aes, TPM2_ALG_SHA256);
 
-	return tpm2_call(a, "TPM2_StartAuthSession", sent, finish_session, &a->session, err);
+	return assay_tpm2_call(a, "TPM2_StartAuthSession", sent, finish_session, &a->session, err);
 }
 
 static int start_once(struct assay_anchor_tpm2 *a, struct assay_err *err)
@@ -143,11 +144,11 @@ static int start_once(struct assay_anchor_tpm2 *a, struct assay_err *err)
 	if (r == 0 && Esys_TRSess_SetAttributes(a->esys, a->session, TPMA_SESSION_CONTINUESESSION,
 						0xff) != TSS2_RC_SUCCESS)
 		r = assay_err_set(err, -EIO, "cannot keep the TPM session open");
-	tpm2_flush(a, &ek);
+	assay_tpm2_flush(a, &ek);
 	return r;
 }
 
-int tpm2_session_start(struct assay_anchor_tpm2 *a, struct assay_err *err)
+int assay_tpm2_session_start(struct assay_anchor_tpm2 *a, struct assay_err *err)
 {
 	int r;
 
@@ -156,13 +157,13 @@ int tpm2_session_start(struct assay_anchor_tpm2 *a, struct assay_err *err)
 	r = start_once(a, err);
 	if (r != -EAGAIN || !a->full)
 		return r;
-	r = tpm2_sweep(a, TPM2_OBJECTS, err);
+	r = assay_tpm2_sweep(a, TPM2_OBJECTS, err);
 	if (r == 0)
-		r = tpm2_sweep(a, TPM2_SESSIONS, err);
+		r = assay_tpm2_sweep(a, TPM2_SESSIONS, err);
 	return r < 0 ? r : start_once(a, err);
 }
 
-ESYS_TR tpm2_session(const struct assay_anchor_tpm2 *a)
+ESYS_TR assay_tpm2_session(const struct assay_anchor_tpm2 *a)
 {
 	return a->session == ESYS_TR_NONE ? ESYS_TR_PASSWORD : a->session;
 }

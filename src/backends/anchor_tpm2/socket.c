@@ -239,12 +239,12 @@ static bool option(const char *options, const char *key, char *to, size_t cap)
 	return false;
 }
 
-bool tpm2_socket_is(const char *tcti)
+bool assay_tpm2_socket_is(const char *tcti)
 {
 	return tcti && (strcmp(tcti, "swtpm") == 0 || strncmp(tcti, "swtpm:", 6) == 0);
 }
 
-int tpm2_socket_open(const char *tcti, uint32_t timeout_ms, TSS2_TCTI_CONTEXT **ret)
+int assay_tpm2_socket_open(const char *tcti, uint32_t timeout_ms, TSS2_TCTI_CONTEXT **ret)
 {
 	const char *options = tcti[5] == ':' ? tcti + 6 : "";
 	char path[256], host[256] = "localhost", port[16] = SOCKET_PORT;
@@ -266,7 +266,7 @@ int tpm2_socket_open(const char *tcti, uint32_t timeout_ms, TSS2_TCTI_CONTEXT **
 	return 0;
 }
 
-void tpm2_socket_free(TSS2_TCTI_CONTEXT *tcti)
+void assay_tpm2_socket_free(TSS2_TCTI_CONTEXT *tcti)
 {
 	if (!tcti)
 		return;

@@ -34,18 +34,18 @@ static TSS2_RC flush_handle(struct assay_anchor_tpm2 *a, TPM2_HANDLE handle)
 	return rc;
 }
 
-int tpm2_sweep(struct assay_anchor_tpm2 *a, TPM2_HANDLE first, struct assay_err *err)
+int assay_tpm2_sweep(struct assay_anchor_tpm2 *a, TPM2_HANDLE first, struct assay_err *err)
 {
 	TPMS_CAPABILITY_DATA *data = NULL;
 	TSS2_RC sent = Esys_GetCapability_Async(a->esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
 						TPM2_CAP_HANDLES, first, HANDLES_MAX);
-	int r = tpm2_call(a, "TPM2_GetCapability", sent, finish_capability, &data, err);
+	int r = assay_tpm2_call(a, "TPM2_GetCapability", sent, finish_capability, &data, err);
 
 	for (uint32_t i = 0; r == 0 && i < data->data.handles.count; i++) {
 		TSS2_RC rc = flush_handle(a, data->data.handles.handle[i]);
 
 		if (rc != TSS2_RC_SUCCESS)
-			r = tpm2_error(a, "TPM2_FlushContext", rc, err);
+			r = assay_tpm2_error(a, "TPM2_FlushContext", rc, err);
 	}
 	Esys_Free(data);
 	a->full = false;
