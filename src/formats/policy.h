@@ -142,9 +142,9 @@ struct assay_rule {
 	enum assay_hook func; /* NONE: any */
 	uint32_t mask;	      /* one ASSAY_MAY_ bit */
 	uint64_t fsmagic;
+	struct assay_id_cond uid, gid, fowner, fgroup; /* up to here one cache line: matching */
 	struct assay_bytes fsname, fs_subtype;
 	uint8_t fsuuid[16];
-	struct assay_id_cond uid, gid, fowner, fgroup;
 	struct assay_bytes *items; /* keyrings= or label= */
 	uint32_t n_items;
 	struct assay_bytes lsm[ASSAY_LSM_COUNT]; /* len 0: not given */

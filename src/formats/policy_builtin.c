@@ -143,7 +143,7 @@ int assay_policy_builtin_parse(struct assay_bytes names, struct assay_arena *are
 	char text[sizeof(DONT_MEASURE TCB SECURE_BOOT APPRAISE_TCB) + 64];
 	struct assay_wr w = assay_wr(text, sizeof(text));
 	struct assay_policy_text policy = { 0 };
-	uint32_t chosen;
+	uint32_t chosen = 0;
 	int r = choose_names(names, &chosen, err);
 
 	if (r != 0)

@@ -145,7 +145,7 @@ static bool template_has(struct assay_bytes name, enum assay_field field)
 {
 	struct assay_template t;
 
-	if (assay_template_parse(name, &t, NULL) != 0)
+	if (name.len == 0 || assay_template_parse(name, &t, NULL) != 0)
 		return false;
 	for (uint32_t i = 0; i < t.n_fields; i++)
 		if (t.fields[i] == field)
@@ -228,7 +228,7 @@ static int parse_text(struct assay_policy_parser *p, struct assay_bytes text,
 		      struct assay_policy_text *ret)
 {
 	struct assay_policy_text policy = { 0 };
-	uint32_t n;
+	uint32_t n = 0;
 	int r = check_bytes(p, text);
 
 	if (r == 0)

@@ -4,6 +4,8 @@
 
 #include <errno.h>
 
+#include "engine/core/policy_match.h"
+
 #define EXT4  0xef53
 #define TMPFS 0x01021994
 #define PROC  0x9fa0
@@ -412,6 +414,24 @@ static void wanted_file_systems(void **state)
 	}
 }
 
+static void the_index_leaves_out_what_cannot_match(void **state)
+{
+	static const char text[] = "dont_measure fsmagic=9fa0\n"
+				   "measure func=BPRM_CHECK\n"
+				   "measure func=FILE_CHECK fsmagic=ef53 obj_type=x\n"
+				   "dont_audit\n"
+				   "measure func=FILE_CHECK uid=0\n";
+	struct fixture f;
+
+	assert_int_equal(fixture_parse(&f, assay_bytes_str(text)), 0);
+	assert_int_equal(assay_policy_bucket(f.policy, ASSAY_HOOK_FILE_CHECK, PROC)->n, 2);
+	assert_int_equal(assay_policy_bucket(f.policy, ASSAY_HOOK_FILE_CHECK, EXT4)->n, 1);
+	assert_int_equal(assay_policy_bucket(f.policy, ASSAY_HOOK_FILE_CHECK, TMPFS)->n, 1);
+	assert_int_equal(assay_policy_bucket(f.policy, ASSAY_HOOK_MODULE_CHECK, EXT4)->n, 0);
+	assert_int_equal(assay_policy_bucket(f.policy, ASSAY_HOOK_MODULE_CHECK, PROC)->n, 1);
+	fixture_done(&f);
+}
+
 static void hooks_out_of_range_match_nothing(void **state)
 {
 	struct assay_match_facts f = root_reads;
@@ -443,6 +463,7 @@ int main(void)
 		cmocka_unit_test(any_subject_is_for_everybody_or_says_not),
 		cmocka_unit_test(needs_name_what_rules_take),
 		cmocka_unit_test(wanted_file_systems),
+		cmocka_unit_test(the_index_leaves_out_what_cannot_match),
 		cmocka_unit_test(hooks_out_of_range_match_nothing),
 	};
 
