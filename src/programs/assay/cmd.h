@@ -15,7 +15,8 @@ struct command {
 	const char *summary;  /* one line */
 	const char *options;  /* for --help: one option a line, "  -x, --long ARG   what it does" */
 	int (*run)(int argc, char **argv); /* argv[0] is the command's name */
-	const struct command *sub;	   /* subcommands, ended by a NULL name; run is then NULL */
+	/* Subcommands, ended by a NULL name; with run too, that is what no subcommand means. */
+	const struct command *sub;
 };
 
 /* "assay NAME: MESSAGE" with file, line, column or offset where @err has them, on stderr.

@@ -6,3 +6,5 @@
 
 extern const struct command cmd_log;
 extern const struct command cmd_policy;
+extern const struct command cmd_quote;
+extern const struct command cmd_tpm;

@@ -10,29 +10,36 @@
 static const struct command *const commands[] = {
 	&cmd_log,
 	&cmd_policy,
+	&cmd_quote,
+	&cmd_tpm,
 	NULL,
 };
+
+static void print_own_help(const char *path, const struct command *c)
+{
+	const char *line = c->synopsis;
+
+	for (const char *word = "usage:"; line; word = "      ") {
+		const char *end = strchrnul(line, '\n');
+
+		printf("%s assay %s%s%.*s\n", word, path, end == line ? "" : " ", (int)(end - line),
+		       line);
+		line = *end ? end + 1 : NULL;
+	}
+	printf("\n%s.\n", c->summary);
+	if (c->options)
+		printf("\n%s", c->options);
+}
 
 static void print_help(const char *path, const struct command *c)
 {
 	char below[128];
 
-	if (!c->sub) {
-		const char *line = c->synopsis;
-
-		for (const char *word = "usage:"; line; word = "      ") {
-			const char *end = strchrnul(line, '\n');
-
-			printf("%s assay %s%s%.*s\n", word, path, end == line ? "" : " ",
-			       (int)(end - line), line);
-			line = *end ? end + 1 : NULL;
-		}
-		printf("\n%s.\n", c->summary);
-		if (c->options)
-			printf("\n%s", c->options);
-		return;
-	}
-	for (const struct command *s = c->sub; s->name; s++) {
+	if (c->run)
+		print_own_help(path, c);
+	if (c->run && c->sub)
+		puts("");
+	for (const struct command *s = c->sub; s && s->name; s++) {
 		snprintf(below, sizeof(below), "%s %s", path, s->name);
 		printf("  assay %-22s %s\n", below, s->summary);
 	}
@@ -57,16 +64,16 @@ static int run(const char *path, const struct command *c, int argc, char **argv)
 		print_help(path, c);
 		return EXIT_YES;
 	}
-	if (!c->sub)
-		return c->run(argc, argv);
-	if (argc < 2)
-		return assay_cmd_usage(path, "a subcommand is missing");
-	for (const struct command *s = c->sub; s->name; s++) {
+	for (const struct command *s = c->sub; s && s->name && argc > 1; s++) {
 		if (strcmp(s->name, argv[1]) != 0)
 			continue;
 		snprintf(below, sizeof(below), "%s %s", path, s->name);
 		return run(below, s, argc - 1, argv + 1);
 	}
+	if (c->run)
+		return c->run(argc, argv);
+	if (argc < 2)
+		return assay_cmd_usage(path, "a subcommand is missing");
 	return assay_cmd_usage(path, "there is no subcommand '%s'", argv[1]);
 }
 

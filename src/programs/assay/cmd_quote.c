@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* "assay quote": has PCRs quoted, by the daemon that owns the TPM or, without one, by the TPM
+ * itself. */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backends/anchor_tpm2/anchor_tpm2.h"
+#include "base/file.h"
+#include "base/fmt.h"
+#include "base/hex.h"
+#include "engine/quote.h"
+#include "programs/assay/commands.h"
+#include "programs/assay/quote.h"
+#include "programs/common/control_msg.h"
+
+#define NAME	  "quote"
+#define TRIES	  5	/* PCRs change between quote and reading when somebody extends */
+#define DAEMON_MS 60000 /* a quote takes a second in a slow TPM, and waits for extends */
+
+struct options {
+	struct control_request request;
+	const char *out, *ak, *tcti, *control, *message, *signature;
+	bool has_nonce;
+};
+
+/* ---- options -------------------------------------------------------------------------------- */
+
+static int parse_nonce(const char *text, struct options *o)
+{
+	long n = assay_hex_decode(assay_bytes_str(text), o->request.nonce.data, ASSAY_NONCE_MAX);
+
+	if (n <= 0)
+		return assay_cmd_usage(NAME, "the nonce is 1 to %d bytes in hexadecimal",
+				       ASSAY_NONCE_MAX);
+	o->request.nonce.len = (size_t)n;
+	o->has_nonce = true;
+	return 0;
+}
+
+static int parse_option(int c, struct options *o)
+{
+	struct assay_err err;
+
+	switch (c) {
+	case 'n':
+		return parse_nonce(optarg, o);
+	case 'p':
+		return assay_selection_parse_text(assay_bytes_str(optarg), &o->request.selection,
+						  &err) < 0
+			       ? assay_cmd_usage(NAME, "--pcrs: %s", err.text)
+			       : 0;
+	case 'o':
+		o->out = optarg;
+		return 0;
+	case 'a':
+		o->ak = optarg;
+		return 0;
+	case 'T':
+		o->tcti = optarg;
+		return 0;
+	case 'C':
+		o->control = optarg;
+		return 0;
+	case 'm':
+		o->message = optarg;
+		return 0;
+	case 's':
+		o->signature = optarg;
+		return 0;
+	default:
+		return assay_cmd_usage(NAME, "unknown option, or one without its argument");
+	}
+}
+
+static int parse_options(int argc, char **argv, struct options *o)
+{
+	static const struct option longs[] = {
+		{ "nonce", required_argument, NULL, 'n' },
+		{ "out", required_argument, NULL, 'o' },
+		{ "ak", required_argument, NULL, 'a' },
+		{ "pcrs", required_argument, NULL, 'p' },
+		{ "tcti", required_argument, NULL, 'T' },
+		{ "control", required_argument, NULL, 'C' },
+		{ "message", required_argument, NULL, 'm' },
+		{ "signature", required_argument, NULL, 's' },
+		{ 0 },
+	};
+	int c, r = 0;
+
+	opterr = 0;
+	while (r == 0 && (c = getopt_long(argc, argv, "n:o:a:p:T:C:m:s:", longs, NULL)) != -1)
+		r = parse_option(c, o);
+	if (r)
+		return r;
+	if (optind != argc)
+		return assay_cmd_usage(NAME, "'%s' is too much", argv[optind]);
+	if (!o->has_nonce || !o->out)
+		return assay_cmd_usage(NAME, "--nonce and --out are needed");
+	if (o->tcti && o->control)
+		return assay_cmd_usage(NAME, "--tcti and --control do not go together");
+	return 0;
+}
+
+/* ---- the key -------------------------------------------------------------------------------- */
+
+static int read_part(const char *prefix, const char *suffix, struct control_blob *ret,
+		     struct assay_err *err)
+{
+	AUTO(file) struct assay_file f = { 0 };
+	char path[4096];
+	int r;
+
+	if (assay_fmt(path, sizeof(path), "%s%s", prefix, suffix) >= sizeof(path))
+		return assay_err_set(err, -ENAMETOOLONG, "path '%s' is too long", prefix);
+	r = assay_file_read(AT_FDCWD, path, sizeof(ret->data), &f, err);
+	if (r < 0)
+		return r;
+	memcpy(ret->data, f.bytes.data, f.bytes.len);
+	ret->len = f.bytes.len;
+	return 0;
+}
+
+/* A software anchor has a key of its own: then there need not be one of the TPM. */
+static int read_ak(struct options *o, struct assay_err *err)
+{
+	const char *prefix = o->ak ? o->ak : AK_PREFIX_DEFAULT;
+	int r = read_part(prefix, ".pub", &o->request.ak_public, err);
+
+	if (r == 0)
+		r = read_part(prefix, ".priv", &o->request.ak_private, err);
+	if (r == -ENOENT && !o->ak)
+		return 0;
+	return r;
+}
+
+/* ---- the quote ------------------------------------------------------------------------------ */
+
+/* @pool's values in the order that the quote's digest goes over them, if they are what it is of.
+ * -EAGAIN: they are not. */
+static int fit_values(const struct assay_crypto *crypto, const struct assay_quote_reply *reply,
+		      const struct assay_quote_pcrs *pool, struct assay_quote *ret,
+		      struct assay_err *err)
+{
+	uint8_t digest[ASSAY_HASH_SIZE_MAX];
+	struct assay_tpm_signature sig;
+	struct assay_attest a;
+	int r;
+
+	ret->attest = assay_bytes(reply->attest, reply->attest_len);
+	ret->signature = assay_bytes(reply->signature, reply->signature_len);
+	ret->pcrs.n = 0;
+	r = assay_attest_parse(ret->attest, &a, err);
+	if (r == 0)
+		r = assay_tpm_signature_parse(ret->signature, &sig, err);
+	for (uint32_t i = 0; r == 0 && i < a.selection.n * ASSAY_PCRS; i++) {
+		uint32_t bank = i / ASSAY_PCRS, pcr = i % ASSAY_PCRS;
+		const struct assay_quote_pcr *v;
+
+		if (!(a.selection.bank[bank].mask & 1u << pcr))
+			continue;
+		v = assay_quote_find(pool, a.selection.bank[bank].alg, pcr);
+		if (!v)
+			return assay_err_set(err, -EIO, "PCR %u was quoted but not given", pcr);
+		ret->pcrs.v[ret->pcrs.n++] = *v;
+	}
+	if (r == 0)
+		r = assay_quote_digest(crypto, sig.hash, &ret->pcrs, digest);
+	if (r < 0)
+		return r;
+	if (assay_bytes_equal(a.pcr_digest, assay_bytes(digest, assay_hash_size(sig.hash))))
+		return 0;
+	return assay_err_set(err, -EAGAIN, "PCRs changed while they were quoted");
+}
+
+static int ask_daemon(int fd, const struct options *o, struct assay_quote_reply *ret,
+		      struct assay_quote_pcrs *ret_pool, struct assay_err *err)
+{
+	json_t *request = control_request_pack(&o->request), *reply = NULL;
+	int r = control_send(fd, request, err);
+
+	if (r == 0)
+		r = control_receive(fd, DAEMON_MS, &reply, err);
+	if (r == 0)
+		r = control_quote_parse(reply, ret, ret_pool, err);
+	json_decref(request);
+	json_decref(reply);
+	return r;
+}
+
+static int ask_tpm(struct assay_anchor_tpm2 *tpm, const struct options *o,
+		   struct assay_quote_reply *ret, struct assay_quote_pcrs *ret_pool,
+		   struct assay_err *err)
+{
+	struct assay_anchor port = assay_anchor_tpm2_port(tpm);
+	struct assay_pcr_value values[ASSAY_PCRS];
+	struct assay_quote_request request;
+	struct assay_banks banks = { 0 };
+	struct assay_tpm_clock clock;
+	int r = port.ops->banks(port.ctx, &banks, err);
+
+	if (r == 0)
+		r = control_quote_request(&o->request, &banks, &request, err);
+	if (r == 0)
+		r = port.ops->quote(port.ctx, &request, ret, err);
+	if (r == 0)
+		r = port.ops->read(port.ctx, request.pcr_mask, values, &clock, err);
+	if (r == 0)
+		r = control_pick(&o->request.selection, &banks, values, ret_pool, err);
+	return r;
+}
+
+/* Whom to ask: 0 and *@ret_fd the daemon, or -1 nobody is there, so the TPM. */
+static int find_daemon(const struct options *o, int *ret_fd, struct assay_err *err)
+{
+	int r;
+
+	if (o->tcti)
+		return 0;
+	r = control_connect(o->control ? o->control : CONTROL_SOCKET, ret_fd, err);
+	if ((r == -ENOENT || r == -ECONNREFUSED) && !o->control)
+		return 0;
+	return r;
+}
+
+static int get_quote(const struct options *o, const struct assay_crypto *crypto,
+		     struct assay_quote_reply *reply, struct assay_quote *ret,
+		     struct assay_err *err)
+{
+	struct assay_anchor_tpm2_config config = { .size = sizeof(config), .tcti = o->tcti };
+	AUTO(anchor_tpm2) struct assay_anchor_tpm2 *tpm = NULL;
+	struct assay_quote_pcrs pool = { 0 };
+	AUTO(fd) int fd = -1;
+	int r = find_daemon(o, &fd, err);
+
+	if (r == 0 && fd < 0)
+		r = assay_anchor_tpm2_new(&config, &tpm, err);
+	if (r < 0)
+		return r;
+	r = -EAGAIN;
+	for (int i = 0; i < TRIES && r == -EAGAIN; i++) {
+		r = tpm ? ask_tpm(tpm, o, reply, &pool, err) : ask_daemon(fd, o, reply, &pool, err);
+		if (r == 0)
+			r = fit_values(crypto, reply, &pool, ret, err);
+	}
+	return r;
+}
+
+static int write_files(const struct options *o, const struct assay_quote *q, struct assay_err *err)
+{
+	static uint8_t file[ASSAY_QUOTE_SIZE_MAX];
+	struct assay_wr w = assay_wr(file, sizeof(file));
+	int r = 0;
+
+	assay_quote_encode(q, &w);
+	if (!assay_wr_ok(&w))
+		return assay_err_set(err, -E2BIG, "the quote is too large");
+	if (o->message)
+		r = assay_file_replace(AT_FDCWD, o->message, 0644, q->attest, err);
+	if (r == 0 && o->signature)
+		r = assay_file_replace(AT_FDCWD, o->signature, 0644, q->signature, err);
+	return r < 0 ? r : assay_file_replace(AT_FDCWD, o->out, 0644, assay_wr_done(&w), err);
+}
+
+static int cmd_quote_run(int argc, char **argv)
+{
+	AUTO(crypto_openssl) struct assay_crypto_openssl *openssl = NULL;
+	static struct assay_quote_reply reply;
+	static struct assay_quote quote; /* large */
+	struct assay_crypto crypto;
+	struct options o = { 0 };
+	struct assay_err err = { 0 };
+	int r = parse_options(argc, argv, &o);
+
+	if (r)
+		return r;
+	setenv("TSS2_LOG", "all+NONE", 0);
+	if (read_ak(&o, &err) < 0 || assay_crypto_openssl_new(&openssl, &err) < 0)
+		return assay_cmd_fail(NAME, NULL, &err);
+	crypto = assay_crypto_openssl_port(openssl);
+	if (get_quote(&o, &crypto, &reply, &quote, &err) < 0 || write_files(&o, &quote, &err) < 0)
+		return assay_cmd_fail(NAME, NULL, &err);
+	return EXIT_YES;
+}
+
+static const struct command subcommands[] = {
+	{
+		.name = "verify",
+		.synopsis = "--ak PUB --nonce HEX [--log LIST] [OPTION]... FILE\n"
+			    "--ak PUB --nonce HEX --message FILE --signature FILE "
+			    "[--pcrs-file FILE] [OPTION]...",
+		.summary = "checks a quote, and the list that it vouches for",
+		.options = "  -a, --ak PUB             the attestation key: PEM, certificate, "
+			   "TPM2B_PUBLIC or TPMT_PUBLIC\n"
+			   "  -n, --nonce HEX          what the quote must answer\n"
+			   "  -l, --log LIST           the measurement list that the PCRs are of\n"
+			   "  -v, --ignore-violations  a list with violations may hold\n"
+			   "  -m, --message FILE       TPMS_ATTEST, as tpm2_quote writes it\n"
+			   "  -s, --signature FILE     TPMT_SIGNATURE of it\n"
+			   "  -f, --pcrs-file FILE     PCR values of it\n"
+			   "  -j, --json               a JSON object; with --log a second one\n",
+		.run = cmd_quote_verify,
+	},
+	{ .name = NULL },
+};
+
+const struct command cmd_quote = {
+	.name = "quote",
+	.synopsis = "--nonce HEX --out FILE [OPTION]...",
+	.summary = "has the TPM sign PCR values over a nonce; checks such quotes",
+	.options = "  -n, --nonce HEX       what the verifier sent, at most 64 bytes\n"
+		   "  -o, --out FILE        the quote\n"
+		   "  -a, --ak PREFIX       the attestation key (" AK_PREFIX_DEFAULT ")\n"
+		   "  -p, --pcrs SELECTION  sha256:10+sha1:10 (PCR 10 of each bank)\n"
+		   "  -C, --control SOCKET  of assayd (" CONTROL_SOCKET ")\n"
+		   "  -T, --tcti TCTI       ask this TPM, not assayd\n"
+		   "  -m, --message FILE    TPMS_ATTEST too, for tpm2_checkquote\n"
+		   "  -s, --signature FILE  TPMT_SIGNATURE too\n",
+	.run = cmd_quote_run,
+	.sub = subcommands,
+};

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* "assay quote verify": judges a quote and, against the quoted PCRs, a list. */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <jansson.h>
+#include <stdio.h>
+
+#include "base/file.h"
+#include "base/hex.h"
+#include "engine/quote.h"
+#include "programs/assay/cmd.h"
+#include "programs/assay/log_verify.h"
+#include "programs/assay/quote.h"
+
+#define NAME	     "quote verify"
+#define KEY_FILE_MAX 1048576u
+
+struct options {
+	const char *ak, *log, *message, *signature, *pcrs, *file;
+	uint8_t nonce[ASSAY_NONCE_MAX];
+	size_t nonce_len;
+	bool ignore_violations, json;
+};
+
+/* What is read for one verification; the quote borrows from the files. */
+struct input {
+	struct assay_file ak, quote_file, message, signature, pcrs;
+	struct assay_tpm_public public;
+	bool is_tpm; /* @public is filled */
+	struct assay_key *key;
+	struct assay_quote quote;
+};
+
+/* ---- options -------------------------------------------------------------------------------- */
+
+static int parse_nonce(const char *text, struct options *o)
+{
+	long n = assay_hex_decode(assay_bytes_str(text), o->nonce, sizeof(o->nonce));
+
+	if (n <= 0)
+		return assay_cmd_usage(NAME, "the nonce is 1 to %d bytes in hexadecimal",
+				       ASSAY_NONCE_MAX);
+	o->nonce_len = (size_t)n;
+	return 0;
+}
+
+static const char **string_option(int c, struct options *o)
+{
+	switch (c) {
+	case 'a':
+		return &o->ak;
+	case 'l':
+		return &o->log;
+	case 'm':
+		return &o->message;
+	case 's':
+		return &o->signature;
+	case 'f':
+		return &o->pcrs;
+	default:
+		return NULL;
+	}
+}
+
+static int parse_option(int c, struct options *o)
+{
+	const char **s = string_option(c, o);
+
+	if (s && *s)
+		return assay_cmd_usage(NAME, "an option stands there twice: '%s'", optarg);
+	if (s)
+		*s = optarg;
+	else if (c == 'n')
+		return parse_nonce(optarg, o);
+	else if (c == 'v')
+		o->ignore_violations = true;
+	else if (c == 'j')
+		o->json = true;
+	else
+		return assay_cmd_usage(NAME, "unknown option, or one without its argument");
+	return 0;
+}
+
+static int check_options(const struct options *o)
+{
+	if (!o->ak || !o->nonce_len)
+		return assay_cmd_usage(NAME, "--ak and --nonce are needed");
+	if (!o->file == (!o->message && !o->signature))
+		return assay_cmd_usage(NAME, "either one FILE, or --message and --signature");
+	if (!o->message != !o->signature || (o->pcrs && !o->message))
+		return assay_cmd_usage(NAME, "--message, --signature and --pcrs-file belong "
+					     "together");
+	if (o->log && o->message && !o->pcrs)
+		return assay_cmd_usage(NAME, "--log needs the PCR values (--pcrs-file)");
+	return 0;
+}
+
+static int parse_options(int argc, char **argv, struct options *o)
+{
+	static const struct option longs[] = {
+		{ "ak", required_argument, NULL, 'a' },
+		{ "nonce", required_argument, NULL, 'n' },
+		{ "log", required_argument, NULL, 'l' },
+		{ "ignore-violations", no_argument, NULL, 'v' },
+		{ "message", required_argument, NULL, 'm' },
+		{ "signature", required_argument, NULL, 's' },
+		{ "pcrs-file", required_argument, NULL, 'f' },
+		{ "json", no_argument, NULL, 'j' },
+		{ 0 },
+	};
+	int c, r = 0;
+
+	opterr = 0;
+	while (r == 0 && (c = getopt_long(argc, argv, "a:n:l:vm:s:f:j", longs, NULL)) != -1)
+		r = parse_option(c, o);
+	if (r)
+		return r;
+	if (optind + 1 < argc)
+		return assay_cmd_usage(NAME, "'%s' is too much", argv[optind + 1]);
+	if (optind < argc)
+		o->file = argv[optind];
+	return check_options(o);
+}
+
+/* ---- input ---------------------------------------------------------------------------------- */
+
+static void input_done(struct input *in, const struct assay_crypto *crypto)
+{
+	crypto->ops->key_free(in->key);
+	assay_file_free(&in->ak);
+	assay_file_free(&in->quote_file);
+	assay_file_free(&in->message);
+	assay_file_free(&in->signature);
+	assay_file_free(&in->pcrs);
+}
+
+static int read_file(const char *path, size_t max, struct assay_file *ret, struct assay_err *err)
+{
+	return assay_file_read(AT_FDCWD, path, max, ret, err);
+}
+
+/* The selection that bare values are of stands in the message. One that cannot be read has none:
+ * the judge will say so. */
+static int read_tools(const struct options *o, struct input *in, struct assay_err *err)
+{
+	struct assay_attest a = { 0 };
+	int r = read_file(o->message, ASSAY_QUOTE_SIZE_MAX, &in->message, err);
+
+	if (r == 0)
+		r = read_file(o->signature, ASSAY_QUOTE_SIZE_MAX, &in->signature, err);
+	if (r == 0 && o->pcrs)
+		r = read_file(o->pcrs, ASSAY_QUOTE_SIZE_MAX, &in->pcrs, err);
+	if (r < 0)
+		return r;
+	in->quote.attest = in->message.bytes;
+	in->quote.signature = in->signature.bytes;
+	if (!o->pcrs || assay_attest_parse(in->message.bytes, &a, NULL) < 0)
+		return 0;
+	r = assay_quote_parse_tools(in->pcrs.bytes, &a.selection, &in->quote.pcrs, err);
+	if (r < 0)
+		assay_err_prefix(err, "%s", o->pcrs);
+	return r;
+}
+
+static int read_ours(const struct options *o, struct input *in, struct assay_err *err)
+{
+	int r = read_file(o->file, ASSAY_QUOTE_SIZE_MAX, &in->quote_file, err);
+
+	if (r < 0)
+		return r;
+	r = assay_quote_parse(in->quote_file.bytes, &in->quote, err);
+	if (r < 0)
+		assay_err_prefix(err, "%s", o->file);
+	return r;
+}
+
+static int read_input(const struct options *o, struct assay_crypto_openssl *openssl,
+		      struct input *in, struct assay_err *err)
+{
+	int r = read_file(o->ak, KEY_FILE_MAX, &in->ak, err);
+
+	if (r < 0)
+		return r;
+	r = quote_key_read(openssl, in->ak.bytes, &in->key, &in->public, &in->is_tpm, err);
+	if (r < 0) {
+		assay_err_prefix(err, "%s", o->ak);
+		return r;
+	}
+	return o->file ? read_ours(o, in, err) : read_tools(o, in, err);
+}
+
+/* ---- what was found ------------------------------------------------------------------------- */
+
+static const char *state_of(const struct assay_quote_verdict *v, enum assay_quote_check check,
+			    bool is_tpm)
+{
+	if (check == v->failed)
+		return v->why;
+	if (check > v->failed)
+		return "not looked at";
+	if (check == ASSAY_QUOTE_CHECK_KEY && !is_tpm)
+		return "its attributes are not told by this file; nothing says that it signs only "
+		       "what a TPM put together";
+	if (check >= ASSAY_QUOTE_CHECK_SELECTION && !v->has_values)
+		return "no values were given";
+	return "good";
+}
+
+static const char *soft_note(const struct assay_quote_verdict *v)
+{
+	return v->parsed && v->attest.soft ? "software anchor, not rooted in hardware" : NULL;
+}
+
+static void tell(const struct assay_quote_verdict *v, const struct input *in)
+{
+	char text[ASSAY_SELECTION_TEXT_MAX];
+	struct assay_wr w = assay_wr(text, sizeof(text));
+	const struct assay_tpm_clock *c = &v->attest.clock;
+
+	for (unsigned i = 0; i < ASSAY_QUOTE_CHECK_COUNT; i++)
+		printf("%-10s %s%s\n", assay_quote_check_name(i), i == v->failed ? "BAD: " : "",
+		       state_of(v, i, in->is_tpm));
+	if (v->parsed) {
+		assay_selection_print(&v->attest.selection, &w);
+		printf("%-10s %.*s\n", "quoted", (int)w.len, text);
+		printf("%-10s %llu ms, %u resets, %u restarts since the last, safe: %s\n", "clock",
+		       (unsigned long long)c->clock, c->reset_count, c->restart_count,
+		       c->safe ? "yes" : "no");
+	}
+	if (soft_note(v))
+		printf("%-10s %s\n", "anchor", soft_note(v));
+	puts(v->holds ? "the quote holds" : "the quote DOES NOT HOLD");
+}
+
+static json_t *values_json(const struct assay_quote_pcrs *pcrs)
+{
+	json_t *all = json_array();
+	char hex[2 * ASSAY_HASH_SIZE_MAX + 1];
+
+	for (uint32_t i = 0; i < pcrs->n; i++) {
+		const struct assay_quote_pcr *p = &pcrs->v[i];
+
+		assay_hex_encode(assay_bytes(p->value, assay_hash_size(p->bank)), hex);
+		json_array_append_new(all,
+				      json_pack("{s:s, s:i, s:s}", "bank", assay_hash_name(p->bank),
+						"pcr", (int)p->pcr, "value", hex));
+	}
+	return all;
+}
+
+static void tell_json(const struct assay_quote_verdict *v, const struct input *in)
+{
+	const struct assay_tpm_clock *c = &v->attest.clock;
+	json_t *o = json_pack("{s:b, s:b}", "holds", v->holds, "key_attributes_known", in->is_tpm);
+	json_t *checks = json_object();
+
+	for (unsigned i = 0; i < ASSAY_QUOTE_CHECK_COUNT; i++)
+		json_object_set_new(checks, assay_quote_check_name(i),
+				    json_string(state_of(v, i, in->is_tpm)));
+	json_object_set_new(o, "checks", checks);
+	if (v->failed != ASSAY_QUOTE_CHECK_COUNT)
+		json_object_set_new(o, "failed", json_string(assay_quote_check_name(v->failed)));
+	if (v->parsed) {
+		json_object_set_new(o, "hardware", json_boolean(!v->attest.soft));
+		json_object_set_new(o, "clock",
+				    json_pack("{s:I, s:I, s:I, s:b}", "clock_ms",
+					      (json_int_t)c->clock, "resets",
+					      (json_int_t)c->reset_count, "restarts",
+					      (json_int_t)c->restart_count, "safe", c->safe));
+		json_object_set_new(o, "pcrs", values_json(&in->quote.pcrs));
+	}
+	json_dumpf(o, stdout, JSON_COMPACT);
+	puts("");
+	json_decref(o);
+}
+
+/* ---- the list ------------------------------------------------------------------------------- */
+
+static int verify_list(const struct options *o, const struct assay_quote_pcrs *pcrs,
+		       const struct assay_crypto *crypto)
+{
+	static struct log_verify_options v; /* large */
+
+	v = (struct log_verify_options){ .ignore_violations = o->ignore_violations,
+					 .json = o->json,
+					 .jobs = log_walk_cpus() };
+	for (uint32_t i = 0; i < pcrs->n && v.claims.n < ASSAY_CLAIMS_MAX; i++) {
+		struct assay_pcr_claim *c = &v.claims.claim[v.claims.n++];
+
+		c->alg = pcrs->v[i].bank;
+		c->pcr = pcrs->v[i].pcr;
+		memcpy(c->value, pcrs->v[i].value, sizeof(c->value));
+	}
+	return log_verify(NAME, o->log, &v, crypto);
+}
+
+static int verify(const struct options *o, struct assay_crypto_openssl *openssl,
+		  const struct assay_crypto *crypto, struct input *in)
+{
+	struct assay_quote_question question = { .nonce = assay_bytes(o->nonce, o->nonce_len) };
+	struct assay_quote_verdict v = { 0 };
+	struct assay_err err = { 0 };
+
+	if (read_input(o, openssl, in, &err) < 0)
+		return assay_cmd_fail(NAME, NULL, &err);
+	question.key = in->key;
+	question.public = in->is_tpm ? &in->public : NULL;
+	if (assay_quote_judge(crypto, &in->quote, &question, &v, &err) < 0)
+		return assay_cmd_fail(NAME, NULL, &err);
+	if (o->json)
+		tell_json(&v, in);
+	else
+		tell(&v, in);
+	if (!v.holds)
+		return EXIT_NO;
+	return o->log ? verify_list(o, &in->quote.pcrs, crypto) : EXIT_YES;
+}
+
+int cmd_quote_verify(int argc, char **argv)
+{
+	AUTO(crypto_openssl) struct assay_crypto_openssl *openssl = NULL;
+	static struct input in; /* large */
+	struct assay_crypto crypto;
+	struct options o = { 0 };
+	struct assay_err err;
+	int r = parse_options(argc, argv, &o);
+
+	if (r)
+		return r;
+	if (assay_crypto_openssl_new(&openssl, &err) < 0)
+		return assay_cmd_fail(NAME, NULL, &err);
+	crypto = assay_crypto_openssl_port(openssl);
+	r = verify(&o, openssl, &crypto, &in);
+	input_done(&in, &crypto);
+	return r;
+}

@@ -1,0 +1,118 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# assay quote and assay tpm over swtpm: tpm2-tools accept what we make, we accept what they make, and
+# what was changed is found and named.
+. "$TEST_LIB"
+. "$(dirname "$TEST_LIB")/lib/swtpm.sh"
+cd "$SCRATCH"
+NONCE=00112233445566778899aabbccddeeff
+VECTORS=$SOURCE/tests/vectors
+
+# ---- without a TPM: quotes of tpm2-tools over real lists ----
+tools_quote() { # RUN NAME AK [ARG]...
+	local dir=$VECTORS/quotes/$1 name=$2 ak=$3
+	shift 3
+	"$ASSAY" quote verify --ak "$ak" --nonce 0123456789abcdef --message "$dir/$name.msg" \
+		--signature "$dir/$name.sig" --pcrs-file "$dir/$name.pcrs" "$@"
+}
+for dir in "$VECTORS"/quotes/*/; do
+	run=$(basename "$dir")
+	kernel=${run%%-*}
+	list=$VECTORS/kernel/$kernel/${run#"$kernel-"}/binary_runtime_measurements
+	for name in quote quote256 quote512; do
+		expect 0 tools_quote "$run" $name "$dir/ak.tpmt"
+		expect_text "$OUT" "^the quote holds"
+		expect 0 tools_quote "$run" $name "$dir/ak.pub" --ignore-violations --log "$list"
+		expect_text "$OUT" "attributes are not told"
+		expect_text "$OUT" "^PCR 10: reached after entry"
+	done
+done
+run=6.1.0-sha1-ima-ng
+dir=$VECTORS/quotes/$run
+dd if="$dir/ak.tpmt" of=tpmt bs=1 skip=2 status=none # TPMT_PUBLIC
+expect 0 tools_quote $run quote tpmt
+openssl pkey -pubin -in "$dir/ak.pub" -outform DER -out ak.der
+expect 0 tools_quote $run quote ak.der
+expect 1 tools_quote $run quote "$VECTORS/quotes/6.1.0-sha1-ima/ak.pub"
+expect_text "$OUT" "signature +BAD: "
+expect 2 tools_quote $run quote /dev/null
+expect 2 "$ASSAY" quote verify --ak "$dir/ak.pub" --nonce 00 nosuchfile
+expect 2 "$ASSAY" quote verify --ak "$dir/ak.pub" --nonce xyz file
+expect 2 "$ASSAY" quote verify --nonce 00 file
+
+# A tampered entry is named: index, template, path.
+list=$VECTORS/kernel/6.1.0/sha1-ima-ng/binary_runtime_measurements
+expect 0 "$ASSAY" log show "$list"
+path=$(grep -a -o -m1 '/usr/bin/[a-z]*' <<<"$OUT" | head -1)
+at=$(grep -a -o -b -m1 -F "$path" "$list" | head -1 | cut -d: -f1)
+cp "$list" tampered
+printf 'X' | dd of=tampered bs=1 seek=$((at + 9)) conv=notrunc status=none
+expect 1 tools_quote $run quote "$dir/ak.tpmt" --ignore-violations --log tampered
+expect_text "$OUT$ERR" "entry [0-9]+"
+expect_text "$OUT$ERR" "${path:0:9}X"
+
+# ---- with one ----
+need swtpm
+swtpm_begin
+expect 0 "$ASSAY" tpm info --tcti "$TCTI"
+expect_text "$OUT" "banks +.*sha256"
+expect 0 "$ASSAY" tpm info --tcti "$TCTI" --json
+python3 -m json.tool <<<"$OUT" >/dev/null || fail "not JSON: $OUT"
+expect 2 "$ASSAY" tpm info --tcti "swtpm:path=$SCRATCH/nobody"
+expect_text "$ERR" "cannot reach a TPM at 'swtpm:path=.*nobody'"
+
+for alg in ecc rsa; do
+	expect 0 "$ASSAY" tpm create-ak --algorithm $alg --tcti "$TCTI" $alg
+	[ "$(stat -c %a $alg.priv)" = 600 ] || fail "the private part has mode $(stat -c %a $alg.priv)"
+	openssl pkey -pubin -in $alg.pem -noout || fail "$alg.pem is not PEM"
+	expect 0 "$ASSAY" quote --nonce $NONCE --out $alg.quote --ak $alg --tcti "$TCTI" \
+		--message $alg.msg --signature $alg.sig --pcrs sha256:0,7,10+sha1:0,7,10
+	for pub in $alg.pub $alg.pem; do
+		expect 0 "$ASSAY" quote verify --ak $pub --nonce $NONCE $alg.quote
+	done
+	expect 1 "$ASSAY" quote verify --ak $alg.pub --nonce ${NONCE}00 $alg.quote
+	expect_text "$OUT" "nonce +BAD"
+	expect 0 "$ASSAY" quote verify --ak $alg.pub --nonce $NONCE --json $alg.quote
+	python3 -m json.tool <<<"$OUT" >/dev/null || fail "not JSON: $OUT"
+done
+expect 1 "$ASSAY" quote verify --ak rsa.pub --nonce $NONCE ecc.quote
+
+if command -v tpm2_checkquote >/dev/null; then
+	for alg in ecc rsa; do
+		expect 0 tpm2_checkquote -u $alg.pem -m $alg.msg -s $alg.sig -q $NONCE -g sha256
+	done
+	# Theirs, with a key of theirs, ECC this time.
+	export TPM2TOOLS_TCTI=$TCTI
+	tpm2_createek -c ek.ctx -G rsa -u ek.pub >/dev/null
+	tpm2_createak -C ek.ctx -c theirs.ctx -G ecc -g sha256 -s ecdsa -u theirs.pub -f tpmt \
+		-n theirs.name >/dev/null
+	tpm2_flushcontext -t
+	tpm2_pcrextend 10:sha256=$(printf 'ab%.0s' {1..32})
+	tpm2_quote -c theirs.ctx -l sha256:10,11+sha1:10 -q $NONCE -m t.msg -s t.sig -o t.pcrs >/dev/null
+	expect 0 "$ASSAY" quote verify --ak theirs.pub --nonce $NONCE --message t.msg --signature t.sig \
+		--pcrs-file t.pcrs
+	expect_text "$OUT" "key +good"
+	tpm2_flushcontext -t
+fi
+
+# An unrestricted key signs what it is given: a quote by it says nothing.
+if command -v tpm2_checkquote >/dev/null; then
+	tpm2_createprimary -C o -G ecc -g sha256 -c p.ctx >/dev/null
+	tpm2_create -C p.ctx -G ecc:ecdsa-sha256 -u u.pub -r u.priv \
+		-a 'fixedtpm|fixedparent|sensitivedataorigin|userwithauth|sign' >/dev/null
+	tpm2_flushcontext -t
+	tpm2_load -C p.ctx -u u.pub -r u.priv -c u.ctx >/dev/null
+	tpm2_quote -c u.ctx -l sha256:10 -q $NONCE -m u.msg -s u.sig -o u.pcrs >/dev/null
+	tpm2_flushcontext -t
+	expect 1 "$ASSAY" quote verify --ak u.pub --nonce $NONCE --message u.msg --signature u.sig \
+		--pcrs-file u.pcrs
+	expect_text "$OUT" "restricted is off"
+fi
+
+# The TPM goes: said, not hung.
+swtpm_reset
+expect 0 "$ASSAY" quote --nonce $NONCE --out again.quote --ak ecc --tcti "$TCTI"
+expect 0 "$ASSAY" quote verify --ak ecc.pub --nonce $NONCE again.quote
+kill -KILL "$SWTPM_PID"
+expect 2 "$ASSAY" quote --nonce $NONCE --out gone.quote --ak ecc --tcti "$TCTI"
+[ ! -e gone.quote ] || fail "a file was left"
