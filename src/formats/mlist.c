@@ -159,7 +159,8 @@ int assay_list_form_detect(struct assay_bytes list, struct assay_list_form *ret,
 		*ret = best;
 		return 0;
 	}
+	assay_err_prefix(&furthest, "not a measurement list");
 	if (err)
 		*err = furthest;
-	return assay_err_prefix(err, "not a measurement list");
+	return furthest.code;
 }

@@ -127,6 +127,7 @@ static void test_form_of_nothing_and_of_rubbish(void **state)
 					     "however long it may be, and that is rather long"),
 					   &form, &err) < 0);
 	assert_non_null(strstr(err.text, "not a measurement list"));
+	assert_true(assay_list_form_detect(B("short"), &form, NULL) < 0);
 }
 
 static void test_form_of_a_big_endian_list(void **state)

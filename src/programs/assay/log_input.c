@@ -16,6 +16,30 @@ const char *log_source_name(enum log_source source)
 	return names[source];
 }
 
+static int sha256(void *ctx, struct assay_bytes in, uint8_t ret[static 32])
+{
+	const struct assay_crypto *crypto = ctx;
+
+	return crypto->ops->hash(crypto->ctx, ASSAY_HASH_SHA256, in, ret);
+}
+
+static int open_segment(struct log_input *in, const struct assay_crypto *crypto,
+			struct assay_err *err)
+{
+	struct assay_segment_hasher hasher = { sha256, (void *)(uintptr_t)crypto };
+	int r;
+
+	in->source = LOG_SEGMENT;
+	in->form = (struct assay_list_form){ .column = ASSAY_HASH_SHA1 };
+	in->head = calloc(1, sizeof(*in->head));
+	if (!in->head)
+		return assay_err_set(err, -ENOMEM, "out of memory");
+	r = assay_segment_parse(in->file.bytes, &hasher, in->head, &in->list, err);
+	if (r == 0)
+		in->offset = (uint64_t)(in->list.data - in->file.bytes.data);
+	return r;
+}
+
 static int open_ascii(struct log_input *in, struct assay_err *err)
 {
 	size_t size = assay_ascii_bound(in->file.bytes.len);
@@ -41,8 +65,9 @@ int log_input_open(const char *path, const struct assay_crypto *crypto, struct l
 
 	if (r < 0)
 		return r;
-	(void)crypto;
-	if (assay_ascii_is(in.file.bytes)) {
+	if (assay_segment_is(in.file.bytes)) {
+		r = open_segment(&in, crypto, err);
+	} else if (assay_ascii_is(in.file.bytes)) {
 		r = open_ascii(&in, err);
 	} else {
 		in.list = in.file.bytes;
