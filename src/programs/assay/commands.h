@@ -7,4 +7,5 @@
 extern const struct command cmd_log;
 extern const struct command cmd_policy;
 extern const struct command cmd_quote;
+extern const struct command cmd_status;
 extern const struct command cmd_tpm;

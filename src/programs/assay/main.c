@@ -11,6 +11,7 @@ static const struct command *const commands[] = {
 	&cmd_log,
 	&cmd_policy,
 	&cmd_quote,
+	&cmd_status,
 	&cmd_tpm,
 	NULL,
 };
