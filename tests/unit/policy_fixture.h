@@ -81,5 +81,6 @@ static inline bool same_match(const struct assay_match *a, const struct assay_ma
 	       assay_bytes_equal(a->template, b->template) && a->algos == b->algos &&
 	       a->rule_measure == b->rule_measure && a->rule_appraise == b->rule_appraise &&
 	       a->rule_audit == b->rule_audit && a->rule_hash == b->rule_hash &&
-	       a->by_subject == b->by_subject && a->by_mask == b->by_mask;
+	       a->by_subject == b->by_subject && a->by_mask == b->by_mask &&
+	       a->pairs_by_mask == b->pairs_by_mask && a->by_mask == (a->pairs_by_mask != 0);
 }

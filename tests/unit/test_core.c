@@ -255,6 +255,33 @@ static void first_sight_decides_what_holds(void **state)
 	assert_true(judge(f, &facts).holds_for_all);
 }
 
+/* No one answer is right for everybody: each opener gets his own, and no mark. */
+static void first_sight_gives_way_where_openers_differ(void **state)
+{
+	struct fixture *f = *state;
+	struct assay_facts facts = a_file();
+
+	facts.match.subject.uid = 1000;
+	facts.match.any_subject = true;
+	begin(f, "measure func=FILE_CHECK uid=0 pcr=11\nmeasure func=FILE_CHECK gid=77\n");
+	assert_int_equal(judge(f, &facts).n_new, 0);
+	assert_false(judge(f, &facts).holds_for_all);
+	facts.match.subject.uid = 0;
+	assert_int_equal(judge(f, &facts).n_new, 1);
+}
+
+static void what_only_another_mask_would_audit_is_not_marked(void **state)
+{
+	struct fixture *f = *state;
+	struct assay_facts facts = a_file();
+
+	facts.match.any_subject = true;
+	begin(f, "measure func=FILE_CHECK mask=^MAY_READ uid=0\n"
+		 "audit func=FILE_CHECK mask=MAY_WRITE\n");
+	assert_int_equal(judge(f, &facts).n_new, 1);
+	assert_false(judge(f, &facts).holds_for_all);
+}
+
 static void unreadable_is_measured_as_zeros(void **state)
 {
 	static const uint8_t zeros[32];
@@ -460,6 +487,8 @@ int main(void)
 		TEST(equal_entries_are_written_once_a_pcr),
 		TEST(missing_facts_are_named),
 		TEST(first_sight_decides_what_holds),
+		TEST(first_sight_gives_way_where_openers_differ),
+		TEST(what_only_another_mask_would_audit_is_not_marked),
 		TEST(unreadable_is_measured_as_zeros),
 		TEST(policy_that_cannot_be_written_is_refused),
 		TEST(boot_aggregate_takes_the_right_bank),

@@ -261,12 +261,27 @@ static int measure(struct assay_core *c, const struct assay_facts *facts,
 	return 0;
 }
 
-/* Who opens next may get another answer if a condition on subject or mask was looked at. */
+/* What the policy says; for everybody if it can be said at once, else for this opener. */
+static void match_policy(const struct assay_core *c, struct assay_match_facts *facts,
+			 struct assay_match *ret)
+{
+	facts->any_subject = c->config.first_sight == ASSAY_FIRST_SIGHT_EAGER || facts->any_subject;
+	assay_policy_match(c->policy, facts, ret);
+	if (!facts->any_subject || !ret->by_subject)
+		return;
+	facts->any_subject = false;
+	assay_policy_match(c->policy, facts, ret);
+}
+
+/* Who opens next may get another answer if a condition on subject or mask was looked at. What is
+ * measured already is not measured again for another mask, which is what eager means. */
 static bool holds_for_all(const struct assay_match *m, bool any_subject)
 {
-	if (any_subject)
-		return !m->by_mask || (m->actions & ASSAY_ACTION_MEASURE);
-	return !m->by_subject && !m->by_mask;
+	if (m->by_subject)
+		return false;
+	if (any_subject && (m->actions & ASSAY_ACTION_MEASURE))
+		return (m->pairs_by_mask & ~(uint32_t)ASSAY_ACTION_MEASURE) == 0;
+	return !m->by_mask;
 }
 
 int assay_event(struct assay_core *c, const struct assay_facts *facts, struct assay_decision *ret,
@@ -278,15 +293,13 @@ int assay_event(struct assay_core *c, const struct assay_facts *facts, struct as
 	uint32_t needs = c->policy ? assay_policy_needs(c->policy, match.hook) : 0;
 	int rc = 0;
 
-	if (c->config.first_sight == ASSAY_FIRST_SIGHT_EAGER)
-		match.any_subject = true;
 	d.holds_for_all = true;
 	d.need = needs & MATCH_FACTS & ~facts->have;
 	if (needs == 0 || d.need != 0) {
 		*ret = d;
 		return 0;
 	}
-	assay_policy_match(c->policy, &match, &d.match);
+	match_policy(c, &match, &d.match);
 	d.holds_for_all = holds_for_all(&d.match, match.any_subject);
 	if (d.match.actions & ASSAY_ACTION_MEASURE) {
 		rc = choose_template(c, facts, &d.match, &t, err);

@@ -64,6 +64,7 @@ struct assay_match {
 	 * another mask, of the same file. Never false when it should be true. */
 	bool by_subject;
 	bool by_mask;
+	uint32_t pairs_by_mask; /* do bits of the pairs in which the mask was looked at */
 };
 
 struct assay_policy; /* compiled, immutable */

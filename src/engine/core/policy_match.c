@@ -243,8 +243,10 @@ static inline void consider(struct walk *w, const struct assay_rule *rule, uint3
 	if (!(rule->action & (w->open | w->shadow)) || !object_holds(rule, f))
 		return;
 	seen = conds_seen(rule, f->hook);
-	if (seen & ASSAY_COND_MASK)
+	if (seen & ASSAY_COND_MASK) {
 		w->match->by_mask = true;
+		w->match->pairs_by_mask |= assay_action_pair(rule->action) & ASSAY_ACTION_DO_MASK;
+	}
 	if (f->any_subject) {
 		if (mask_holds(rule, f))
 			consider_for_somebody(w, rule, index);
