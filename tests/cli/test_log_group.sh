@@ -1,0 +1,88 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Lists with batch records, written by another program from the documented format: both forms,
+# what each flip does, and that evmctl replays the anchored one.
+. "$TEST_LIB"
+need python3
+
+flat=$SCRATCH/flat anchored=$SCRATCH/anchored pcrs=$SCRATCH/pcrs
+"$SOURCE/tests/cli/group_list.py" "$flat" "$anchored" "$pcrs"
+
+has() {
+	[[ "$OUT$ERR" == *"$1"* ]] || fail "'$1' is not in '$OUT$ERR'"
+}
+
+expect 0 "$ASSAY" log verify -v -c --pcrs "$pcrs" "$flat"
+has "flat form: 315 entries"
+has "3 batch records were compared with the entries they cover"
+has "entry 5, PCR 10, '/var/log/syslog': protected by its batch record"
+has "entry 11, PCR 10, '/kernel/module-2.ko': its data are protected by nothing"
+expect 0 "$ASSAY" log verify -v --jobs 1 "$flat"
+
+# The other form, as exported and as that program wrote it.
+"$ASSAY" log export -f anchored "$flat" 2>"$SCRATCH/note" | cmp - "$anchored" || fail "anchored"
+grep -q "305 of 315 entries are left out" "$SCRATCH/note" || fail "$(cat "$SCRATCH/note")"
+expect 0 "$ASSAY" log verify -v --pcrs "$pcrs" "$anchored"
+has "3 batch records stand for 305 entries that this file does not hold"
+"$ASSAY" log export -f binary "$flat" | cmp - "$flat" || fail "binary"
+
+# A record of the kernel in front of the first batch record hides which form it is.
+"$SOURCE/tests/cli/group_list.py" "$SCRATCH/flat2" "$SCRATCH/anchored2" "$SCRATCH/pcrs2" kernel-first
+expect 0 "$ASSAY" log verify -v -c --pcrs "$SCRATCH/pcrs2" "$SCRATCH/flat2"
+expect 0 "$ASSAY" log verify -v --pcrs "$SCRATCH/pcrs2" "$SCRATCH/anchored2"
+has "anchored form"
+"$ASSAY" log export -f anchored "$SCRATCH/flat2" | cmp - "$SCRATCH/anchored2" || fail "anchored2"
+
+# Roles, and counts.
+"$ASSAY" log show --json "$flat" | python3 -c '
+import json, sys
+roles = "".join(json.loads(line)["role"][0] for line in sys.stdin)
+assert roles == "sss" + "ccc" + "bb" + "cc" + "ss" + 300 * "c" + "b" + "ss", roles
+' || fail "roles"
+expect 0 "$ASSAY" log stat "$flat"
+has "batch records    3, for 305 entries"
+has "form             flat"
+expect 0 "$ASSAY" log stat "$anchored"
+has "form             anchored"
+
+# Any bit of any covered entry, its name, violation or PCR.
+python3 - "$flat" "$SCRATCH" <<'PY'
+import sys
+flat = open(sys.argv[1], 'rb').read()
+at = [flat.index(b'/usr/bin/bash'), flat.index(b'/var/log/syslog'), flat.index(b'/var/log/syslog') - 20,
+      flat.index(b'/usr/bin/eleven'), flat.index(b'ABAT') + 9, flat.index(b'ABAT') + 40,
+      flat.index(b'/kernel/module-1'), flat.index(b'count=2') + 6, flat.index(b'/usr/share/file-299')]
+for i, byte in enumerate(at):
+    bent = bytearray(flat)
+    bent[byte] ^= 1
+    open(f'{sys.argv[2]}/bent-{i}', 'wb').write(bent)
+open(f'{sys.argv[2]}/mixed', 'wb').write(flat[:flat.index(b'/usr/share/file-0\0') - 86] +
+                                        flat[flat.index(b'/usr/share/file-299') + 20:])
+open(f'{sys.argv[2]}/open', 'wb').write(flat[:flat.index(b'/usr/share/file-9\0') + 18])
+PY
+for f in "$SCRATCH"/bent-*; do
+	expect 1 "$ASSAY" log verify -v --pcrs "$pcrs" "$f"
+done
+expect 1 "$ASSAY" log verify -v --pcrs "$pcrs" "$SCRATCH/mixed"
+has "batch record covers 302 entries from 8 on"
+
+# An end without its batch record has no standing.
+expect 1 "$ASSAY" log verify -v -c "$SCRATCH/open"
+has "12 entries at the end wait for a batch record"
+expect 0 "$ASSAY" log verify -v "$SCRATCH/open"
+
+# evmctl takes the anchored form for what it is to a TPM.
+if command -v evmctl >/dev/null; then
+	for bank in sha1 sha256; do
+		awk -v b=$bank '$1 == b { h[$2] = toupper($3) } END {
+			for (i = 0; i < 24; i++) {
+				v = i in h ? h[i] : h[10]
+				if (!(i in h)) gsub(/./, "0", v)
+				gsub(/../, "& ", v)
+				printf "PCR-%02d: %s\n", i, v
+			} }' "$pcrs" >"$SCRATCH/evmctl.$bank"
+	done
+	expect 0 evmctl ima_measurement --ignore-violations --pcrs "sha1,$SCRATCH/evmctl.sha1" \
+		--pcrs "sha256,$SCRATCH/evmctl.sha256" "$anchored"
+	has "Matched per TPM bank"
+fi
