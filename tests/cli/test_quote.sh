@@ -87,7 +87,7 @@ if command -v tpm2_checkquote >/dev/null; then
 	tpm2_createak -C ek.ctx -c theirs.ctx -G ecc -g sha256 -s ecdsa -u theirs.pub -f tpmt \
 		-n theirs.name >/dev/null
 	tpm2_flushcontext -t
-	tpm2_pcrextend 10:sha256=$(printf 'ab%.0s' {1..32})
+	tpm2_pcrextend "10:sha256=$(printf 'ab%.0s' {1..32})"
 	tpm2_quote -c theirs.ctx -l sha256:10,11+sha1:10 -q $NONCE -m t.msg -s t.sig -o t.pcrs >/dev/null
 	expect 0 "$ASSAY" quote verify --ak theirs.pub --nonce $NONCE --message t.msg --signature t.sig \
 		--pcrs-file t.pcrs
