@@ -6,6 +6,7 @@
 #include "backends/source_fanotify/group.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/fanotify.h>
 
 /* From Linux 5.19 on; older headers lack it. */
@@ -55,6 +56,12 @@ int assay_fanotify_unignore(struct assay_fanotify *f, int fd, uint32_t bits)
 	int r = change_mark(f, FAN_MARK_REMOVE | FAN_MARK_IGNORED_MASK, fd, bits);
 
 	return r == -ENOENT ? 0 : r; /* dropped by the kernel already */
+}
+
+int assay_fanotify_forget(struct assay_fanotify *f)
+{
+	/* Of the inodes only; the path is not looked at. */
+	return fanotify_mark(f->fd, FAN_MARK_FLUSH, 0, AT_FDCWD, "/") < 0 ? -errno : 0;
 }
 
 bool assay_fanotify_has_evictable(const struct assay_fanotify *f)

@@ -79,6 +79,9 @@ int assay_fanotify_unmark(struct assay_fanotify *f, int fd, uint32_t bits);
 int assay_fanotify_ignore(struct assay_fanotify *f, int fd, uint32_t bits);
 int assay_fanotify_unignore(struct assay_fanotify *f, int fd, uint32_t bits);
 
+/* Drops all ignore marks. */
+int assay_fanotify_forget(struct assay_fanotify *f);
+
 /* Ignore marks can be dropped by the kernel when it needs memory (5.19 and later). */
 bool assay_fanotify_has_evictable(const struct assay_fanotify *f);
 

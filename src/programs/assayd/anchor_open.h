@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The anchor that the configuration names. */
+#pragma once
+
+#include "engine/ports.h"
+#include "formats/conf.h"
+
+struct assay_anchor_tpm2;
+struct assay_anchor_soft;
+
+struct opened_anchor {
+	struct assay_anchor port; /* ops NULL: none */
+	struct assay_anchor_tpm2 *tpm;
+	struct assay_anchor_soft *soft;
+	int dirfd;
+};
+
+int anchor_open(const struct assay_conf *conf, struct opened_anchor *ret, struct assay_err *err);
+void anchor_close(struct opened_anchor *a); /* also of one that was zeroed */

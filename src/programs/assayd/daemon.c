@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Brings the parts up in the order that leaves no gap, waits for signals and news, and takes them
+ * down so that nobody is left waiting. The main thread also writes the gap entries, as it alone may
+ * wait for the list without holding anybody up.
+ */
+#include "programs/assayd/daemon.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/sysinfo.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "formats/batch.h"
+#include "programs/assayd/anchor_open.h"
+#include "programs/assayd/control.h"
+#include "programs/assayd/log.h"
+#include "programs/assayd/mounts.h"
+#include "programs/assayd/startup.h"
+#include "programs/assayd/worker.h"
+
+#define KERNEL_LIST    "/sys/kernel/security/ima/binary_runtime_measurements"
+#define FILES_RESERVED 512u   /* descriptors for everything but events */
+#define EVENTS_MAX     65536u /* held at once */
+#define LATE_SHOWN     64u    /* gap entries for one round of late answers */
+#define TICK_MS	       2000
+
+/* What lives from start to stop. */
+struct running {
+	struct daemon *daemon;
+	struct opened_anchor anchor;
+	struct workers *workers;
+	struct control *control;
+	int list_dirfd, signal_fd, wake_fd;
+	uint64_t overflows_seen;
+};
+
+void daemon_forget_verdicts(struct daemon *d)
+{
+	atomic_fetch_add(&d->generation, 1);
+	assay_fanotify_forget(d->group);
+}
+
+/* ---- what the recorder calls ---------------------------------------------------------------- */
+
+static void on_anchored(void *ctx, uint64_t upto, bool released)
+{
+	struct daemon *d = ctx;
+
+	(void)released; /* the gap record is the recorder's */
+	jobs_anchored(d->jobs, upto);
+}
+
+static void on_segment(void *ctx, enum assay_segment_start why)
+{
+	(void)why;
+	daemon_forget_verdicts(ctx);
+}
+
+static void on_log(void *ctx, int priority, const char *text)
+{
+	(void)ctx;
+	log_line(priority, "%s", text);
+}
+
+/* ---- start ---------------------------------------------------------------------------------- */
+
+/* Descriptors for events, beside those of the daemon itself. */
+static uint32_t raise_file_limit(void)
+{
+	struct rlimit limit = { .rlim_cur = 1024, .rlim_max = 1024 };
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	getrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_cur > EVENTS_MAX + FILES_RESERVED)
+		return EVENTS_MAX;
+	return limit.rlim_cur > 2 * FILES_RESERVED ? (uint32_t)limit.rlim_cur - FILES_RESERVED
+						   : (uint32_t)limit.rlim_cur / 2;
+}
+
+static int block_signals(struct assay_err *err)
+{
+	const struct sigaction ignore = { .sa_handler = SIG_IGN };
+	sigset_t set;
+	int fd;
+
+	sigaction(SIGIO, &ignore, NULL); /* a lease is broken */
+	sigaction(SIGPIPE, &ignore, NULL);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return fd < 0 ? assay_err_set(err, -errno, "cannot make a signalfd: %s", strerror(errno))
+		      : fd;
+}
+
+static int open_list_dir(struct daemon *d, struct assay_err *err)
+{
+	int fd;
+
+	if (mkdir(d->conf.list_dir, 0700) < 0 && errno != EEXIST)
+		return assay_err_set(err, -errno, "cannot make '%s': %s", d->conf.list_dir,
+				     strerror(errno));
+	fd = open(d->conf.list_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return assay_err_set(err, -errno, "cannot open '%s': %s", d->conf.list_dir,
+				     strerror(errno));
+	return fd;
+}
+
+static const char *kernel_list(const struct daemon *d)
+{
+	if (strcmp(d->conf.kernel_list, "none") == 0)
+		return NULL;
+	if (strcmp(d->conf.kernel_list, "auto") != 0)
+		return d->conf.kernel_list;
+	return access(KERNEL_LIST, R_OK) == 0 ? KERNEL_LIST : NULL;
+}
+
+static int start_recorder(struct running *r, struct assay_err *err)
+{
+	struct daemon *d = r->daemon;
+	struct recorder_config config = {
+		.kernel_list = kernel_list(d),
+		.crypto = d->crypto,
+		.mode = (enum anchor_mode)d->conf.anchor_mode,
+		.sync = (enum list_sync)d->conf.list_sync,
+		.on_tpm_loss = (enum on_stall)d->conf.on_tpm_loss,
+		.gather_us = d->conf.gather_us,
+		.core = {
+			.hash = d->hash,
+			.template = assay_bytes_str(d->conf.template),
+			.pcr = d->conf.pcr,
+			/* judge.c asks for anybody event by event */
+			.first_sight = ASSAY_FIRST_SIGHT_EXACT,
+		},
+		.anchored = on_anchored,
+		.segment = on_segment,
+		.log = on_log,
+		.ctx = d,
+	};
+	int rc = anchor_open(&d->conf, &r->anchor, err);
+
+	if (rc < 0)
+		return rc;
+	config.anchor = r->anchor.port;
+	r->list_dirfd = rc = open_list_dir(d, err);
+	if (rc < 0)
+		return rc;
+	config.list_dirfd = r->list_dirfd;
+	return recorder_start(&config, &d->recorder, err);
+}
+
+static int start_source(struct running *r, struct assay_err *err)
+{
+	struct daemon *d = r->daemon;
+	struct jobs_config config = {
+		.max = raise_file_limit(),
+		.deadline_ms = d->conf.deadline_ms,
+		.deadline_allows = d->conf.deadline_answer == ASSAY_CONF_ANSWER_ALLOW,
+		.wake_fd = r->wake_fd,
+	};
+	int rc = assay_fanotify_new(&d->group, err);
+
+	for (uint32_t i = 0; rc == 0 && i < d->conf.exempt_pid.n; i++)
+		rc = assay_fanotify_exempt(d->group, (pid_t)d->conf.exempt_pid.value[i], err);
+	if (rc < 0)
+		return rc;
+	config.group = d->group;
+	if (assay_inflight_new(&d->inflight) < 0 || assay_fs_table_new(&d->fs) < 0 ||
+	    jobs_new(&config, &d->jobs) < 0)
+		return assay_err_set(err, -ENOMEM, "out of memory");
+	return 0;
+}
+
+static uint32_t n_workers(const struct daemon *d)
+{
+	int cpus = get_nprocs();
+
+	if (d->conf.workers)
+		return d->conf.workers;
+	return cpus > 0 && cpus <= 256 ? (uint32_t)cpus : 2;
+}
+
+/* Everything before the first mark. */
+static int prepare(struct running *r, struct assay_err *err)
+{
+	struct daemon *d = r->daemon;
+	const struct loaded_policy *policy;
+	int rc;
+
+	r->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	r->signal_fd = rc = block_signals(err);
+	if (rc >= 0)
+		rc = policy_load(d->conf.policy, &d->crypto, &policy, err);
+	if (rc < 0)
+		return rc;
+	atomic_store(&d->policy, policy);
+	rc = start_source(r, err);
+	if (rc == 0)
+		rc = start_recorder(r, err);
+	if (rc == 0)
+		rc = recorder_set_policy(d->recorder, policy->compiled, policy->name,
+					 &policy->digest, err);
+	if (rc == 0)
+		rc = startup_record_self(d, err);
+	if (rc == 0 && d->conf.lock_memory && mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
+		rc = assay_err_set(err, -errno, "cannot lock memory: %s", strerror(errno));
+	return rc;
+}
+
+/* From the first mark on; whoever opens is held from here until the workers answer. */
+static int watch(struct running *r, struct assay_err *err)
+{
+	struct daemon *d = r->daemon;
+	int rc = workers_start(d, n_workers(d), &r->workers, err);
+
+	if (rc == 0)
+		rc = mounts_new(d, &d->mounts, err);
+	if (rc == 0)
+		rc = mounts_scan(d->mounts, err);
+	if (rc == 0)
+		rc = startup_scan_running(d, err);
+	if (rc == 0)
+		rc = control_start(d, &r->control, err);
+	return rc;
+}
+
+/* ---- while it runs -------------------------------------------------------------------------- */
+
+static void fill_late(void *ctx, struct assay_wr *w)
+{
+	const struct late_answer *late = ctx;
+
+	assay_state_add(w, "path", assay_bytes_str(late->path));
+	assay_state_add_u64(w, "waited_ms", late->waited_ms);
+}
+
+static void fill_count(void *ctx, struct assay_wr *w)
+{
+	assay_state_add_u64(w, "count", *(const uint64_t *)ctx);
+}
+
+static void record_gap(struct daemon *d, const char *event,
+		       void (*fill)(void *ctx, struct assay_wr *w), void *ctx)
+{
+	struct assay_err err;
+
+	if (recorder_state(d->recorder, event, fill, ctx, true, NULL, &err) < 0)
+		log_line(LOG_ERR, "a gap is not in the list (%s): %s", event, err.text);
+}
+
+static void record_late_answers(struct daemon *d)
+{
+	struct late_answer *late = jobs_take_late(d->jobs), *next;
+	uint64_t n = 0, more;
+
+	for (; late; late = next, n++) {
+		next = late->next;
+		if (n < LATE_SHOWN)
+			record_gap(d, "deadline", fill_late, late);
+		free(late);
+	}
+	if (n == 0)
+		return;
+	more = n > LATE_SHOWN ? n - LATE_SHOWN : 0;
+	if (more)
+		record_gap(d, "deadline", fill_count, &more);
+	atomic_fetch_add(&d->totals.deadlines, n);
+	log_line(LOG_WARNING, "%llu openers were answered at the deadline, unmeasured",
+		 (unsigned long long)n);
+}
+
+static void record_overflow(struct running *r)
+{
+	struct assay_fanotify_counts n;
+	uint64_t more;
+
+	assay_fanotify_counts(r->daemon->group, &n);
+	more = n.overflows - r->overflows_seen;
+	if (!more)
+		return;
+	r->overflows_seen = n.overflows;
+	log_line(LOG_ERR, "the kernel's event queue overflowed: some opens went unseen");
+	record_gap(r->daemon, "overflow", fill_count, &more);
+}
+
+static void fill_refused(void *ctx, struct assay_wr *w)
+{
+	const struct daemon *d = ctx;
+
+	assay_state_add(w, "name", assay_bytes_str(d->conf.policy));
+}
+
+/* SIGHUP. What cannot be loaded leaves the policy of before in force. */
+static void reload(struct daemon *d)
+{
+	const struct loaded_policy *policy = NULL;
+	struct assay_err err = { 0 };
+	int r;
+
+	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu",
+		   (unsigned long long)jobs_now_ns() / 1000u);
+	r = policy_load(d->conf.policy, &d->crypto, &policy, &err);
+	if (r == 0)
+		r = recorder_set_policy(d->recorder, policy->compiled, policy->name,
+					&policy->digest, &err);
+	if (r < 0) {
+		log_line(LOG_ERR, "the old policy stays in force: %s", err.text);
+		record_gap(d, "policy_refused", fill_refused, d);
+		policy_free(policy);
+	} else {
+		policy_follow(policy, atomic_load(&d->policy));
+		atomic_store(&d->policy, policy);
+		daemon_forget_verdicts(d);
+		log_line(LOG_NOTICE, "policy '%s' is in force", policy->name);
+		if (mounts_scan(d->mounts, &err) < 0)
+			log_line(LOG_ERR, "%s", err.text);
+	}
+	sd_notify(0, "READY=1");
+}
+
+static void on_mounts(struct daemon *d)
+{
+	struct assay_err err;
+
+	if (mounts_scan(d->mounts, &err) < 0)
+		log_line(LOG_ERR, "%s", err.text);
+}
+
+/* Until SIGTERM or SIGINT. */
+static void loop(struct running *r)
+{
+	struct daemon *d = r->daemon;
+	struct pollfd p[] = {
+		{ .fd = r->signal_fd, .events = POLLIN },
+		{ .fd = r->wake_fd, .events = POLLIN },
+		{ .fd = mounts_fd(d->mounts), .events = POLLPRI },
+	};
+	struct signalfd_siginfo info;
+	eventfd_t unused;
+
+	for (;;) {
+		poll(p, 3, TICK_MS);
+		sd_notify(0, "WATCHDOG=1");
+		while (read(r->signal_fd, &info, sizeof(info)) == sizeof(info)) {
+			if (info.ssi_signo != SIGHUP)
+				return;
+			reload(d);
+		}
+		(void)eventfd_read(r->wake_fd, &unused);
+		record_late_answers(d);
+		record_overflow(r);
+		if (p[2].revents)
+			on_mounts(d);
+	}
+}
+
+/* ---- stop ----------------------------------------------------------------------------------- */
+
+static void stop(struct running *r, const char *why)
+{
+	struct daemon *d = r->daemon;
+
+	control_stop(r->control);
+	if (d->jobs)
+		jobs_close(d->jobs);
+	workers_stop(r->workers);
+	assay_fanotify_free(d->group);
+	if (d->recorder && d->jobs)
+		record_late_answers(d);
+	recorder_stop(d->recorder, why);
+	policy_free(atomic_load(&d->policy));
+	mounts_free(d->mounts);
+	jobs_free(d->jobs);
+	assay_inflight_free(d->inflight);
+	assay_fs_table_free(d->fs);
+	anchor_close(&r->anchor);
+	if (r->list_dirfd >= 0)
+		close(r->list_dirfd);
+	if (r->signal_fd >= 0)
+		close(r->signal_fd);
+	if (r->wake_fd >= 0)
+		close(r->wake_fd);
+}
+
+int daemon_run(struct daemon *d, struct assay_err *err)
+{
+	struct running r = { .daemon = d, .list_dirfd = -1, .signal_fd = -1, .wake_fd = -1 };
+	int rc;
+
+	r.anchor.dirfd = -1;
+	rc = prepare(&r, err);
+	if (rc == 0)
+		rc = watch(&r, err);
+	if (rc == 0) {
+		sd_notify(0, "READY=1");
+		log_line(LOG_INFO, "watching %u filesystems", mounts_covered(d->mounts));
+		loop(&r);
+		sd_notify(0, "STOPPING=1");
+	}
+	stop(&r, rc == 0 ? "asked" : "start");
+	return rc;
+}

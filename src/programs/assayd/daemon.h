@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the daemon's modules share. Set up by daemon.c before any thread starts; what changes later
+ * is atomic or says who locks it. */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "backends/crypto_openssl/crypto_openssl.h"
+#include "backends/source_fanotify/inflight.h"
+#include "backends/source_fanotify/object.h"
+#include "backends/source_fanotify/source_fanotify.h"
+#include "formats/conf.h"
+#include "programs/assayd/jobs.h"
+#include "programs/assayd/policy_load.h"
+#include "programs/assayd/recorder.h"
+
+struct mounts;
+
+struct daemon_totals {
+	_Atomic uint64_t digests, digest_bytes, marks, broken_leases, no_leases, deadlines, late,
+		errors;
+};
+
+struct daemon {
+	struct assay_conf conf;
+	const char *conf_path; /* NULL: none was read */
+	struct assay_crypto crypto;
+	enum assay_hash hash; /* of contents */
+	struct assay_fanotify *group;
+	struct assay_inflight *inflight;
+	struct assay_fs_table *fs;
+	struct recorder *recorder;
+	struct jobs *jobs;
+	struct mounts *mounts;
+	/* Replaced whole by SIGHUP; those of before stay, as the recorder borrows them. */
+	_Atomic(const struct loaded_policy *) policy;
+	/* Grows when verdicts of before no longer hold: another policy, another segment. */
+	_Atomic uint64_t generation;
+	struct daemon_totals totals;
+};
+
+/* Verdicts of before no longer hold: ignore marks are dropped, those that are on their way are not
+ * set. */
+void daemon_forget_verdicts(struct daemon *d);
+
+/* Runs until SIGTERM or SIGINT. Returns 0, or -errno with @err why it could not start. */
+int daemon_run(struct daemon *d, struct assay_err *err);

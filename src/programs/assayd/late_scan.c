@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What ran before the first mark. Marks stand while this runs, so whatever starts or is mapped
+ * meanwhile raises an event: nothing falls between.
+ */
+#include "programs/assayd/startup.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/num.h"
+#include "formats/batch.h"
+#include "programs/assayd/judge.h"
+#include "programs/assayd/log.h"
+#include "programs/assayd/maps.h"
+#include "programs/assayd/mounts.h"
+
+#define SEEN_SLOTS 65536u /* a power of two; beyond it, files are judged again, without harm */
+
+struct scan {
+	struct daemon *daemon;
+	struct judge judge;
+	struct {
+		uint64_t dev, ino;
+	} * seen;
+	uint64_t n_files, n_processes, n_remote;
+	struct assay_err *err;
+};
+
+/* Files seen in another process already, and those whose open could wait for ever. */
+static bool skip_file(void *ctx, uint64_t dev, uint64_t ino)
+{
+	struct scan *s = ctx;
+	uint64_t slot = (ino ^ dev * 31) * 0x9e3779b97f4a7c15u >> 48;
+
+	if (mounts_is_remote(s->daemon->mounts, dev)) {
+		s->n_remote++;
+		return true;
+	}
+	if (s->seen[slot].dev == dev && s->seen[slot].ino == ino)
+		return true;
+	s->seen[slot].dev = dev;
+	s->seen[slot].ino = ino;
+	return false;
+}
+
+static int judge_running(void *ctx, const struct maps_file *file)
+{
+	struct scan *s = ctx;
+	struct judge_case c = {
+		.fd = file->fd,
+		.tid = file->pid,
+		.exec = file->is_exe,
+		.late = true,
+	};
+	struct findings f = { .wait_for = ASSAY_NO_RECORD };
+
+	if (fstat(file->fd, &c.st) < 0)
+		return 0;
+	s->n_files++;
+	atomic_fetch_add(&s->daemon->totals.late, 1);
+	return judge_file(&s->judge, &c, &f, s->err);
+}
+
+static void fill_late(void *ctx, struct assay_wr *w)
+{
+	const struct scan *s = ctx;
+
+	assay_state_add_u64(w, "processes", s->n_processes);
+	assay_state_add_u64(w, "files", s->n_files);
+	assay_state_add_u64(w, "skipped_remote", s->n_remote);
+}
+
+static int scan_processes(struct scan *s)
+{
+	DIR *proc = opendir("/proc");
+	struct dirent *entry;
+	uint64_t pid;
+	int r = 0;
+
+	if (!proc)
+		return assay_err_set(s->err, -errno, "cannot read '/proc': %s", strerror(errno));
+	while (r == 0 && (entry = readdir(proc))) {
+		if (assay_num_parse(assay_bytes_str(entry->d_name), 10, INT32_MAX, &pid) < 0 ||
+		    (pid_t)pid == getpid())
+			continue;
+		s->n_processes++;
+		r = maps_walk((pid_t)pid, false, skip_file, s, judge_running, s);
+	}
+	closedir(proc);
+	return r;
+}
+
+int startup_scan_running(struct daemon *d, struct assay_err *err)
+{
+	struct scan s = { .daemon = d, .err = err };
+	int r = judge_init(&s.judge, d, err);
+
+	if (r < 0)
+		return r;
+	s.seen = calloc(SEEN_SLOTS, sizeof(*s.seen));
+	r = s.seen ? scan_processes(&s) : assay_err_set(err, -ENOMEM, "out of memory");
+	if (r == 0)
+		r = recorder_state(d->recorder, "late", fill_late, &s, false, NULL, err);
+	if (r == 0)
+		log_line(LOG_INFO, "%llu files of %llu running processes were looked at",
+			 (unsigned long long)s.n_files, (unsigned long long)s.n_processes);
+	judge_done(&s.judge);
+	free(s.seen);
+	return r;
+}

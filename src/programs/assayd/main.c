@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The command line of assayd: options over the configuration file, then the daemon. */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "programs/assayd/daemon.h"
+#include "programs/assayd/log.h"
+
+#define CONF_PATH "/etc/assay/assayd.conf"
+
+enum { EXIT_TROUBLE = 2 };
+enum { OPT_CONFIG = 256, OPT_CHECK, OPT_VERSION, OPT_HELP, OPT_KEY };
+
+/* Options that stand for a key of the configuration: name, key, argument, what it does. */
+#define KEY_OPTIONS(X)                                                                             \
+	X("policy", policy, "NAME|FILE", "built-in policy, or a file of rules")                    \
+	X("list", list_dir, "DIR", "folder of the measurement list")                               \
+	X("tcti", tcti, "TCTI", "how to reach the TPM, as tpm2-tools have it")                     \
+	X("anchor", anchor, "KIND", "tpm2, soft or none")                                          \
+	X("mode", anchor_mode, "MODE", "each, group or ordered")                                   \
+	X("first-sight", first_sight, "WHICH", "auto, exact or eager")                             \
+	X("mount", mount, "PATH", "watch its filesystem and not all; may be repeated")             \
+	X("exempt-pid", exempt_pid, "PID", "let this process open at once; may be repeated")       \
+	X("control", control_socket, "PATH", "the control socket")
+
+static const struct option options[] = {
+	{ "config", required_argument, NULL, OPT_CONFIG },
+	{ "check-config", no_argument, NULL, OPT_CHECK },
+	{ "version", no_argument, NULL, OPT_VERSION },
+	{ "help", no_argument, NULL, OPT_HELP },
+#define X(name, key, argument, text) { name, required_argument, NULL, OPT_KEY },
+	KEY_OPTIONS(X)
+#undef X
+		{ 0 },
+};
+
+static const struct {
+	const char *name, *key;
+} keys[] = {
+#define X(name, key, argument, text) { name, #key },
+	KEY_OPTIONS(X)
+#undef X
+};
+
+static const char help[] =
+	"usage: assayd [OPTION]...\n\n"
+	"Measures what is opened and executed, by an IMA policy, and anchors the list in a TPM.\n"
+	"Stays in the foreground.\n\n"
+	"  --config FILE          configuration (" CONF_PATH ", if it is there)\n"
+	"  --check-config         check it and the policy, print every key, and end\n"
+#define X(name, key, argument, text)                                                               \
+	"  --" name " " argument "\n                         " text "\n"
+	KEY_OPTIONS(X)
+#undef X
+		"\nExit status: 0 it was asked to stop, 2 trouble. See assayd(8) and "
+		"assayd.conf(5).\n";
+
+struct arguments {
+	const char *config;
+	bool check;
+	/* in the order of the command line */
+	struct {
+		const char *name, *value;
+	} set[64];
+	size_t n_set;
+};
+
+static int trouble(const char *what, const struct assay_err *err)
+{
+	fprintf(stderr, "assayd: %s%s", what ? what : "", what ? ":" : "");
+	if (err->line)
+		fprintf(stderr, "%u:%u:", err->line, err->column);
+	fprintf(stderr, "%s%s\n", what ? " " : "", err->text);
+	return EXIT_TROUBLE;
+}
+
+/* The status to exit with, or -1 to go on. */
+static int parse_arguments(int argc, char **argv, struct arguments *a)
+{
+	int c, index;
+
+	while ((c = getopt_long(argc, argv, "h", options, &index)) >= 0) {
+		switch (c) {
+		case OPT_CONFIG:
+			a->config = optarg;
+			break;
+		case OPT_CHECK:
+			a->check = true;
+			break;
+		case OPT_VERSION:
+			puts("assayd " ASSAY_VERSION);
+			return 0;
+		case 'h':
+		case OPT_HELP:
+			fputs(help, stdout);
+			return 0;
+		case OPT_KEY:
+			if (a->n_set == ARRAY_LEN(a->set)) {
+				fputs("assayd: too many options\n", stderr);
+				return EXIT_TROUBLE;
+			}
+			a->set[a->n_set].name = options[index].name;
+			a->set[a->n_set++].value = optarg;
+			break;
+		default:
+			fputs("see 'assayd --help'\n", stderr);
+			return EXIT_TROUBLE;
+		}
+	}
+	if (optind == argc)
+		return -1;
+	fprintf(stderr, "assayd: it takes no arguments, not '%s'; see 'assayd --help'\n",
+		argv[optind]);
+	return EXIT_TROUBLE;
+}
+
+static const char *key_of(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+		if (strcmp(keys[i].name, name) == 0)
+			return keys[i].key;
+	return NULL;
+}
+
+/* What is given here replaces what the file says, lists too. */
+static int apply(const struct arguments *a, struct assay_conf *c)
+{
+	bool first_mount = true, first_pid = true;
+	struct assay_err err;
+	char option[64];
+
+	for (size_t i = 0; i < a->n_set; i++) {
+		const char *key = key_of(a->set[i].name);
+
+		if (strcmp(key, "mount") == 0 && first_mount)
+			c->mount.n = first_mount = 0;
+		if (strcmp(key, "exempt_pid") == 0 && first_pid)
+			c->exempt_pid.n = first_pid = 0;
+		if (assay_conf_set(c, key, assay_bytes_str(a->set[i].value), &err) < 0) {
+			snprintf(option, sizeof(option), "--%s", a->set[i].name);
+			return trouble(option, &err);
+		}
+	}
+	return 0;
+}
+
+static int read_config(struct arguments *a, struct assay_conf *c)
+{
+	struct assay_file file;
+	struct assay_err err;
+	int r;
+
+	assay_conf_init(c);
+	if (!a->config && access(CONF_PATH, F_OK) < 0)
+		return apply(a, c);
+	if (!a->config)
+		a->config = CONF_PATH;
+	if (assay_file_read(AT_FDCWD, a->config, ASSAY_CONF_SIZE_MAX, &file, &err) < 0)
+		return trouble(NULL, &err);
+	r = assay_conf_parse(file.bytes, c, &err);
+	assay_file_free(&file);
+	return r < 0 ? trouble(a->config, &err) : apply(a, c);
+}
+
+static int check_config(const struct daemon *d)
+{
+	static char text[2 * ASSAY_CONF_SIZE_MAX];
+	struct assay_wr w = assay_wr(text, sizeof(text));
+	const struct loaded_policy *policy;
+	struct assay_err err = { 0 };
+
+	if (policy_load(d->conf.policy, &d->crypto, &policy, &err) < 0) {
+		err.line = 0; /* in the text already */
+		return trouble(NULL, &err);
+	}
+	assay_conf_print(&d->conf, &w);
+	fwrite(text, 1, w.len, stdout);
+	policy_free(policy);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	static struct daemon d;
+	AUTO(crypto_openssl) struct assay_crypto_openssl *openssl = NULL;
+	struct arguments a = { 0 };
+	struct assay_err err = { 0 };
+	int status = parse_arguments(argc, argv, &a);
+
+	if (status >= 0)
+		return status;
+	setenv("TSS2_LOG", "all+NONE", 0); /* its own lines could wait for who reads stderr */
+	status = read_config(&a, &d.conf);
+	if (status)
+		return status;
+	d.conf_path = a.config;
+	if (!assay_hash_by_name(assay_bytes_str(d.conf.hash), &d.hash)) {
+		assay_err_set(&err, -EINVAL, "there is no hash '%s'", d.conf.hash);
+		return trouble(NULL, &err);
+	}
+	if (assay_crypto_openssl_new(&openssl, &err) < 0)
+		return trouble(NULL, &err);
+	d.crypto = assay_crypto_openssl_port(openssl);
+	if (a.check)
+		return check_config(&d);
+	if (daemon_run(&d, &err) == 0)
+		return 0;
+	log_line(LOG_CRIT, "%s", err.text);
+	return EXIT_TROUBLE;
+}

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "programs/assayd/mounts.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/fmt.h"
+#include "formats/batch.h"
+#include "programs/assayd/log.h"
+
+#define MOUNTINFO_MAX (64u << 20)
+#define FS_MAX	      4096u /* filesystems kept track of */
+
+struct entry {
+	uint64_t dev;
+	uint32_t bits; /* ASSAY_FANOTIFY_ that are marked */
+	bool remote, wanted;
+	struct mounts_uncovered what; /* reason "": watched, or not wanted */
+};
+
+struct mounts {
+	struct daemon *daemon;
+	int fd; /* of /proc/self/mountinfo, to poll */
+	pthread_mutex_t lock;
+	struct entry *entry;
+	uint32_t n, cap;
+};
+
+/* Where an open waits for another process or machine: not watched. */
+static const char *const remote_types[] = { "fuse",	"fuseblk", "9p",    "nfs",    "nfs4",
+					    "cifs",	"smb3",	   "ceph",  "afs",    "coda",
+					    "virtiofs", "gfs2",	   "ocfs2", "lustre", NULL };
+
+/* Files that the kernel makes as they are read; and autofs, where looking would mount. */
+static const char *const made_types[] = { "proc",     "sysfs",	  "cgroup",	 "cgroup2",
+					  "devpts",   "debugfs",  "tracefs",	 "securityfs",
+					  "configfs", "fusectl",  "mqueue",	 "bpf",
+					  "pstore",   "efivarfs", "selinuxfs",	 "nsfs",
+					  "smackfs",  "autofs",	  "binfmt_misc", "rpc_pipefs",
+					  "resctrl",  "nfsd",	  "pipefs",	 NULL };
+
+static bool is_one_of(const char *type, const char *const *list)
+{
+	for (; *list; list++)
+		if (strcmp(type, *list) == 0)
+			return true;
+	return false;
+}
+
+int mounts_new(struct daemon *d, struct mounts **ret, struct assay_err *err)
+{
+	struct mounts *m = calloc(1, sizeof(*m));
+
+	if (!m)
+		return assay_err_set(err, -ENOMEM, "out of memory");
+	m->daemon = d;
+	pthread_mutex_init(&m->lock, NULL);
+	m->fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+	*ret = m;
+	if (m->fd < 0)
+		return assay_err_set(err, -errno, "cannot open '/proc/self/mountinfo': %s",
+				     strerror(errno));
+	return 0;
+}
+
+void mounts_free(struct mounts *m)
+{
+	if (!m)
+		return;
+	if (m->fd >= 0)
+		close(m->fd);
+	pthread_mutex_destroy(&m->lock);
+	free(m->entry);
+	free(m);
+}
+
+int mounts_fd(const struct mounts *m)
+{
+	return m->fd;
+}
+
+static struct entry *find(const struct mounts *m, uint64_t dev)
+{
+	for (uint32_t i = 0; i < m->n; i++)
+		if (m->entry[i].dev == dev)
+			return &m->entry[i];
+	return NULL;
+}
+
+static void keep(struct mounts *m, const struct entry *e)
+{
+	struct entry *at, *bigger;
+
+	pthread_mutex_lock(&m->lock);
+	at = find(m, e->dev);
+	if (!at && m->n == m->cap && m->n < FS_MAX) {
+		bigger = realloc(m->entry, (m->cap + 64) * sizeof(*bigger));
+		if (bigger) {
+			m->entry = bigger;
+			m->cap += 64;
+		}
+	}
+	if (!at && m->n < m->cap)
+		at = &m->entry[m->n++];
+	if (at)
+		*at = *e;
+	pthread_mutex_unlock(&m->lock);
+}
+
+static void fill_uncovered(void *ctx, struct assay_wr *w)
+{
+	const struct mounts_uncovered *what = ctx;
+
+	assay_state_add(w, "type", assay_bytes_str(what->type));
+	assay_state_add(w, "point", assay_bytes_str(what->point));
+	assay_state_add(w, "reason", assay_bytes_str(what->reason));
+}
+
+static void set_uncovered(struct mounts *m, struct entry *e, const char *reason)
+{
+	const struct entry *before = find(m, e->dev);
+	struct assay_err err;
+
+	if (before && strcmp(before->what.reason, reason) == 0) {
+		*e = *before;
+		return;
+	}
+	assay_fmt(e->what.reason, sizeof(e->what.reason), "%s", reason);
+	log_line(LOG_NOTICE, "not watched: %s (%s): %s", e->what.point, e->what.type, reason);
+	if (recorder_state(m->daemon->recorder, "uncovered", fill_uncovered, &e->what, false, NULL,
+			   &err) < 0)
+		log_line(LOG_ERR, "cannot record that %s is not watched: %s", e->what.point,
+			 err.text);
+}
+
+/* Asks the policy, and marks. */
+static void mark(struct mounts *m, struct entry *e, int fd, const struct stat *st)
+{
+	struct daemon *d = m->daemon;
+	const struct loaded_policy *p = atomic_load(&d->policy);
+	struct assay_fs_facts facts;
+	struct assay_fs fs;
+	int r = assay_fs_table_get(d->fs, fd, st, &fs);
+
+	if (r < 0) {
+		set_uncovered(m, e, strerror(-r));
+		return;
+	}
+	facts = assay_fs_facts(&fs);
+	e->wanted = assay_policy_wants_fs(p->compiled, &facts);
+	if (!e->wanted) {
+		if (e->bits)
+			assay_fanotify_unmark(d->group, fd, e->bits);
+		e->bits = 0;
+		return;
+	}
+	if (is_one_of(e->what.type, made_types)) {
+		set_uncovered(m, e, "made by the kernel");
+		return;
+	}
+	if (e->bits & ~p->event_bits)
+		assay_fanotify_unmark(d->group, fd, e->bits & ~p->event_bits);
+	/* Also what was marked before: the number may be another filesystem's by now. */
+	r = assay_fanotify_mark(d->group, fd, p->event_bits);
+	if (r < 0) {
+		set_uncovered(m, e, strerror(-r));
+		return;
+	}
+	if (!e->bits)
+		log_line(LOG_INFO, "watching %s (%s)", e->what.point, e->what.type);
+	e->bits = p->event_bits;
+	e->what.reason[0] = '\0';
+}
+
+static void begin_entry(struct mounts *m, uint64_t dev, const char *point, const char *type,
+			struct entry *ret)
+{
+	const struct entry *before = find(m, dev);
+
+	*ret = before ? *before : (struct entry){ .dev = dev };
+	assay_fmt(ret->what.point, sizeof(ret->what.point), "%s", point);
+	assay_fmt(ret->what.type, sizeof(ret->what.type), "%s", type);
+	ret->remote = is_one_of(type, remote_types);
+}
+
+static void look_at(struct mounts *m, const struct assay_mount *mount)
+{
+	struct entry e;
+	struct stat st;
+	AUTO(fd) int fd = -1;
+
+	begin_entry(m, mount->dev, mount->point, mount->type, &e);
+	if (e.remote) {
+		set_uncovered(m, &e, "another process or machine answers for it");
+	} else {
+		fd = open(mount->point, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+		if (fd < 0 || fstat(fd, &st) < 0)
+			set_uncovered(m, &e, strerror(errno));
+		else if (st.st_dev != mount->dev && strcmp(mount->type, "btrfs") != 0 &&
+			 strcmp(mount->type, "overlay") != 0)
+			set_uncovered(m, &e, "another filesystem is mounted over it");
+		else
+			mark(m, &e, fd, &st);
+	}
+	keep(m, &e);
+}
+
+static bool was_seen(const uint64_t *seen, size_t n, uint64_t dev)
+{
+	while (n > 0)
+		if (seen[--n] == dev)
+			return true;
+	return false;
+}
+
+/* Forgets what is mounted no more: its number may come back as another filesystem's. */
+static void drop_unseen(struct mounts *m, const uint64_t *seen, size_t n)
+{
+	pthread_mutex_lock(&m->lock);
+	for (uint32_t i = 0; i < m->n;) {
+		if (was_seen(seen, n, m->entry[i].dev))
+			i++;
+		else
+			m->entry[i] = m->entry[--m->n];
+	}
+	pthread_mutex_unlock(&m->lock);
+}
+
+/* Of the mounts of one filesystem any that can be opened will do: the next one is tried while the
+ * one before failed. */
+static int scan_all(struct mounts *m, struct assay_err *err)
+{
+	struct assay_file text = { 0 };
+	struct assay_mount *mount = malloc(sizeof(*mount));
+	uint64_t *seen = calloc(FS_MAX, sizeof(*seen));
+	struct assay_bytes rest;
+	unsigned skipped = 0;
+	size_t n = 0;
+	int r = -ENOMEM;
+
+	if (mount && seen)
+		r = assay_file_read(AT_FDCWD, "/proc/self/mountinfo", MOUNTINFO_MAX, &text, err);
+	for (rest = text.bytes; r == 0 && assay_mountinfo_next(&rest, mount, &skipped);) {
+		const struct entry *e = find(m, mount->dev);
+
+		if (was_seen(seen, n, mount->dev) && (!e || !e->what.reason[0]))
+			continue;
+		if (n < FS_MAX)
+			seen[n++] = mount->dev;
+		look_at(m, mount);
+	}
+	if (r == 0)
+		drop_unseen(m, seen, n);
+	if (skipped)
+		log_line(LOG_WARNING, "%u lines of mountinfo were not understood", skipped);
+	assay_file_free(&text);
+	free(mount);
+	free(seen);
+	return r;
+}
+
+/* mount=: these and no others, and they must be there. */
+static int scan_given(struct mounts *m, struct assay_err *err)
+{
+	const struct assay_conf_strings *given = &m->daemon->conf.mount;
+
+	for (uint32_t i = 0; i < given->n; i++) {
+		const char *point = given->value[i];
+		AUTO(fd) int fd = open(point, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+		struct assay_fs fs;
+		struct entry e;
+		struct stat st;
+
+		if (fd < 0 || fstat(fd, &st) < 0 ||
+		    assay_fs_table_get(m->daemon->fs, fd, &st, &fs) < 0)
+			return assay_err_set(err, -EINVAL, "cannot watch '%s': %s", point,
+					     strerror(errno));
+		begin_entry(m, st.st_dev, point, fs.name, &e);
+		if (e.remote)
+			set_uncovered(m, &e, "another process or machine answers for it");
+		else
+			mark(m, &e, fd, &st);
+		keep(m, &e);
+		if (e.what.reason[0])
+			return assay_err_set(err, -EINVAL, "cannot watch '%s': %s", point,
+					     e.what.reason);
+	}
+	return 0;
+}
+
+int mounts_scan(struct mounts *m, struct assay_err *err)
+{
+	assay_fs_table_clear(m->daemon->fs);
+	return m->daemon->conf.mount.n ? scan_given(m, err) : scan_all(m, err);
+}
+
+bool mounts_is_remote(struct mounts *m, uint64_t dev)
+{
+	const struct entry *e;
+	bool remote;
+
+	pthread_mutex_lock(&m->lock);
+	e = find(m, dev);
+	remote = e && e->remote;
+	pthread_mutex_unlock(&m->lock);
+	return remote;
+}
+
+uint32_t mounts_covered(struct mounts *m)
+{
+	uint32_t n = 0;
+
+	pthread_mutex_lock(&m->lock);
+	for (uint32_t i = 0; i < m->n; i++)
+		n += m->entry[i].bits != 0;
+	pthread_mutex_unlock(&m->lock);
+	return n;
+}
+
+uint32_t mounts_uncovered(struct mounts *m, struct mounts_uncovered *ret, uint32_t max)
+{
+	uint32_t n = 0;
+
+	pthread_mutex_lock(&m->lock);
+	for (uint32_t i = 0; i < m->n; i++) {
+		if (!m->entry[i].what.reason[0])
+			continue;
+		if (n < max)
+			ret[n] = m->entry[i].what;
+		n++;
+	}
+	pthread_mutex_unlock(&m->lock);
+	return n;
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "programs/assayd/startup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "backends/source_fanotify/content.h"
+#include "formats/batch.h"
+#include "programs/assayd/log.h"
+#include "programs/assayd/maps.h"
+
+static const char *const unit_paths[] = {
+	"/etc/systemd/system/assayd.service",		"/run/systemd/system/assayd.service",
+	"/usr/local/lib/systemd/system/assayd.service", "/usr/lib/systemd/system/assayd.service",
+	"/lib/systemd/system/assayd.service",
+};
+
+struct self {
+	struct daemon *daemon;
+	struct assay_content *content;
+	struct assay_err *err;
+	/* the record that is written now */
+	const char *kind, *path;
+	const struct assay_digest *digest;
+};
+
+static void fill_self(void *ctx, struct assay_wr *w)
+{
+	const struct self *s = ctx;
+
+	assay_state_add(w, "kind", assay_bytes_str(s->kind));
+	assay_state_add(w, "path", assay_bytes_str(s->path));
+	assay_state_add(w, "alg", assay_bytes_str(assay_hash_name(s->digest->alg)));
+	assay_state_add_hex(w, "digest", assay_digest_bytes(s->digest));
+}
+
+static int record(struct self *s, const char *kind, const char *path,
+		  const struct assay_digest *digest)
+{
+	s->kind = kind;
+	s->path = path;
+	s->digest = digest;
+	return recorder_state(s->daemon->recorder, "self", fill_self, s, false, NULL, s->err);
+}
+
+static int record_fd(struct self *s, const char *kind, const char *path, int fd)
+{
+	struct assay_digest digest;
+	uint64_t bytes;
+	int r = assay_content_digest(s->content, fd, NULL, NULL, &digest, &bytes);
+
+	if (r < 0)
+		return assay_err_set(s->err, r, "cannot read '%s': %s", path, strerror(-r));
+	return record(s, kind, path, &digest);
+}
+
+static int record_path(struct self *s, const char *kind, const char *path)
+{
+	AUTO(fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return assay_err_set(s->err, -errno, "cannot open '%s': %s", path, strerror(errno));
+	return record_fd(s, kind, path, fd);
+}
+
+/* Through /proc/self/map_files: what is mapped, whatever its path leads to by now. */
+static int record_mapped(void *ctx, const struct maps_file *file)
+{
+	return record_fd(ctx, file->is_exe ? "exe" : "mapped", file->path, file->fd);
+}
+
+static int record_unit(struct self *s)
+{
+	for (size_t i = 0; i < ARRAY_LEN(unit_paths); i++)
+		if (access(unit_paths[i], R_OK) == 0)
+			return record_path(s, "unit", unit_paths[i]);
+	return 0;
+}
+
+int startup_record_self(struct daemon *d, struct assay_err *err)
+{
+	const struct loaded_policy *policy = atomic_load(&d->policy);
+	AUTO(content) struct assay_content *content = NULL;
+	struct self s = { .daemon = d, .err = err };
+	int r = assay_content_new(&d->crypto, &d->hash, 1, &content, err);
+
+	s.content = content;
+	if (r == 0)
+		r = maps_walk(getpid(), true, NULL, NULL, record_mapped, &s);
+	if (r == 0)
+		r = record_unit(&s);
+	if (r == 0 && d->conf_path)
+		r = record_path(&s, "configuration", d->conf_path);
+	if (r == 0)
+		r = record(&s, "policy", policy->name, &policy->digest);
+	return r;
+}

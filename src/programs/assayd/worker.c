@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The order of lease.h, spread over two steps of a job: judge (lease, digest, records), and, once
+ * the records are anchored, settle (mark, look at the lease, answer). The anchor thread only moves
+ * jobs between queues.
+ */
+#include "programs/assayd/worker.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "backends/source_fanotify/lease.h"
+#include "programs/assayd/judge.h"
+#include "programs/assayd/log.h"
+
+#define NODE_JOB(n) ((struct job *)(n))
+_Static_assert(offsetof(struct job, node) == 0, "NODE_JOB");
+
+struct workers {
+	struct daemon *daemon;
+	pthread_t reader;
+	bool has_reader;
+	int stop_fd; /* eventfd: the reader ends */
+	uint32_t n;
+	struct worker {
+		pthread_t thread;
+		struct judge judge;
+	} worker[];
+};
+
+/* ---- a job ---------------------------------------------------------------------------------- */
+
+static void end_job(struct daemon *d, struct job *job)
+{
+	struct assay_inflight_node *waiter = NULL, *next;
+
+	if (job->owns_inode)
+		waiter = assay_inflight_leave(d->inflight, &job->node);
+	for (; waiter; waiter = next) {
+		next = waiter->next_waiter;
+		NODE_JOB(waiter)->owns_inode = false; /* it has to enter again */
+		/* The lease stood from before their open to now: they saw this content. */
+		if (job->findings.leased && job->findings.has_digest) {
+			NODE_JOB(waiter)->findings.has_digest = true;
+			NODE_JOB(waiter)->findings.digest = job->findings.digest;
+		}
+		jobs_put(d->jobs, NODE_JOB(waiter));
+	}
+	jobs_end(d->jobs, job);
+}
+
+/* Sets the ignore mark if nothing has happened since the lease was taken. */
+static void settle(struct daemon *d, struct job *job)
+{
+	struct findings *f = &job->findings;
+	int fd = job->event.fd;
+
+	if (!f->leased)
+		return;
+	if (f->ignore_bits && !atomic_load(&job->answered) &&
+	    f->generation == atomic_load(&d->generation) &&
+	    assay_fanotify_ignore(d->group, fd, f->ignore_bits) == 0) {
+		f->leased = assay_lease_intact(fd);
+		if (f->leased && f->generation == atomic_load(&d->generation))
+			atomic_fetch_add(&d->totals.marks, 1);
+		else
+			assay_fanotify_unignore(d->group, fd, f->ignore_bits);
+	} else {
+		f->leased = assay_lease_intact(fd);
+	}
+	if (!f->leased)
+		atomic_fetch_add(&d->totals.broken_leases, 1);
+	assay_lease_drop(fd);
+}
+
+static void complain(struct daemon *d, const struct assay_err *err)
+{
+	atomic_fetch_add(&d->totals.errors, 1);
+	log_line(LOG_ERR, "a file was not measured: %s", err->text);
+}
+
+/* False: it waits for its record, or behind another event of its inode. */
+static bool judge_job(struct daemon *d, struct judge *judge, struct job *job)
+{
+	struct judge_case c = {
+		.fd = job->event.fd,
+		.tid = job->event.tid,
+		.exec = job->event.exec,
+		.answered = &job->answered,
+	};
+	struct assay_err err = { 0 };
+	int r;
+
+	if (atomic_load(&job->answered) || fstat(c.fd, &c.st) < 0 || !S_ISREG(c.st.st_mode))
+		return true;
+	if (!job->owns_inode) {
+		job->owns_inode = true; /* before others can see it */
+		job->node.dev = c.st.st_dev;
+		job->node.ino = c.st.st_ino;
+		if (!assay_inflight_enter(d->inflight, &job->node))
+			return false;
+	}
+	r = judge_file(judge, &c, &job->findings, &err);
+	if (r < 0 && r != -ECANCELED)
+		complain(d, &err);
+	job->judged = true;
+	if (r < 0) {
+		job->findings.ignore_bits = 0;
+		return true;
+	}
+	if (job->findings.wait_for == ASSAY_NO_RECORD ||
+	    recorder_is_anchored(d->recorder, job->findings.wait_for))
+		return true;
+	jobs_wait(d->jobs, job);
+	return false;
+}
+
+static void *run_worker(void *arg)
+{
+	struct worker *w = arg;
+	struct daemon *d = w->judge.daemon;
+	struct job *job;
+
+	while ((job = jobs_take(d->jobs))) {
+		if (!job->judged && !judge_job(d, &w->judge, job))
+			continue;
+		settle(d, job);
+		jobs_answer(d->jobs, job, true);
+		end_job(d, job);
+	}
+	return NULL;
+}
+
+/* ---- the reader ----------------------------------------------------------------------------- */
+
+/* Opens nothing, logs nothing, waits for nobody but room in the table of files. */
+static void *run_reader(void *arg)
+{
+	struct workers *w = arg;
+	struct daemon *d = w->daemon;
+	struct pollfd p[] = {
+		{ .fd = assay_fanotify_fd(d->group), .events = POLLIN },
+		{ .fd = w->stop_fd, .events = POLLIN },
+	};
+	struct assay_fanotify_event event[ASSAY_FANOTIFY_READ_MAX];
+
+	while (!p[1].revents) {
+		size_t room = jobs_room(d->jobs, ASSAY_FANOTIFY_READ_MAX);
+		int n;
+
+		if (poll(p, 2, -1) < 0)
+			continue;
+		n = assay_fanotify_read(d->group, event, room);
+		for (int i = 0; i < n; i++)
+			if (jobs_add(d->jobs, &event[i]) < 0) {
+				assay_fanotify_answer(d->group, event[i].fd, true);
+				close(event[i].fd);
+			}
+	}
+	return NULL;
+}
+
+/* ---- all of them ---------------------------------------------------------------------------- */
+
+int workers_start(struct daemon *d, uint32_t n, struct workers **ret, struct assay_err *err)
+{
+	struct workers *w = calloc(1, sizeof(*w) + n * sizeof(w->worker[0]));
+	int r = 0;
+
+	if (!w)
+		return assay_err_set(err, -ENOMEM, "out of memory");
+	w->daemon = d;
+	w->stop_fd = eventfd(0, EFD_CLOEXEC);
+	for (; r == 0 && w->n < n; w->n += r == 0) {
+		struct worker *it = &w->worker[w->n];
+
+		r = judge_init(&it->judge, d, err);
+		if (r == 0 && (r = -pthread_create(&it->thread, NULL, run_worker, it)) < 0) {
+			judge_done(&it->judge);
+			assay_err_set(err, r, "cannot start a thread: %s", strerror(-r));
+		}
+	}
+	if (r == 0 && (r = -pthread_create(&w->reader, NULL, run_reader, w)) < 0)
+		assay_err_set(err, r, "cannot start a thread: %s", strerror(-r));
+	w->has_reader = r == 0;
+	*ret = w; /* also when it failed, so that what was started can be stopped */
+	return r;
+}
+
+void workers_stop(struct workers *w)
+{
+	if (!w)
+		return;
+	/* The reader last: what the recorder opens for a worker still has to be let through. */
+	for (uint32_t i = 0; i < w->n; i++) {
+		pthread_join(w->worker[i].thread, NULL);
+		judge_done(&w->worker[i].judge);
+	}
+	eventfd_write(w->stop_fd, 1);
+	if (w->has_reader)
+		pthread_join(w->reader, NULL);
+	close(w->stop_fd);
+	free(w);
+}

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# What the tests of assayd share; sourced after $TEST_LIB. The daemon watches only $MNT, a scratch
+# filesystem in a mount namespace of its own, and is killed by its pid should it not end by itself.
+# shellcheck shell=bash
+
+: "${ASSAYD:?}" "${ASSAY:?}"
+LIST=$SCRATCH/list CONTROL=$SCRATCH/control LOG=$SCRATCH/assayd.log CONF=$SCRATCH/assayd.conf
+DAEMON=''
+
+# start_assayd [KEY=VALUE]...: on $MNT, with $TCTI if there is one, until it listens.
+start_assayd() {
+	local kv
+	rm -f "$CONTROL"
+	{
+		printf '%s\n' "list_dir = $LIST" "control_socket = $CONTROL" "kernel_list = none"
+		[ -z "${MNT:-}" ] || echo "mount = $MNT"
+		if [ -n "${TCTI:-}" ]; then
+			printf '%s\n' 'anchor = tpm2' "tcti = $TCTI" "exempt_pid = $SWTPM_PID"
+		else
+			echo 'anchor = none'
+		fi
+		for kv; do echo "${kv%%=*} = ${kv#*=}"; done
+	} | awk -F' = ' '{ last[$1] = NR; line[NR] = $0; key[NR] = $1 }
+		END { for (i = 1; i <= NR; i++) if (key[i] == "mount" || last[key[i]] == i) print line[i] }' >"$CONF"
+	background "$ASSAYD" --config "$CONF" >>"$LOG" 2>&1
+	DAEMON=$PID
+	guard "$DAEMON"
+	wait_for 60 daemon_is_up
+}
+
+# guard PID: it is killed when its time is over; nobody on this machine waits longer.
+guard() {
+	# shellcheck disable=SC2016
+	background bash -c 'sleep "$2"; kill -KILL "$1"' guard "$1" "${DAEMON_SECONDS:-120}" >/dev/null 2>&1
+	GUARD=$PID
+}
+
+daemon_is_up() {
+	kill -0 "$DAEMON" || fail "assayd ended: $(tail -n 5 "$LOG")"
+	test -S "$CONTROL"
+}
+
+# stop_assayd: as systemd does; it must end by itself.
+stop_assayd() {
+	kill -TERM "$DAEMON"
+	wait "$DAEMON" || fail "assayd exits $? when it is asked to stop: $(tail -n 5 "$LOG")"
+	kill -KILL "$GUARD" # before the number can be another's
+	DAEMON=''
+}
+
+# status EXPRESSION: of the status reply, a jq filter.
+status() {
+	python3 - "$CONTROL" "$1" <<-'EOF'
+		import json, socket, sys
+		s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+		s.connect(sys.argv[1])
+		s.send(b'{"op": "status"}')
+		value = json.loads(s.recv(65536))
+		for key in sys.argv[2].split('.'):
+		    value = value[key]
+		print(json.dumps(value) if isinstance(value, (dict, list, bool)) else value)
+	EOF
+}
+
+# plain_list SEGMENT: its records by themselves, as the kernel's binary list has them.
+plain_list() {
+	local written
+	written=$(od -A n -t u8 -j 20480 -N 8 "$1")
+	tail -c +24577 "$1" | head -c "$written"
+}
+
+# entries: the records of all segments as text, one a line.
+entries() {
+	local s
+	for s in "$LIST"/segment-*; do
+		plain_list "$s" >"$SCRATCH/plain"
+		"$ASSAY" log show "$SCRATCH/plain"
+	done
+}
+
+# need_measured FILE COUNT: so many records have its name, and the last one has its content of now.
+# Looks at the file only after it has counted.
+need_measured() {
+	local n digest
+	entries >"$SCRATCH/entries"
+	n=$(grep -c -E "^[0-9]+ [0-9a-f]+ ima-ng sha256:[0-9a-f]+ $1\$" "$SCRATCH/entries" || true)
+	[ "$n" = "$2" ] || fail "'$1' is measured $n times, not $2; the list ends: $(tail -n 5 "$SCRATCH/entries" | cut -c 1-200)"
+	[ "$n" != 0 ] || return 0
+	digest=$(sha256sum "$1")
+	grep -E " $1\$" "$SCRATCH/entries" | tail -n 1 | grep -q "sha256:${digest%% *} " ||
+		fail "the last record of '$1' is not its content"
+}
