@@ -206,11 +206,14 @@ const char *assay_policy_builtin_name(unsigned i);
 
 /*
  * What the kernel does with ima_policy=@names: built-in policies by name, separated by '|', blank
- * or line end, whose rules come in the kernel's order whatever the order of the names. Sets
- * fail_securely. Rules have the line of assay_policy_print()'s text. An arena of
- * ASSAY_POLICY_BUILTIN_ARENA bytes is enough to parse and compile.
+ * or line end, whose rules come in the kernel's order whatever the order of the names. _write()
+ * gives the text, _parse() the rules, which have the lines of that text; it may be empty.
+ * Memory of these sizes is enough, the arena's to compile too.
  * Errors: -EINVAL an unknown name (column in @names), -ENOMEM.
  */
+#define ASSAY_POLICY_BUILTIN_TEXT  4096u
 #define ASSAY_POLICY_BUILTIN_ARENA (128u << 10)
+int assay_policy_builtin_write(struct assay_bytes names, struct assay_wr *w,
+			       bool *ret_fail_securely, struct assay_err *err);
 int assay_policy_builtin_parse(struct assay_bytes names, struct assay_arena *arena,
 			       struct assay_policy_text *ret, struct assay_err *err);

@@ -137,12 +137,9 @@ static int choose_names(struct assay_bytes names, uint32_t *ret, struct assay_er
 	return 0;
 }
 
-int assay_policy_builtin_parse(struct assay_bytes names, struct assay_arena *arena,
-			       struct assay_policy_text *ret, struct assay_err *err)
+int assay_policy_builtin_write(struct assay_bytes names, struct assay_wr *w,
+			       bool *ret_fail_securely, struct assay_err *err)
 {
-	char text[sizeof(DONT_MEASURE TCB SECURE_BOOT APPRAISE_TCB) + 64];
-	struct assay_wr w = assay_wr(text, sizeof(text));
-	struct assay_policy_text policy = { 0 };
 	uint32_t chosen = 0;
 	int r = choose_names(names, &chosen, err);
 
@@ -150,14 +147,30 @@ int assay_policy_builtin_parse(struct assay_bytes names, struct assay_arena *are
 		return r;
 	for (unsigned i = 0; i < FAIL_ROW; i++)
 		if (chosen & 1u << i)
-			assay_wr_str(&w, builtins[i].text);
-	if (w.full)
+			assay_wr_str(w, builtins[i].text);
+	if (!assay_wr_ok(w))
 		return assay_err_set(err, -ENOMEM, "the built-in policies do not fit");
-	if (w.len > 0)
+	*ret_fail_securely = chosen & 1u << FAIL_ROW;
+	return 0;
+}
+
+_Static_assert(sizeof(DONT_MEASURE TCB SECURE_BOOT APPRAISE_TCB) + 64 <= ASSAY_POLICY_BUILTIN_TEXT,
+	       "all of them fit");
+
+int assay_policy_builtin_parse(struct assay_bytes names, struct assay_arena *arena,
+			       struct assay_policy_text *ret, struct assay_err *err)
+{
+	char text[ASSAY_POLICY_BUILTIN_TEXT];
+	struct assay_wr w = assay_wr(text, sizeof(text));
+	struct assay_policy_text policy = { 0 };
+	bool fail_securely = false;
+	int r = assay_policy_builtin_write(names, &w, &fail_securely, err);
+
+	if (r == 0 && w.len > 0)
 		r = assay_policy_parse(assay_wr_done(&w), NULL, arena, &policy, err);
 	if (r != 0)
 		return r;
-	policy.fail_securely = chosen & 1u << FAIL_ROW;
+	policy.fail_securely = fail_securely;
 	*ret = policy;
 	return 0;
 }

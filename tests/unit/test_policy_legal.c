@@ -225,10 +225,19 @@ static void builtins_come_in_the_kernels_order(void **state)
 
 	assert_non_null(memory);
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		char text[ASSAY_POLICY_BUILTIN_TEXT];
+		struct assay_wr w = assay_wr(text, sizeof(text));
+		bool fail_securely;
+
+		assert_int_equal(assay_policy_builtin_write(assay_bytes_str(rows[i].names), &w,
+							    &fail_securely, &err),
+				 0);
+		assert_int_equal(fail_securely, rows[i].fail_securely);
 		assay_arena_init(&arena, memory, ASSAY_POLICY_BUILTIN_ARENA);
 		assert_int_equal(assay_policy_builtin_parse(assay_bytes_str(rows[i].names), &arena,
 							    &policy, &err),
 				 0);
+		assert_true(assay_wr_ok(&w) && assay_bytes_is(assay_wr_done(&w), rows[i].text));
 		printed = fixture_print(&policy);
 		assert_string_equal(printed, rows[i].text);
 		assert_int_equal(policy.fail_securely, rows[i].fail_securely);
