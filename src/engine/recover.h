@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Where a list and the PCRs stand to each other, and what follows: a pure decision over the list's
- * bytes and what the TPM was seen to hold (docs/decisions/0005-recovery.md). It never asks the TPM.
+ * bytes and what the TPM was seen to hold (docs/decisions/0022-recovery.md). It never asks the TPM.
  */
 #pragma once
 

@@ -253,6 +253,16 @@ static void first_sight_decides_what_holds(void **state)
 	facts.match.any_subject = true;
 	assert_int_equal(judge(f, &facts).n_new, 1);
 	assert_true(judge(f, &facts).holds_for_all);
+	/* Somebody's would go to another PCR: there is no answer for everybody. */
+	assert_int_equal(assay_core_set_policy(f->core,
+					       compile(f, "measure func=FILE_CHECK uid=0 pcr=11\n"
+							  "measure func=FILE_CHECK\n"),
+					       NULL),
+			 0);
+	facts.digest.data[0]++;
+	assert_int_equal(judge(f, &facts).n_new, 1);
+	assert_false(judge(f, &facts).holds_for_all);
+	assert_int_equal(judge(f, &facts).match.opts & ASSAY_OPT_PCR, 0);
 }
 
 /* No one answer is right for everybody: each opener gets his own, and no mark. */
