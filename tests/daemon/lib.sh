@@ -90,3 +90,20 @@ need_measured() {
 	grep -E " $1\$" "$SCRATCH/entries" | tail -n 1 | grep -q "sha256:${digest%% *} " ||
 		fail "the last record of '$1' is not its content"
 }
+
+# state_records WORD: how many state records say it.
+state_records() {
+	entries | awk '$5 == "assay-state" { print $6 }' | while read -r hex; do
+		printf '%b\n' "$(sed 's/../\\x&/g' <<<"$hex")"
+	done | grep -c -- "$1" || true
+}
+
+# The whole list replays to the PCRs that the TPM has now.
+need_proved() {
+	"$ASSAY" status --control "$CONTROL" --pcrs >"$SCRATCH/pcrs"
+	expect 0 "$ASSAY" log verify --pcrs "$SCRATCH/pcrs" --ignore-violations "$(newest)"
+}
+
+newest() {
+	find "$LIST" -name 'segment-*' | sort | tail -n 1
+}

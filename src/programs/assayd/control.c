@@ -188,6 +188,15 @@ static int listen_at(const char *path, struct assay_err *err)
 	return TAKE_FD(fd);
 }
 
+int control_check(const char *path, struct assay_err *err)
+{
+	AUTO(fd) int fd = -1;
+
+	if (control_connect(path, &fd, NULL) < 0)
+		return 0;
+	return assay_err_set(err, -EADDRINUSE, "another assayd answers at '%s'", path);
+}
+
 int control_start(struct daemon *d, struct control **ret, struct assay_err *err)
 {
 	struct control *c = calloc(1, sizeof(*c));

@@ -6,6 +6,9 @@
 
 struct control;
 
+/* Nobody else listens there. Errors: -EADDRINUSE another daemon does. */
+int control_check(const char *path, struct assay_err *err);
+
 /* Errors: errno of the socket calls. The folder is made if it is missing. */
 int control_start(struct daemon *d, struct control **ret, struct assay_err *err);
 void control_stop(struct control *c); /* NULL allowed */

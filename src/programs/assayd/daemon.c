@@ -206,6 +206,8 @@ static int prepare(struct running *r, struct assay_err *err)
 	r->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	r->signal_fd = rc = block_signals(err);
 	if (rc >= 0)
+		rc = control_check(d->conf.control_socket, err);
+	if (rc >= 0)
 		rc = policy_load(d->conf.policy, &d->crypto, &policy, err);
 	if (rc < 0)
 		return rc;

@@ -1,0 +1,119 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# assayd when things go wrong: a second one, a policy that cannot be loaded, a TPM that stops, being
+# killed. Nobody waits for ever, what went unmeasured is in the list, and the list stays provable.
+. "$TEST_LIB"
+. "$SOURCE/tests/daemon/lib.sh"
+need_root
+need unshare mkfs.ext4 python3
+in_mount_namespace "$@"
+
+scratch_mount mnt
+MNT=$SCRATCH/mnt
+start_swtpm
+SWTPM_PID=$PID
+
+tpm_is_back() {
+	[ "$(status anchor.tpm_lost)" = false ]
+}
+
+# ---- a second daemon ----------------------------------------------------------------------------------
+echo one >"$MNT/one"
+start_assayd
+expect 2 timeout -s KILL 30 "$ASSAYD" --config "$CONF"
+expect_text "$ERR" "another assayd answers at"
+expect 2 timeout -s KILL 30 "$ASSAYD" --config "$CONF" --control "$SCRATCH/control2" --anchor none
+expect_text "$ERR" "$DAEMON"
+cat "$MNT/one" >/dev/null
+need_measured "$MNT/one" 1
+stop_assayd
+
+# ---- policies --------------------------------------------------------------------------------------------
+# Before the start, what cannot be loaded is refused with the place.
+printf 'measure func=FILE_CHECK\nmeasure fun=X\n' >"$SCRATCH/policy"
+expect 2 timeout -s KILL 30 "$ASSAYD" --config "$CONF" --policy "$SCRATCH/policy"
+expect_text "$ERR" "$SCRATCH/policy:2:[0-9]+"
+# While it runs, the old one stays in force.
+echo 'measure func=BPRM_CHECK' >"$SCRATCH/policy"
+start_assayd "policy=$SCRATCH/policy"
+echo two >"$MNT/two"
+cat "$MNT/two" >/dev/null
+cp /bin/true "$MNT/prog"
+"$MNT/prog"
+need_measured "$MNT/prog" 1
+echo 'measure fun=X' >"$SCRATCH/policy"
+kill -HUP "$DAEMON"
+wait_for 10 grep -q 'the old policy stays in force' "$LOG"
+cp /bin/false "$MNT/prog"
+"$MNT/prog" || true
+need_measured "$MNT/prog" 2
+need_measured "$MNT/two" 0
+[ "$(state_records event=policy_refused)" = 1 ] || fail 'the refused policy is not in the list'
+# A good one comes into force, and what the kernel answered by itself is looked at again.
+echo 'measure func=FILE_CHECK mask=MAY_READ' >"$SCRATCH/policy"
+kill -HUP "$DAEMON"
+wait_for 10 grep -q 'is in force' "$LOG"
+cat "$MNT/two" >/dev/null
+need_measured "$MNT/two" 1
+need_proved
+stop_assayd
+
+# ---- a TPM that stops --------------------------------------------------------------------------------------
+LIST=$SCRATCH/list-stop
+start_assayd deadline_ms=700 tpm_timeout_ms=1500
+echo three >"$MNT/three"
+kill -STOP "$SWTPM_PID"
+SECONDS=0
+cat "$MNT/three" >/dev/null
+[ $SECONDS -lt 10 ] || fail 'an opener waited far beyond its deadline'
+kill -CONT "$SWTPM_PID"
+wait_for 20 test "$(status events.deadlines)" != 0
+wait_for 20 tpm_is_back
+echo four >"$MNT/four"
+cat "$MNT/four" >/dev/null
+need_measured "$MNT/four" 1
+need_measured "$MNT/three" 1
+[ "$(state_records "event=deadline;path=$MNT/three;")" -ge 1 ] || fail 'the deadline is not in the list'
+need_proved
+# Asked to stop while openers wait for the TPM, it lets them go.
+kill -STOP "$SWTPM_PID"
+echo five >"$MNT/five"
+background cat "$MNT/five" >/dev/null
+opener=$PID
+sleep 0.2
+kill -TERM "$DAEMON"
+SECONDS=0
+wait "$opener" || fail 'the opener was refused'
+[ $SECONDS -lt 10 ] || fail 'the opener waited'
+kill -CONT "$SWTPM_PID"
+wait "$DAEMON" || fail "assayd exits $?"
+
+# ---- killed ---------------------------------------------------------------------------------------------------
+LIST=$SCRATCH/list-kill
+for round in 1 2 3; do
+	start_assayd
+	python3 - "$MNT" $round <<-'EOF' &
+		import sys, threading
+		def run(n):
+		    for i in range(300):
+		        path = '%s/load-%d' % (sys.argv[1], (n * 7 + i) % 40)
+		        with open(path, 'w') as f:
+		            f.write('%s %d %d' % (sys.argv[2], n, i))
+		        open(path).read()
+		threads = [threading.Thread(target=run, args=(n,)) for n in range(8)]
+		for t in threads: t.start()
+		for t in threads: t.join()
+	EOF
+	load=$!
+	sleep "0.$((round * 2))"
+	kill -KILL "$DAEMON"
+	wait "$load" || fail 'an open was refused'
+	timeout 5 cat "$MNT"/load-* >/dev/null || fail 'opens hang after the daemon was killed'
+done
+start_assayd
+echo after >"$MNT/after"
+cat "$MNT/after" >/dev/null
+need_measured "$MNT/after" 1
+[ "$(find "$LIST" -name 'segment-*' | wc -l)" = 1 ] || fail 'the list broke when the daemon was killed'
+need_proved
+stop_assayd
