@@ -270,7 +270,7 @@ static int cmd_quote_run(int argc, char **argv)
 	static struct assay_quote_reply reply;
 	static struct assay_quote quote; /* large */
 	struct assay_crypto crypto;
-	struct options o = { 0 };
+	struct options o = { .request = { .op = CONTROL_QUOTE } };
 	struct assay_err err = { 0 };
 	int r = parse_options(argc, argv, &o);
 

@@ -66,6 +66,7 @@ static int quote_with_pcrs(struct daemon *d, const struct control_request *reque
 	struct assay_quote_pcrs after;
 	struct pcr_values got;
 
+	memset(&after, 0, sizeof(after)); /* compared whole */
 	for (int i = 0; i < QUOTE_TRIES; i++) {
 		int r = read_pcrs(d, &got, err);
 
