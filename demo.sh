@@ -282,18 +282,18 @@ nonce=$(od -A n -N 16 -t x1 /dev/urandom | tr -d ' \n')
 show "$bin/assay" quote --control "$work/control" --ak "$work/ak" --nonce "$nonce" \
 	--out "$work/quote" || give_up "no quote"
 mkdir -m 755 "$work/evidence"
-cp "$bin/assay" "$work/quote" "$work/ak.pem" "$work/evidence/"
+cp "$bin/assay" "$work/quote" "$work/ak.pub" "$work/evidence/"
 cp "$(segment)" "$work/evidence/list"
-chmod 644 "$work/evidence"/{quote,ak.pem,list}
+chmod 644 "$work/evidence"/{quote,ak.pub,list}
 say "" "The user 'nobody' now has the list, the quote and the public half of the key, and nothing else:"
-as_nobody quote verify --ak ak.pem --nonce "$nonce" --ignore-violations --log list quote ||
+as_nobody quote verify --ak ak.pub --nonce "$nonce" --ignore-violations --log list quote ||
 	give_up "the evidence does not hold"
 
 heading "Somebody changes one entry"
 say "In a copy of the list, 'hello' gets another name, so that nobody shall know it ran."
 LC_ALL=C sed 's|/hello/hello\x00|/hello/jello\x00|' "$work/evidence/list" >"$work/evidence/forged"
 cmp -s "$work/evidence/list" "$work/evidence/forged" && give_up "there was no such entry"
-as_nobody quote verify --ak ak.pem --nonce "$nonce" --ignore-violations --log forged quote &&
+as_nobody quote verify --ak ak.pub --nonce "$nonce" --ignore-violations --log forged quote &&
 	give_up "the forged list was believed"
 say "Refused, and the entry is named."
 
@@ -316,8 +316,8 @@ say "Nothing is left running, and nothing is changed. To go on:" "" \
 	"build-demo/assay policy explain --help   why a file is measured, or is not" \
 	"sudo ninja -C build-demo install      to stay; then see man assayd"
 if [ $keep = yes ]; then
-	say "" "Kept: $work/evidence (list, quote, ak.pem). Try it yourself:" \
-		"cd $work/evidence && ./assay log show list && ./assay quote verify --ak ak.pem --nonce $nonce --log list quote"
+	say "" "Kept: $work/evidence (list, quote, ak.pub). Try it yourself:" \
+		"cd $work/evidence && ./assay log show list && ./assay quote verify --ak ak.pub --nonce $nonce --log list quote"
 fi
 if [ -s "$work/installed" ]; then
 	say "" "These packages were installed. To remove them again:" \
