@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * An anchor for machines without a TPM: PCRs in a file, quotes signed by a local key. It says what
- * it is (ASSAY_ANCHOR_SOFT) and proves nothing against who can write its file; it is never
- * presented as hardware.
+ * it is (ASSAY_ANCHOR_SOFT, and the magic of its quotes) and proves nothing against who can write
+ * its files; it is never presented as hardware. docs/formats/soft-anchor.md.
  */
 #pragma once
 
@@ -10,7 +10,11 @@
 
 struct assay_anchor_soft;
 
-/* State and key live in @dirfd (borrowed), as "soft-anchor" and "soft-anchor.key"; made if absent.
+/*
+ * State and key live in @dirfd (borrowed), as "soft-anchor", "soft-anchor.key" (private) and
+ * "soft-anchor.pem" (public, for verifiers); made if absent. Like a TPM's, the PCRs begin again
+ * with each boot of the machine. Errors: -EBADMSG a damaged file (nothing is changed), -ENOMEM,
+ * errno of the file calls.
  */
 int assay_anchor_soft_new(int dirfd, struct assay_anchor_soft **ret, struct assay_err *err);
 void assay_anchor_soft_free(struct assay_anchor_soft *a);
