@@ -12,11 +12,16 @@
 #include "base/file.h"
 #include "engine/quote.h"
 
+static struct assay_crypto_openssl *openssl;
+static struct assay_crypto crypto;
 static char dir[64];
 static int dirfd_ = -1;
 
 static int setup(void **state)
 {
+	if (assay_crypto_openssl_new(&openssl, NULL) < 0)
+		return -1;
+	crypto = assay_crypto_openssl_port(openssl);
 	snprintf(dir, sizeof(dir), "/tmp/assay-soft.XXXXXX");
 	if (!mkdtemp(dir))
 		return -1;
@@ -30,6 +35,7 @@ static int teardown(void **state)
 	unlinkat(dirfd_, "soft-anchor.key", 0);
 	unlinkat(dirfd_, "soft-anchor.pem", 0);
 	close(dirfd_);
+	assay_crypto_openssl_free(openssl);
 	return rmdir(dir);
 }
 
@@ -37,7 +43,7 @@ static struct assay_anchor_soft *open_soft(void)
 {
 	struct assay_anchor_soft *a = NULL;
 
-	assert_int_equal(assay_anchor_soft_new(dirfd_, &a, NULL), 0);
+	assert_int_equal(assay_anchor_soft_new(dirfd_, &crypto, &a, NULL), 0);
 	return a;
 }
 
@@ -54,13 +60,9 @@ static struct assay_pcr_value read_10(struct assay_anchor port)
 /* Beside the fake TPM, and after each process's end. */
 static void test_extend(void **state)
 {
-	struct assay_crypto_openssl *openssl = NULL;
 	struct assay_fake_anchor *fake = NULL;
-	struct assay_crypto crypto;
 	struct assay_banks banks;
 
-	assay_crypto_openssl_new(&openssl, NULL);
-	crypto = assay_crypto_openssl_port(openssl);
 	for (int i = 0; i < 5; i++) {
 		struct assay_anchor_soft *a = open_soft();
 		struct assay_anchor port = assay_anchor_soft_port(a), model;
@@ -85,7 +87,6 @@ static void test_extend(void **state)
 		assay_anchor_soft_free(a);
 	}
 	assay_fake_anchor_free(fake);
-	assay_crypto_openssl_free(openssl);
 }
 
 static void test_quote(void **state)
@@ -95,17 +96,13 @@ static void test_quote(void **state)
 	struct assay_quote_request request = { .pcr_mask = 1u << 10,
 					       .bank_mask = 2,
 					       .nonce = assay_bytes_str("n") };
-	struct assay_crypto_openssl *openssl = NULL;
 	struct assay_quote_question question = { .nonce = request.nonce };
 	struct assay_quote_verdict v = { 0 };
 	struct assay_quote_reply reply;
 	struct assay_quote q = { 0 };
 	struct assay_key *key = NULL;
-	struct assay_crypto crypto;
 	struct assay_file pem = { 0 };
 
-	assay_crypto_openssl_new(&openssl, NULL);
-	crypto = assay_crypto_openssl_port(openssl);
 	assert_int_equal(assay_file_read(dirfd_, "soft-anchor.pem", 4096, &pem, NULL), 0);
 	assert_int_equal(assay_crypto_openssl_key_any(openssl, pem.bytes, &key, NULL), 0);
 	assert_int_equal(port.ops->quote(port.ctx, &request, &reply, NULL), 0);
@@ -124,7 +121,6 @@ static void test_quote(void **state)
 	assert_false(v.holds);
 	crypto.ops->key_free(key);
 	assay_file_free(&pem);
-	assay_crypto_openssl_free(openssl);
 	assay_anchor_soft_free(a);
 }
 
@@ -143,9 +139,9 @@ static void test_damaged(void **state)
 		copy[at] ^= (uint8_t)(1u << at % 8);
 		assay_file_replace(dirfd_, "soft-anchor", 0600, assay_bytes(copy, f.bytes.len),
 				   NULL);
-		assert_int_equal(assay_anchor_soft_new(dirfd_, &a, NULL), -EBADMSG);
+		assert_int_equal(assay_anchor_soft_new(dirfd_, &crypto, &a, NULL), -EBADMSG);
 		assay_file_replace(dirfd_, "soft-anchor", 0600, assay_bytes(copy, at), NULL);
-		assert_int_equal(assay_anchor_soft_new(dirfd_, &a, NULL), -EBADMSG);
+		assert_int_equal(assay_anchor_soft_new(dirfd_, &crypto, &a, NULL), -EBADMSG);
 	}
 	assay_file_replace(dirfd_, "soft-anchor", 0600, f.bytes, NULL);
 	assay_file_free(&f);

@@ -7,12 +7,10 @@
 #include <time.h>
 
 #include "backends/anchor_soft/private.h"
-#include "backends/crypto_openssl/crypto_openssl.h"
 #include "engine/quote.h"
 
 struct assay_anchor_soft {
 	int dirfd; /* borrowed */
-	struct assay_crypto_openssl *openssl;
 	struct assay_crypto crypto;
 	struct soft_state state;
 	EVP_PKEY *key;
@@ -145,7 +143,8 @@ static const struct assay_anchor_ops ops = {
 	.quote = quote,
 };
 
-int assay_anchor_soft_new(int dirfd, struct assay_anchor_soft **ret, struct assay_err *err)
+int assay_anchor_soft_new(int dirfd, const struct assay_crypto *crypto,
+			  struct assay_anchor_soft **ret, struct assay_err *err)
 {
 	AUTO(anchor_soft) struct assay_anchor_soft *a = calloc(1, sizeof(*a));
 	int r;
@@ -153,10 +152,7 @@ int assay_anchor_soft_new(int dirfd, struct assay_anchor_soft **ret, struct assa
 	if (!a)
 		return assay_err_set(err, -ENOMEM, "out of memory");
 	a->dirfd = dirfd;
-	r = assay_crypto_openssl_new(&a->openssl, err);
-	if (r < 0)
-		return r;
-	a->crypto = assay_crypto_openssl_port(a->openssl);
+	a->crypto = *crypto;
 	r = assay_anchor_soft_load(dirfd, &a->crypto, &a->state, err);
 	if (r == 0)
 		r = assay_anchor_soft_key(dirfd, &a->key, err);
@@ -170,7 +166,6 @@ void assay_anchor_soft_free(struct assay_anchor_soft *a)
 	if (!a)
 		return;
 	EVP_PKEY_free(a->key);
-	assay_crypto_openssl_free(a->openssl);
 	free(a);
 }
 

@@ -13,10 +13,11 @@ struct assay_anchor_soft;
 /*
  * State and key live in @dirfd (borrowed), as "soft-anchor", "soft-anchor.key" (private) and
  * "soft-anchor.pem" (public, for verifiers); made if absent. Like a TPM's, the PCRs begin again
- * with each boot of the machine. Errors: -EBADMSG a damaged file (nothing is changed), -ENOMEM,
- * errno of the file calls.
+ * with each boot of the machine. The port @crypto is copied. Errors: -EBADMSG a damaged file
+ * (nothing is changed), -ENOMEM, errno of the file calls.
  */
-int assay_anchor_soft_new(int dirfd, struct assay_anchor_soft **ret, struct assay_err *err);
+int assay_anchor_soft_new(int dirfd, const struct assay_crypto *crypto,
+			  struct assay_anchor_soft **ret, struct assay_err *err);
 void assay_anchor_soft_free(struct assay_anchor_soft *a);
 AUTO_DEFINE(anchor_soft);
 
