@@ -22,7 +22,7 @@ struct assay_verify {
 	struct assay_checker checker;
 	struct assay_banks banks;
 	bool padded;
-	uint64_t violations, boot_aggregates;
+	uint64_t violations, bare_violations, boot_aggregates;
 	struct pcr_count pcr[PCRS];
 	uint32_t claims_of[PCRS]; /* how many */
 	size_t n_claims;
@@ -229,6 +229,7 @@ int assay_verify_record(struct assay_verify *v, const struct assay_record *recor
 	v->boot_aggregates += digests->boot_aggregate;
 	if (!is_step)
 		return 0;
+	v->bare_violations += record->violation;
 	if (n->steps++ == 0)
 		n->first_step = index;
 	if (v->claims_of[record->pcr] == 0)
@@ -344,6 +345,7 @@ void assay_verify_summary(const struct assay_verify *v, struct assay_verify_summ
 	*ret = (struct assay_verify_summary){
 		.entries = assay_replay_records(v->replay),
 		.violations = v->violations,
+		.bare_violations = v->bare_violations,
 		.waiting = assay_replay_pending(v->replay),
 		.absent = assay_replay_absent(v->replay),
 		.batches = assay_replay_batches(v->replay),

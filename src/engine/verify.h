@@ -96,8 +96,9 @@ bool assay_verify_pcr(const struct assay_verify *v, uint32_t pcr, struct assay_p
 bool assay_verify_columns(const struct assay_verify *v);
 
 struct assay_verify_summary {
-	uint64_t entries, violations, waiting, absent, batches, boot_aggregates;
-	uint64_t uncovered; /* entries that no given value proves */
+	uint64_t entries, waiting, absent, batches, boot_aggregates;
+	uint64_t violations, bare_violations; /* bare: no batch record protects the data */
+	uint64_t uncovered;		      /* entries that no given value proves */
 	bool any_reached, all_reached;
 	bool one_moment;  /* there was a moment at which all PCRs had the given values */
 	bool want_padded; /* a value was not reached, and padded extends were not tried */

@@ -107,8 +107,9 @@ static void print_notes(const struct log_verdict *v)
 		printf("%llu boot_aggregates: the list was carried over %llu kexec\n",
 		       U(s->boot_aggregates), U(s->boot_aggregates - 1));
 	if (s->violations)
-		printf("%llu violations: what was measured may not be what was used\n",
-		       U(s->violations));
+		printf("%llu violations, %llu of them protected by batch records: what was "
+		       "measured may not be what was used\n",
+		       U(s->violations), U(s->violations - s->bare_violations));
 }
 
 void log_verdict_text(const struct log_verdict *v)
@@ -197,12 +198,13 @@ void log_verdict_json(const struct log_verdict *v)
 
 	printf("{\"verdict\":\"%s\",\"reason\":\"%s\",\"source\":\"%s\",\"column\":\"%s\","
 	       "\"big_endian\":%s,\"anchored\":%s,\"entries\":%llu,\"violations\":%llu,"
+	       "\"bare_violations\":%llu,"
 	       "\"waiting\":%llu,\"absent\":%llu,\"batches\":%llu,\"boot_aggregates\":%llu,"
 	       "\"not_proved\":%llu,\"pcrs\":[",
 	       verdicts[v->exit_status], v->reason, log_source_name(v->input->source),
 	       assay_hash_name(v->input->form.column), v->input->form.big ? "true" : "false",
-	       s->absent ? "true" : "false", U(s->entries), U(s->violations), U(s->waiting),
-	       U(s->absent), U(s->batches), U(s->boot_aggregates), U(s->uncovered));
+	       s->absent ? "true" : "false", U(s->entries), U(s->violations), U(s->bare_violations),
+	       U(s->waiting), U(s->absent), U(s->batches), U(s->boot_aggregates), U(s->uncovered));
 	json_pcrs(v);
 	putchar(']');
 	if (v->error)

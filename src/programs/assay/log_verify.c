@@ -16,8 +16,8 @@ struct run {
 	struct assay_crypto crypto;
 	const struct log_verify_options *o;
 	bool quick, padded, anchored;
-	uint64_t told; /* violations, in a run before this one too */
-	uint64_t seen; /* violations of this run */
+	uint64_t told; /* bare violations, in a run before this one too */
+	uint64_t seen; /* those of this run */
 	struct assay_verify *verify;
 	struct assay_checker checker; /* to name violations */
 };
@@ -27,17 +27,22 @@ struct run {
 static void tell_violation(struct run *run, const struct assay_record *record)
 {
 	const struct assay_replay *replay = assay_verify_replay(run->verify);
-	bool covered = assay_replay_role(replay) == ASSAY_ROLE_COVERED;
 	struct assay_template_data cut;
 	char name[256];
 
 	if (assay_checker_cut(&run->checker, record, &cut, NULL) < 0)
 		return;
 	log_name_print(&cut, name);
-	printf("violation: entry %llu, PCR %u, '%s': %s\n",
-	       (unsigned long long)assay_replay_records(replay) - 1, record->pcr, name,
-	       covered ? "protected by its batch record"
-		       : "its data are protected by nothing, anybody can have changed them");
+	printf("violation: entry %llu, PCR %u, '%s': its data are protected by nothing, anybody "
+	       "can have changed them\n",
+	       (unsigned long long)assay_replay_records(replay) - 1, record->pcr, name);
+}
+
+/* One that a batch record covers is protected like any other entry. */
+static bool is_bare_violation(const struct run *run, const struct assay_record *record)
+{
+	return record->violation &&
+	       assay_replay_role(assay_verify_replay(run->verify)) != ASSAY_ROLE_COVERED;
 }
 
 static int take_record(void *ctx, const struct assay_record *record, uint64_t offset,
@@ -48,7 +53,7 @@ static int take_record(void *ctx, const struct assay_record *record, uint64_t of
 
 	if (r < 0)
 		return r;
-	if (record->violation && ++run->seen > run->told) {
+	if (is_bare_violation(run, record) && ++run->seen > run->told) {
 		run->told = run->seen;
 		if (!run->o->json)
 			tell_violation(run, record);
