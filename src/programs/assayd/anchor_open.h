@@ -15,5 +15,7 @@ struct opened_anchor {
 	int dirfd;
 };
 
-int anchor_open(const struct assay_conf *conf, struct opened_anchor *ret, struct assay_err *err);
+/* What is half open after an error anchor_close() closes too. */
+int anchor_open(const struct assay_conf *conf, const struct assay_crypto *crypto,
+		struct opened_anchor *ret, struct assay_err *err);
 void anchor_close(struct opened_anchor *a); /* also of one that was zeroed */

@@ -153,7 +153,7 @@ static int start_recorder(struct running *r, struct assay_err *err)
 		.log = on_log,
 		.ctx = d,
 	};
-	int rc = anchor_open(&d->conf, &r->anchor, err);
+	int rc = anchor_open(&d->conf, &d->crypto, &r->anchor, err);
 
 	if (rc < 0)
 		return rc;

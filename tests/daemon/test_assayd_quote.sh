@@ -1,0 +1,63 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# A quote from the daemon that owns the TPM, verified with its list by somebody who has only the
+# public key; over a session, and from the software anchor.
+. "$TEST_LIB"
+. "$(dirname "$TEST_LIB")/lib/swtpm.sh"
+. "$SOURCE/tests/daemon/lib.sh"
+need_root
+need unshare mkfs.ext4 swtpm
+in_mount_namespace "$@"
+
+NONCE=0011223344556677
+scratch_mount fs
+MNT=$SCRATCH/fs
+for i in 1 2 3 4 5 6; do
+	echo "#!/bin/sh" >"$MNT/tool-$i"
+	echo "exit 0 # $i" >>"$MNT/tool-$i"
+	chmod +x "$MNT/tool-$i"
+done
+
+# quote_and_verify KEY [ARG]...: exit status 0, the list is proved; then a bent list is not.
+quote_and_verify() {
+	local key=$1
+	shift
+	expect 0 "$ASSAY" quote --nonce $NONCE --out "$SCRATCH/q" --control "$CONTROL" "$@"
+	expect 0 "$ASSAY" quote verify --ak "$key" --nonce $NONCE --log "$(newest)" \
+		--ignore-violations "$SCRATCH/q"
+	expect_text "$OUT" "^the quote holds"
+	expect_text "$OUT" "^PCR 10: reached after entry"
+	sed 's#/fs/tool-3#/fs/toil-3#' "$(newest)" >"$SCRATCH/bent"
+	cmp -s "$(newest)" "$SCRATCH/bent" && fail "tool-3 is not in the list"
+	expect 1 "$ASSAY" quote verify --ak "$key" --nonce $NONCE --log "$SCRATCH/bent" "$SCRATCH/q"
+	expect_text "$OUT$ERR" "entry [0-9]+: .*toil-3"
+}
+
+run_tools() {
+	local i
+	for i in "$@"; do "$MNT/tool-$i"; done
+}
+
+swtpm_begin
+expect 0 "$ASSAY" tpm create-ak --tcti "$TCTI" "$SCRATCH/ak"
+for session in none hmac; do
+	rm -rf "$LIST"
+	start_assayd policy=tcb "tpm_session=$session"
+	run_tools 1 2 3
+	quote_and_verify "$SCRATCH/ak.pub" --ak "$SCRATCH/ak"
+	# What comes after the quote is counted as not proved by it.
+	run_tools 4 5
+	expect 0 "$ASSAY" quote verify --ak "$SCRATCH/ak.pem" --nonce $NONCE --log "$(newest)" \
+		--ignore-violations "$SCRATCH/q"
+	stop_assayd
+	swtpm_reset
+done
+
+unset TCTI
+rm -rf "$LIST"
+start_assayd policy=tcb anchor=soft "soft_anchor_dir=$SCRATCH/soft"
+run_tools 1 2 3 6
+quote_and_verify "$SCRATCH/soft/soft-anchor.pem"
+expect 0 "$ASSAY" quote verify --ak "$SCRATCH/soft/soft-anchor.pem" --nonce $NONCE "$SCRATCH/q"
+expect_text "$OUT" "software anchor, not rooted in hardware"
+stop_assayd
