@@ -79,6 +79,24 @@ tail -c +"$((size + 1))" "$list" >"$SCRATCH/headless"
 expect 1 "$ASSAY" log verify -v -P "$run/pcrs.txt" "$SCRATCH/headless"
 has "NOT REACHED"
 
+# The list of an sm3 bank has digests as long as sha256's.
+if command -v python3 >/dev/null && python3 -c 'import hashlib; hashlib.new("sm3")' 2>/dev/null; then
+	python3 - "$SCRATCH/sm3" >"$SCRATCH/sm3.pcrs" <<-'PY'
+		import hashlib, struct, sys
+		pcr, out = bytes(32), b""
+		for name in (b"boot_aggregate", b"/bin/sh"):
+		    f = lambda d: struct.pack("<I", len(d)) + d
+		    data = f(b"sha256:\0" + hashlib.sha256(name).digest()) + f(name + b"\0")
+		    digest = hashlib.new("sm3", data).digest()
+		    out += struct.pack("<I", 10) + digest + f(b"ima-ng") + f(data)
+		    pcr = hashlib.new("sm3", pcr + digest).digest()
+		open(sys.argv[1], "wb").write(out)
+		print("sm3_256 10", pcr.hex())
+	PY
+	expect 0 "$ASSAY" log verify -c --pcrs "$SCRATCH/sm3.pcrs" "$SCRATCH/sm3"
+	has "sm3 column"
+fi
+
 # What cannot be judged.
 expect 2 "$ASSAY" log verify "$SCRATCH/absent"
 has "cannot open"

@@ -57,6 +57,29 @@ static int open_ascii(struct log_input *in, struct assay_err *err)
 	return r;
 }
 
+/* Banks whose digests have one size are told apart by computing the first that is not zero. */
+static void tell_column(struct log_input *in, const struct assay_crypto *crypto)
+{
+	struct assay_rd at = assay_rd(in->list);
+	size_t size = assay_hash_size(in->form.column);
+	struct assay_record record = { .violation = true };
+
+	while (record.violation && !assay_rd_end(&at))
+		if (assay_record_parse(&at, &in->form, &record, NULL) < 0)
+			return;
+	for (unsigned i = 0; !record.violation && i < ASSAY_HASH_COUNT; i++) {
+		enum assay_hash alg = (enum assay_hash)i;
+		uint8_t digest[ASSAY_HASH_SIZE_MAX];
+
+		if (assay_hash_size(alg) != size || !assay_hash_tpm_id(alg) ||
+		    assay_template_digest(crypto, alg, &record, digest) < 0 ||
+		    memcmp(digest, record.template_digest.data, size) != 0)
+			continue;
+		in->form.column = alg;
+		return;
+	}
+}
+
 int log_input_open(const char *path, const struct assay_crypto *crypto, struct log_input *ret,
 		   struct assay_err *err)
 {
@@ -75,6 +98,7 @@ int log_input_open(const char *path, const struct assay_crypto *crypto, struct l
 	}
 	if (r < 0)
 		return r;
+	tell_column(&in, crypto);
 	*ret = in;
 	in = (struct log_input){ 0 };
 	return 0;
