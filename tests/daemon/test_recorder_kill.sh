@@ -1,14 +1,18 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # SIGKILL at random points under load, over a real (software) TPM: each time list and PCRs agree, no
-# entry that was acknowledged is lost, none is extended twice. $KILLS: how often (25).
+# entry that was acknowledged is lost, none is extended twice. Then what happens to machines: power
+# off, hibernation, resume, somebody else's extend. $KILLS: how often it is killed (25).
 # shellcheck source=tests/lib.sh
 . "$TEST_LIB"
+# shellcheck source=tests/lib/swtpm.sh
+. "$(dirname "$TEST_LIB")/lib/swtpm.sh"
 need swtpm
 
 list=$SCRATCH/list acks=$SCRATCH/acks
 kills=${KILLS:-25}
 modes=(each group ordered)
+round=0
 
 lines() {
 	wc -l <"$acks"
@@ -19,32 +23,96 @@ more_than() {
 	[ "$(lines)" -gt "$1" ]
 }
 
-# drive ROUND: starts the driver; its pid is in $PID.
+# drive: starts the driver, in the next mode and with files that are new; its pid is in $PID.
 drive() {
 	local before
 	before=$(lines)
-	background "$RECORDER_DRIVE" run "$list" "${modes[$1 % 3]}" "$acks" "$(($1 * 100000))" \
-		2>>"$SCRATCH/log"
+	background "$RECORDER_DRIVE" run "$list" "${modes[$((round % 3))]}" "$acks" \
+		"$((round * 20000))" 2>>"$SCRATCH/log"
+	round=$((round + 1))
 	wait_for 20 more_than "$before"
 }
 
+# run: one that works for a moment and ends in order.
+run() {
+	drive
+	wait_for 20 more_than "$(($(lines) + 20))"
+	kill -TERM "$PID"
+	wait "$PID" || fail "a run ends with $?"
+}
+
+# agree SEGMENTS
 agree() {
 	expect 0 "$RECORDER_DRIVE" check "$list" "$acks"
 	expect_text "$OUT" "^$1 segments"
 }
 
-start_swtpm
+# power FLAG: the TPM's power goes and comes back, and it starts with FLAG: clear or state.
+power() {
+	local dir=${TCTI#swtpm:path=}
+	dir=${dir%/sock}
+	kill -KILL "$SWTPM_PID"
+	wait "$SWTPM_PID" 2>/dev/null || true
+	rm -f "$dir/sock" "$dir/sock.ctrl"
+	background swtpm socket --tpm2 --tpmstate "dir=$dir" --flags "not-need-init,startup-$1" \
+		--server "type=unixio,path=$dir/sock" --ctrl "type=unixio,path=$dir/sock.ctrl"
+	SWTPM_PID=$PID
+	wait_for 10 test -S "$dir/sock.ctrl"
+}
+
+# others_verify: programs that share nothing with the recorder say the same of the last segment.
+others_verify() {
+	local segment=$list/segment-00000001 bank pcrs=()
+	expect 0 "$ASSAY" log verify --tpm --tcti "$TCTI" --ignore-violations --complete "$segment"
+	command -v evmctl tpm2_pcrread >/dev/null || return 0
+	"$ASSAY" log export --format anchored "$segment" >"$SCRATCH/anchored"
+	for bank in sha1 sha256; do
+		tpm2_pcrread -T "$TCTI" "$bank:0,1,2,3,4,5,6,7,8,9,10,11" |
+			sed -n 's/^ *\([0-9]*\) *: 0x\(.*\)/\1 \2/p' |
+			while read -r i hex; do printf 'PCR-%02d: %s\n' "$i" "$hex"; done \
+				>"$SCRATCH/pcrs.$bank"
+		pcrs+=(--pcrs "$bank,$SCRATCH/pcrs.$bank")
+	done
+	expect 0 evmctl ima_measurement --ignore-violations "${pcrs[@]}" "$SCRATCH/anchored"
+	expect_text "$OUT$ERR" 'Matched per TPM bank calculated digest'
+}
+
+swtpm_begin
 mkdir -m 700 "$list"
 : >"$acks"
 for ((i = 0; i < kills; i++)); do
-	drive "$i"
+	drive
 	sleep "0.0$((RANDOM % 80 + 10))"
 	kill -KILL "$PID"
 	wait "$PID" 2>/dev/null || true
 done
-# What the last one left is extended by a run that ends in order.
-drive "$kills"
-kill -TERM "$PID"
-wait "$PID" || fail "the last run ends with $?"
+run # what the last one left is extended now
 agree 1
-echo "$kills kills, $OUT"
+echo "$kills kills, ${OUT//$'\n'/, }"
+others_verify
+
+if command -v tpm2_shutdown >/dev/null; then
+	tpm2_shutdown -T "$TCTI"
+	power state # a resume: the PCRs are as they were
+	run
+	agree 1
+	tpm2_shutdown -T "$TCTI"
+	power clear # a hibernation: PCR 10 is zero, resetCount stays
+	run
+	agree 2
+fi
+before=$(find "$list" -name 'segment-*' | wc -l)
+power clear # the plug
+run
+agree $((before + 1))
+if command -v tpm2_pcrextend >/dev/null; then
+	tpm2_pcrextend -T "$TCTI" 10:sha256="$(printf '%064d' 7)"
+	run
+	agree $((before + 2))
+fi
+# The last one is a kill again.
+drive
+kill -KILL "$PID"
+wait "$PID" 2>/dev/null || true
+run
+agree "$(find "$list" -name 'segment-*' | wc -l)"
