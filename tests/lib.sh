@@ -10,6 +10,8 @@ _cleanup() {
 	local status=$? i
 	trap - EXIT
 	for ((i = ${#_pids[@]} - 1; i >= 0; i--)); do
+		# A pid that was waited for may be somebody else's by now.
+		[[ " $(jobs -p | tr '\n' ' ') " = *" ${_pids[i]} "* ]] || continue
 		kill -KILL "${_pids[i]}" 2>/dev/null || true
 		wait "${_pids[i]}" 2>/dev/null || true
 	done
