@@ -14,6 +14,8 @@
  *   hold K       not executed, never answered
  *   late K       never answered; executed when the client has gone
  *   retry K N    N times TPM_RC_RETRY, not executed
+ *   tamper K     executed with the last bit of the last digest changed
+ *   lie K        not executed; "done" is answered, as to a password session
  * The log gets a line a command: "CODE FATE", the code in hexadecimal.
  */
 #include <errno.h>
@@ -36,9 +38,9 @@
 #define HEAD	      10u
 #define CC_PCR_EXTEND 0x182u
 
-enum fate { PASS, DROP, CUT, REFUSE, HOLD, LATE, RETRY, FATES };
-static const char *const fate_names[FATES] = { "pass", "drop", "cut",  "refuse",
-					       "hold", "late", "retry" };
+enum fate { PASS, DROP, CUT, REFUSE, HOLD, LATE, RETRY, TAMPER, LIE, FATES };
+static const char *const fate_names[FATES] = { "pass", "drop",	"cut",	  "refuse", "hold",
+					       "late", "retry", "tamper", "lie" };
 
 static struct {
 	unsigned long extend_us;
@@ -225,12 +227,19 @@ static bool execute(int target, uint8_t *m, size_t *len)
 static bool pass_on(int client, int target, uint8_t *m, size_t len, enum fate fate, bool extend)
 {
 	static const uint8_t retry[HEAD] = { 0x80, 0x01, 0, 0, 0, HEAD, 0, 0, 0x09, 0x22 };
+	/* Tag with sessions, size, success; no parameters; an empty nonce, continue, an empty HMAC.
+	 */
+	static const uint8_t done[19] = { 0x80, 0x02, 0, 0, 0, 19, [16] = 1 };
 	uint64_t ready = now_us() + (extend ? g.extend_us : 0);
 
 	if (fate == REFUSE)
 		return false;
 	if (fate == RETRY)
 		return write_message(client, retry, HEAD);
+	if (fate == LIE)
+		return write_message(client, done, sizeof(done));
+	if (fate == TAMPER)
+		m[len - 1] ^= 1;
 	if (fate == HOLD || fate == LATE)
 		wait_gone(client);
 	if (fate == HOLD || !execute(target, m, &len))
@@ -239,7 +248,7 @@ static bool pass_on(int client, int target, uint8_t *m, size_t len, enum fate fa
 		sleep_until(ready);
 	if (fate == DROP)
 		wait_gone(client);
-	return fate == PASS && write_message(client, m, len);
+	return (fate == PASS || fate == TAMPER) && write_message(client, m, len);
 }
 
 static void serve(int client, int target)

@@ -295,6 +295,49 @@ static void test_bad_bus(void **state)
 	proxy_end();
 }
 
+/* Somebody on the bus changes an extend, or swallows it and says "done". Without a session that
+ * works; with one it is found, and the PCR tells that nothing was executed. */
+static void check_liar(enum assay_tpm_session session, const char *order, bool found)
+{
+	struct assay_anchor_tpm2_config config = { .size = sizeof(config), .session = session };
+	struct assay_pcr_value before, digests = { 0 }, model, now;
+	struct assay_anchor_tpm2 *a = NULL;
+	struct assay_anchor port;
+	struct assay_banks banks;
+	char tcti[160];
+	int r;
+
+	snprintf(tcti, sizeof(tcti), "swtpm:path=%s", front);
+	config.tcti = tcti;
+	assert_int_equal(assay_anchor_tpm2_new(&config, &a, NULL), 0);
+	port = assay_anchor_tpm2_port(a);
+	banks = banks_of(port);
+	model = before = read_one(port, 10);
+	tell_proxy(order);
+	r = port.ops->extend(port.ctx, 10, &digests, NULL);
+	assert_true(found ? r < 0 : r == 0);
+	if (found)
+		assert_int_equal(port.ops->reopen(port.ctx, NULL), 0);
+	model_extend(&banks, &model, &digests);
+	now = read_one(port, 10);
+	if (found)
+		assert_memory_equal(&now, &before, sizeof(now));
+	else /* the last bank is not what it ought to be, and nobody noticed */
+		assert_memory_not_equal(now.value[banks.n - 1], model.value[banks.n - 1],
+					assay_hash_size(banks.alg[banks.n - 1]));
+	assay_anchor_tpm2_free(a);
+}
+
+static void test_liar(void **state)
+{
+	proxy_begin();
+	check_liar(ASSAY_TPM_SESSION_NONE, "tamper 1\n", false);
+	check_liar(ASSAY_TPM_SESSION_HMAC, "tamper 1\n", true);
+	check_liar(ASSAY_TPM_SESSION_NONE, "lie 1\n", false);
+	check_liar(ASSAY_TPM_SESSION_HMAC, "lie 1\n", true);
+	proxy_end();
+}
+
 /* ---- keys, quotes, sessions ------------------------------------------------------------------ */
 
 /* Makes a key, quotes with it, and has the engine judge; with OpenSSL, not the TPM. */
@@ -453,6 +496,7 @@ int main(void)
 		cmocka_unit_test(test_freed_while_stopped),
 		cmocka_unit_test(test_gone),
 		cmocka_unit_test(test_bad_bus),
+		cmocka_unit_test(test_liar),
 		cmocka_unit_test(test_quote),
 		cmocka_unit_test(test_session),
 		cmocka_unit_test(test_leaked_sessions),
