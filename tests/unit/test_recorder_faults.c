@@ -3,6 +3,9 @@
  * lost, nothing is extended twice. */
 #include "unit/recorder_fixture.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+
 static const enum anchor_mode modes[] = { ANCHOR_EACH, ANCHOR_GROUP, ANCHOR_ORDERED };
 
 /* One fault at each of the first extends, in each mode: the recorder finds its place and goes on.
@@ -257,6 +260,44 @@ static void tpm_lost(void **state)
 	}
 }
 
+/* No more room (here: the process may not make files larger): events are refused, the loss is in
+ * the list, and it goes on when there is room. */
+static void list_full(void **state)
+{
+	struct rlimit limit, small;
+	struct stat st;
+	struct recorder_counts counts;
+	struct assay_decision d;
+	struct fixture f;
+	uint32_t n = 0;
+
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	fixture_init(&f, ANCHOR_GROUP);
+	fixture_start(&f);
+	small = limit;
+	assert_int_equal(fstatat(f.dirfd, "segment-00000001", &st, 0), 0);
+	small.rlim_cur = (rlim_t)st.st_size;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	while (measure_file(&f, 1000 + n, 0, false, &d) == 0)
+		assert_true(n++ < 100000);
+	assert_int_equal(measure_file(&f, 1, 0, false, &d), -ENOSPC);
+	assert_int_equal(recorder_flush(f.recorder, FLUSH_MS), 0); /* batches have the reserve */
+	recorder_counts(f.recorder, &counts);
+	assert_true(counts.list_full);
+	assert_int_equal(counts.lost_events, 2);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	measure_files(&f, 10);
+	recorder_counts(f.recorder, &counts);
+	assert_false(counts.list_full);
+	fixture_stop(&f);
+	assert_int_equal(assert_agrees(&f), 1);
+	assert_all_there(&f, true);
+	assert_int_equal(count_event(&f, 1, "list-full"), 1);
+	assert_int_equal(count_in_list(&f, 1, "event=list-resumed;lost=2;", 26), 1);
+	fixture_done(&f);
+}
+
 static void without_tpm(void **state)
 {
 	struct recorder_counts counts;
@@ -291,6 +332,7 @@ int main(void)
 		cmocka_unit_test(list_cut_by_one_record),
 		cmocka_unit_test(two_daemons),
 		cmocka_unit_test(tpm_lost),
+		cmocka_unit_test(list_full),
 		cmocka_unit_test(without_tpm),
 	};
 

@@ -91,7 +91,9 @@ static int append_record(void *ctx, struct assay_bytes record, bool reserve)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			return n < 0 && (errno == ENOSPC || errno == EDQUOT) ? -ENOSPC : -EIO;
+			return n < 0 && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)
+				       ? -ENOSPC
+				       : -EIO;
 		at += (size_t)n;
 	}
 	assay_list_file_set_written(l, written + record.len);

@@ -10,6 +10,7 @@
 #include <syslog.h>
 #include <time.h>
 
+#include "base/fmt.h"
 #include "base/hex.h"
 
 #define STOP_MS 10000u
@@ -274,7 +275,7 @@ static void fill_full(void *ctx, struct assay_wr *w)
 
 /* The list took no record: said once, out of the reserve, and once more when it takes them again.
  */
-static void note_full(struct recorder *r)
+static void note_full(struct recorder *r, const char *why)
 {
 	r->counts.lost_events++;
 	if (r->list_full_noted)
@@ -283,8 +284,8 @@ static void note_full(struct recorder *r)
 	r->counts.list_full = true;
 	(void)recorder_state_locked(r, "list-full", NULL, NULL, true, NULL, NULL);
 	recorder_log(r, LOG_ERR,
-		     "the list is full: make room on its filesystem; until then events are not "
-		     "recorded");
+		     "%s: make room on the list's filesystem; until then events are not recorded",
+		     why);
 }
 
 static void note_room(struct recorder *r)
@@ -312,13 +313,16 @@ static uint64_t who_waits(const struct recorder *r, uint64_t index)
 static int event_locked(struct recorder *r, const struct assay_facts *facts,
 			struct assay_decision *ret, struct assay_err *err)
 {
+	struct assay_err why = { 0 };
 	int rc;
 
 	if (!r->core)
 		return assay_err_set(err, -EIO, "there is no segment to write to");
-	rc = assay_event(r->core, facts, ret, err);
-	if (rc == -ENOSPC)
-		note_full(r);
+	rc = assay_event(r->core, facts, ret, &why);
+	if (rc == -ENOSPC || rc == -EIO)
+		note_full(r, why.text);
+	if (rc < 0 && err)
+		*err = why;
 	if (rc < 0 || ret->need)
 		return rc;
 	ret->wait_for = who_waits(r, ret->wait_for);
@@ -356,23 +360,9 @@ int recorder_state(struct recorder *r, const char *what,
 	return rc;
 }
 
-struct policy_args {
-	const char *name;
-	const struct assay_digest *digest;
-};
-
-static void fill_policy(void *ctx, struct assay_wr *w)
-{
-	const struct policy_args *a = ctx;
-
-	assay_state_add(w, "name", assay_bytes_str(a->name));
-	assay_state_add_hex(w, assay_hash_name(a->digest->alg), assay_digest_bytes(a->digest));
-}
-
 int recorder_set_policy(struct recorder *r, const struct assay_policy *policy, const char *name,
 			const struct assay_digest *digest, struct assay_err *err)
 {
-	struct policy_args args = { name, digest };
 	int rc;
 
 	pthread_mutex_lock(&r->lock);
@@ -382,7 +372,9 @@ int recorder_set_policy(struct recorder *r, const struct assay_policy *policy, c
 		rc = assay_err_set(err, -EIO, "there is no segment to write to");
 	if (rc == 0) {
 		r->policy = policy;
-		rc = recorder_state_locked(r, "policy", fill_policy, &args, true, NULL, err);
+		r->policy_digest = *digest;
+		assay_fmt(r->policy_name, sizeof(r->policy_name), "%s", name);
+		rc = recorder_state_policy(r, err);
 	}
 	pthread_mutex_unlock(&r->lock);
 	return rc;

@@ -87,7 +87,7 @@ void recorder_publish(struct recorder *r)
 		r->config.anchored(r->config.ctx, upto, false);
 }
 
-static int sync_upto(struct recorder *r, uint64_t bytes)
+static int sync_upto(struct recorder *r, uint64_t bytes, struct assay_err *err)
 {
 	uint64_t written = assay_list_file_records(r->list).len;
 	int rc;
@@ -95,12 +95,11 @@ static int sync_upto(struct recorder *r, uint64_t bytes)
 	if (r->config.sync == LIST_SYNC_NEVER || bytes <= r->synced)
 		return 0;
 	rc = assay_list_file_sync(r->list);
-	if (rc == 0)
-		r->synced = written;
-	else
-		recorder_log(r, LOG_ERR, "cannot sync the list: %s; nothing is extended",
-			     strerror(-rc));
-	return rc;
+	if (rc < 0)
+		return assay_err_set(err, rc, "cannot sync the list: %s; nothing is extended",
+				     strerror(-rc));
+	r->synced = written;
+	return 0;
 }
 
 static bool must_end(struct recorder *r)
@@ -113,7 +112,36 @@ static bool must_end(struct recorder *r)
 	return stop;
 }
 
-/* One extend, again while the TPM says that it did not execute it. */
+static void fill_released(void *ctx, struct assay_wr *w)
+{
+	const struct recorder *r = ctx;
+
+	assay_state_add(w, "why", assay_bytes_str("tpm-lost"));
+	assay_state_add_u64(w, "from", r->upto);
+}
+
+static void set_lost(struct recorder *r, bool lost)
+{
+	uint64_t upto = 0;
+	bool release = false;
+
+	pthread_mutex_lock(&r->lock);
+	r->counts.tpm_lost = lost;
+	if (!lost) {
+		r->released = false;
+	} else if (r->config.on_tpm_loss == ON_STALL_RELEASE && !r->released && r->core) {
+		release = recorder_state_locked(r, "released", fill_released, r, true, NULL,
+						NULL) == 0;
+		r->released = release;
+		upto = r->index_base + assay_core_records(r->core);
+	}
+	pthread_mutex_unlock(&r->lock);
+	if (release && r->config.anchored)
+		r->config.anchored(r->config.ctx, upto, true);
+}
+
+/* One extend, again while the TPM says that it did not execute it. One that says so for long is as
+ * good as lost to those who wait. */
 static int extend(struct recorder *r, const struct assay_step *step, struct assay_err *err)
 {
 	const struct assay_anchor *a = &r->config.anchor;
@@ -127,7 +155,11 @@ static int extend(struct recorder *r, const struct assay_step *step, struct assa
 			delay *= 2;
 		else if (must_end(r))
 			break;
+		else
+			set_lost(r, true);
 	}
+	if (rc == 0 && delay >= RETRY_MAX_MS)
+		set_lost(r, false);
 	pthread_mutex_lock(&r->lock);
 	r->counts.extends += rc == 0;
 	r->counts.extend_ns += recorder_now_ns() - start;
@@ -141,7 +173,7 @@ static int take_step(struct recorder *r, const struct assay_step *step, uint64_t
 	int rc = 0;
 
 	if (recorder_has_anchor(r) && r->seen[step->pcr] >= r->have[step->pcr]) {
-		rc = sync_upto(r, end);
+		rc = sync_upto(r, end, err);
 		if (rc == 0)
 			rc = extend(r, step, err);
 		if (rc == 0)
@@ -228,34 +260,6 @@ static int round_of_commit(struct recorder *r, struct assay_err *err)
 	if (rc == 0)
 		rc = advance(r, err);
 	return rc;
-}
-
-static void fill_released(void *ctx, struct assay_wr *w)
-{
-	const struct recorder *r = ctx;
-
-	assay_state_add(w, "why", assay_bytes_str("tpm-lost"));
-	assay_state_add_u64(w, "from", r->upto);
-}
-
-static void set_lost(struct recorder *r, bool lost)
-{
-	uint64_t upto = 0;
-	bool release = false;
-
-	pthread_mutex_lock(&r->lock);
-	r->counts.tpm_lost = lost;
-	if (!lost) {
-		r->released = false;
-	} else if (r->config.on_tpm_loss == ON_STALL_RELEASE && !r->released && r->core) {
-		release = recorder_state_locked(r, "released", fill_released, r, true, NULL,
-						NULL) == 0;
-		r->released = release;
-		upto = r->index_base + assay_core_records(r->core);
-	}
-	pthread_mutex_unlock(&r->lock);
-	if (release && r->config.anchored)
-		r->config.anchored(r->config.ctx, upto, true);
 }
 
 static void fail_job(struct recorder *r)

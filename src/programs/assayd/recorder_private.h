@@ -47,6 +47,8 @@ struct recorder {
 	struct assay_core *core;
 	void *arena;
 	const struct assay_policy *policy;
+	char policy_name[256];
+	struct assay_digest policy_digest;
 	uint64_t index_base;  /* records of the segments that this run has closed */
 	uint64_t upto;	      /* anchored, counted from the start of this run's first segment */
 	uint64_t carry_until; /* of this segment: below stand records of the closed one */
@@ -149,5 +151,7 @@ int recorder_state_base(struct recorder *r, const struct recorder_seen *seen, ui
 /* "start", with how the last run ended; clock NULL: no TPM. */
 int recorder_state_start(struct recorder *r, const struct assay_tpm_clock *clock,
 			 const struct assay_recover_plan *plan, struct assay_err *err);
+/* Which policy is in force. */
+int recorder_state_policy(struct recorder *r, struct assay_err *err);
 /* Learns from a record of the list what it says of earlier runs. */
 void recorder_past_add(struct recorder_past *past, const struct assay_record *record);

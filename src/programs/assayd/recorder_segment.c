@@ -259,6 +259,8 @@ static int begin_locked(struct recorder *r, enum assay_segment_start start,
 		rc = first_records(r, seen, kernel != NULL, why, err);
 	if (rc == 0)
 		rc = recorder_set_mode(r, err);
+	if (rc == 0 && r->policy)
+		rc = recorder_state_policy(r, err);
 	return rc < 0 ? rc : carry_over(r, carried, err);
 }
 
