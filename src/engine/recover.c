@@ -45,7 +45,7 @@ static void compare(struct search *s, uint32_t pcr, uint64_t steps, struct assay
 	struct assay_pcr_value real, padded;
 
 	assay_replay_pcr(s->replay, pcr, ASSAY_EXTEND_REAL, &real);
-	assay_replay_pcr(s->replay, pcr, ASSAY_EXTEND_PADDED, &padded);
+	assay_replay_pcr(s->replay, pcr, ASSAY_EXTEND_PADDED_FF, &padded);
 	for (uint32_t i = 0; i < s->in->banks.n; i++) {
 		bool is_real = bank_equal(s, i, real.value[i], seen->value[i]);
 

@@ -22,12 +22,13 @@ struct assay_replay {
 	struct assay_banks banks;
 	struct assay_checker checker;
 	bool follow[ASSAY_EXTEND_KIND_COUNT];
-	bool saw_state; /* assayd is at work: no padding any more */
+	bool saw_state; /* assayd is at work: only announced records are padded any more */
 	bool anchored;	/* covered records are not in the list */
 	enum assay_list_mode mode;
 	enum assay_record_role role;
 	uint64_t records, pending, covered, absent, batches;
 	uint64_t kernel_left; /* records that an event=kernel record announced */
+	bool of_kernel;	      /* the record at hand is the kernel's, as far as one can tell */
 	struct assay_pcr_value value[ASSAY_EXTEND_KIND_COUNT][PCRS];
 	struct pending pcr[PCRS];
 };
@@ -119,7 +120,7 @@ static int take_step(struct assay_replay *r, const struct assay_record *record, 
 	int error = 0;
 
 	for (unsigned kind = 0; error == 0 && kind < ASSAY_EXTEND_KIND_COUNT; kind++) {
-		bool pad = kind != ASSAY_EXTEND_REAL && !r->saw_state &&
+		bool pad = kind != ASSAY_EXTEND_REAL && r->of_kernel &&
 			   !(kind == ASSAY_EXTEND_PADDED_FF && record->violation);
 
 		if (r->follow[kind])
@@ -359,12 +360,14 @@ static int take_record(struct assay_replay *r, const struct assay_record *record
 	if (record->pcr >= PCRS)
 		return assay_err_set(err, -EINVAL, "PCR index %u", record->pcr);
 	r->role = ASSAY_ROLE_STEP;
-	if (r->kernel_left > 0)
+	r->of_kernel = r->kernel_left > 0;
+	if (r->of_kernel)
 		r->kernel_left--;
 	else
 		error = take_own(r, record, &is_step, err);
 	if (error < 0)
 		return error;
+	r->of_kernel |= !r->saw_state;
 	if (!is_step)
 		r->role = ASSAY_ROLE_COVERED;
 	error = is_step ? take_step(r, record, offset, d, ret_step, err)

@@ -27,8 +27,9 @@
  * How a kernel extended banks: 5.8 and later each bank with its own digest; before, and for
  * algorithms that it lacks, the SHA-1 digest padded with zeros. For a violation it extends 0xff: as
  * many as the bank's digest has, or, where it pads everything, 20 and then zeros. A list may need
- * one for some banks and another for others. Where a padding kernel's records are followed by
- * assayd's, the first assay-state record ends the padding.
+ * one for some banks and another for others. Where a padding kernel's records are
+ * followed by assayd's, the first assay-state record ends the padding, but for the records that an
+ * event=kernel record announces.
  */
 enum assay_extend_kind {
 	ASSAY_EXTEND_REAL,

@@ -362,6 +362,62 @@ static void test_kernel_records_in_group_mode(void **state)
 	assert_list(&b, -EBADMSG, "without a count");
 }
 
+/* Extends by hand. */
+static void extend(uint8_t value[32], const uint8_t *digest, size_t len)
+{
+	uint8_t both[64] = { 0 };
+
+	memcpy(both, value, 32);
+	memcpy(both + 32, digest, len);
+	assert_int_equal(crypto.ops->hash(crypto.ctx, ASSAY_HASH_SHA256, assay_bytes(both, 64),
+					  value),
+			 0);
+}
+
+/* A kernel pads, assayd does not, whatever the order. */
+static void test_padding_is_the_kernels(void **state)
+{
+	static const bool of_kernel[] = { true, true, false, false, true, true };
+	AUTO(replay) struct assay_replay *r = new_replay();
+	struct assay_list_form form = { .column = ASSAY_HASH_SHA1 };
+	uint8_t padded[32] = { 0 }, padded_ff[32] = { 0 }, ff[32], digest[32];
+	struct assay_pcr_value v;
+	struct assay_record record;
+	struct list_builder b;
+	struct assay_err err;
+	struct assay_rd in;
+
+	memset(ff, 0xff, sizeof(ff));
+	builder_init(&b, &crypto);
+	builder_file(&b, 10, "/kernel", false);
+	builder_file(&b, 10, "/kernel", true);
+	builder_state(&b, "v=1;event=start;");
+	builder_state(&b, "v=1;event=kernel;count=2;");
+	builder_file(&b, 10, "/kernel", true);
+	builder_file(&b, 10, "/kernel", false);
+	in = assay_rd(assay_wr_done(&b.w));
+	for (size_t i = 0; i < ARRAY_LEN(of_kernel); i++) {
+		assert_int_equal(assay_record_parse(&in, &form, &record, NULL), 0);
+		assert_int_equal(assay_template_digest(&crypto, ASSAY_HASH_SHA256, &record, digest),
+				 0);
+		if (record.violation) {
+			extend(padded, ff, 20);
+			extend(padded_ff, ff, 32);
+		} else if (of_kernel[i]) {
+			extend(padded, record.template_digest.data, 20);
+			extend(padded_ff, record.template_digest.data, 20);
+		} else {
+			extend(padded, digest, 32);
+			extend(padded_ff, digest, 32);
+		}
+	}
+	assert_int_equal(replay(r, assay_wr_done(&b.w), &err), 0);
+	assay_replay_pcr(r, 10, ASSAY_EXTEND_PADDED, &v);
+	assert_memory_equal(v.value[1], padded, 32);
+	assay_replay_pcr(r, 10, ASSAY_EXTEND_PADDED_FF, &v);
+	assert_memory_equal(v.value[1], padded_ff, 32);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -377,6 +433,7 @@ int main(void)
 		cmocka_unit_test(test_anchored_form),
 		cmocka_unit_test(test_half_a_flat_list),
 		cmocka_unit_test(test_kernel_records_in_group_mode),
+		cmocka_unit_test(test_padding_is_the_kernels),
 	};
 	AUTO(crypto_openssl) struct assay_crypto_openssl *c = NULL;
 

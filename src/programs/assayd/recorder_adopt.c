@@ -83,7 +83,7 @@ static bool explains(struct recorder *r, const struct kernel_list *k,
 		if (!(k->pcrs & 1u << p))
 			continue;
 		assay_replay_pcr(replay, p, ASSAY_EXTEND_REAL, &real);
-		assay_replay_pcr(replay, p, ASSAY_EXTEND_PADDED, &padded);
+		assay_replay_pcr(replay, p, ASSAY_EXTEND_PADDED_FF, &padded);
 		for (uint32_t i = 0; i < seen->banks.n; i++) {
 			size_t size = assay_hash_size(seen->banks.alg[i]);
 

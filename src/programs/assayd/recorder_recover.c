@@ -35,7 +35,7 @@ void recorder_value(const struct recorder *r, uint32_t pcr, struct assay_pcr_val
 	struct assay_pcr_value padded;
 
 	assay_replay_pcr(r->replay, pcr, ASSAY_EXTEND_REAL, ret);
-	assay_replay_pcr(r->replay, pcr, ASSAY_EXTEND_PADDED, &padded);
+	assay_replay_pcr(r->replay, pcr, ASSAY_EXTEND_PADDED_FF, &padded);
 	for (uint32_t i = 0; i < ASSAY_BANKS_MAX; i++)
 		if (r->padded & 1u << i)
 			memcpy(ret->value[i], padded.value[i], sizeof(ret->value[i]));
