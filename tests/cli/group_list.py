@@ -3,7 +3,8 @@
 """A measurement list with batch records, made from docs/formats/ alone, not from assay's code.
 
 group_list.py FLAT ANCHORED PCRS [kernel-first]: writes both forms of one list, and "BANK INDEX HEX"
-lines; with kernel-first the kernel extends before the first batch record does.
+lines; with kernel-first the kernel extends before the first batch record does. With segment in that
+place, FLAT is a segment file whose PCRs began at other values than zero.
 """
 
 import hashlib
@@ -23,6 +24,7 @@ class List:
         self.index = self.batches = 0
         self.waiting = {}
         self.pcrs = {}
+        self.base = {}
 
     def entry(self, pcr, template, data, step, violation=False):
         digest = bytes(20) if violation else hashlib.sha1(data).digest()
@@ -32,7 +34,7 @@ class List:
             self.anchored += record
             for bank, _ in BANKS:
                 size = hashlib.new(bank).digest_size
-                old = self.pcrs.get((bank, pcr), bytes(size))
+                old = self.pcrs.get((bank, pcr), self.base.get((bank, pcr), bytes(size)))
                 new = b'\xff' * size if violation else hashlib.new(bank, data).digest()
                 self.pcrs[bank, pcr] = hashlib.new(bank, old + new).digest()
         else:
@@ -63,12 +65,31 @@ class List:
         self.buffer(pcr, b'assay-batch', buf, True)
 
 
+    def segment(self):
+        """docs/formats/segment.md"""
+        head = b'ASSAYSEG' + struct.pack('<HHIQQ', 1, 2, len(BANKS), 3, 1) + bytes(range(16))
+        head += hashlib.sha256(b'before').digest() + struct.pack('<QQIIB7x', 6, 1000, 1, 2, 1)
+        head += b''.join(struct.pack('<H', alg) for _, alg in BANKS).ljust(16, b'\0')
+        for pcr in range(24):
+            for i in range(8):
+                value = self.base.get((BANKS[i][0], pcr), b'') if i < len(BANKS) else b''
+                head += value.ljust(64, b'\0')
+        head = head.ljust(20448, b'\0')
+        commit = struct.pack('<QQ', len(self.flat), 0) + bytes(range(16))
+        return head + hashlib.sha256(head).digest() + commit.ljust(4096, b'\0') + self.flat + b'rest'
+
+
 def main():
+    option = sys.argv[4] if len(sys.argv) > 4 else ''
     made = List()
+    if option == 'segment':
+        for bank, _ in BANKS:
+            for pcr in (10, 11, 12):
+                made.base[bank, pcr] = hashlib.new(bank, b'base %d' % pcr).digest()
     made.file(10, b'boot_aggregate', True)
     made.state(b'v=1;event=start;last=none;', True)
     made.state(b'v=1;event=mode;mode=group;', True)
-    if len(sys.argv) > 4:
+    if option == 'kernel-first':
         made.state(b'v=1;event=kernel;count=1;', False)
         made.file(10, b'/kernel/module-0.ko', True)
     made.file(10, b'/usr/bin/bash', False)
@@ -85,7 +106,7 @@ def main():
     made.batch(10)
     made.state(b'v=1;event=mode;mode=each;', True)
     made.file(10, b'/usr/bin/last', True)
-    for path, data in zip(sys.argv[1:3], (made.flat, made.anchored)):
+    for path, data in zip(sys.argv[1:3], (made.segment() if option == 'segment' else made.flat, made.anchored)):
         with open(path, 'wb') as f:
             f.write(data)
     with open(sys.argv[3], 'w', encoding='ascii') as f:

@@ -33,6 +33,17 @@ expect 0 "$ASSAY" log verify -v --pcrs "$SCRATCH/pcrs2" "$SCRATCH/anchored2"
 has "anchored form"
 "$ASSAY" log export -f anchored "$SCRATCH/flat2" | cmp - "$SCRATCH/anchored2" || fail "anchored2"
 
+# A segment file: its PCRs began elsewhere, and what is behind the written bytes does not count.
+"$SOURCE/tests/cli/group_list.py" "$SCRATCH/segment" "$SCRATCH/records" "$SCRATCH/pcrs3" segment
+expect 0 "$ASSAY" log verify -v -c --pcrs "$SCRATCH/pcrs3" "$SCRATCH/segment"
+has "segment list, sha1 column, little-endian, flat form: 315 entries"
+"$ASSAY" log export -f binary "$SCRATCH/segment" | cmp - "$flat" || fail "segment"
+expect 1 "$ASSAY" log verify -v --pcrs "$pcrs" "$SCRATCH/segment"
+sed '1s/ASSAYSEG\x01/ASSAYSEG\x02/' "$SCRATCH/segment" >"$SCRATCH/other"
+expect 2 "$ASSAY" log verify -v --pcrs "$SCRATCH/pcrs3" "$SCRATCH/other"
+printf '\x77' | dd of="$SCRATCH/segment" bs=1 seek=9000 conv=notrunc status=none
+expect 2 "$ASSAY" log verify -v --pcrs "$SCRATCH/pcrs3" "$SCRATCH/segment"
+
 # Roles, and counts.
 "$ASSAY" log show --json "$flat" | python3 -c '
 import json, sys
