@@ -117,3 +117,14 @@ need_measured "$MNT/after" 1
 [ "$(find "$LIST" -name 'segment-*' | wc -l)" = 1 ] || fail 'the list broke when the daemon was killed'
 need_proved
 stop_assayd
+
+# ---- the software anchor ----------------------------------------------------------------------------------
+# Says what it is, and its list replays to its PCRs.
+LIST=$SCRATCH/list-soft
+start_assayd anchor=soft "soft_anchor_dir=$SCRATCH/soft"
+[ "$(status anchor.kind) $(status anchor.hardware_rooted)" = 'soft false' ] || fail 'it passes for hardware'
+echo soft >"$MNT/soft"
+cat "$MNT/soft" >/dev/null
+need_measured "$MNT/soft" 1
+need_proved
+stop_assayd

@@ -116,6 +116,8 @@ static json_t *reply(struct daemon *d, const json_t *message)
 		r = reply_pcrs(d, &request, &answer, &err);
 	else if (r == 0 && request.op == CONTROL_QUOTE)
 		r = reply_quote(d, &request, &answer, &err);
+	if (r == 0 && !answer)
+		r = assay_err_set(&err, -ENOMEM, "out of memory");
 	return r < 0 ? control_error_pack(r, err.text) : answer;
 }
 
