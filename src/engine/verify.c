@@ -82,7 +82,7 @@ static int map_base(const struct assay_verify *v, const struct assay_verify_conf
 {
 	for (uint32_t i = 0; i < v->banks.n; i++) {
 		struct assay_banks from = config->base_banks;
-		uint32_t at;
+		uint32_t at = 0;
 
 		if (bank_of(&from, v->banks.alg[i], &at, err) < 0 || at >= config->base_banks.n) {
 			if (v->n_claims == 0)
