@@ -2,7 +2,8 @@
 /*
  * Drives the recorder without fanotify, to be killed, and looks at what is left:
  *   recorder_drive run DIR MODE ACKS FIRST   measures files FIRST, FIRST+1, ... from four threads
- *                                            until it is killed, or told to stop by SIGTERM;
+ *                                            20,000 at most, until it is killed or told to
+ *                                            stop by SIGTERM;
  *                                            appends each name to ACKS once it is anchored
  *                                            (ordered: written), and "ready" first
  *   recorder_drive check DIR ACKS            the list leads to what the TPM holds, and every
@@ -27,6 +28,7 @@
 
 #define THREADS	  4
 #define FILES_MAX (1u << 25)
+#define RUN_FILES 20000u /* of one run */
 
 struct drive {
 	struct assay_crypto crypto;
@@ -36,7 +38,7 @@ struct drive {
 	pthread_cond_t anchored;
 	uint64_t upto;
 	int acks;
-	uint32_t next;
+	uint32_t next, end;
 	bool ordered, stop;
 };
 
@@ -93,7 +95,7 @@ static bool measure(struct drive *d)
 
 	pthread_mutex_lock(&d->lock);
 	i = d->next++;
-	if (d->stop) {
+	if (d->stop || i >= d->end) {
 		pthread_mutex_unlock(&d->lock);
 		return false;
 	}
@@ -147,6 +149,7 @@ static int run(struct drive *d, char **argv)
 	config.kernel_list = getenv("KERNEL_LIST");
 	d->acks = open(argv[4], O_WRONLY | O_APPEND | O_CREAT, 0600);
 	d->next = (uint32_t)atoi(argv[5]);
+	d->end = d->next + RUN_FILES;
 	if (recorder_start(&config, &d->recorder, &err) < 0)
 		die("start", &err);
 	if (recorder_set_policy(d->recorder, the_policy(), "drive", &digest, &err) < 0)
