@@ -38,7 +38,7 @@ struct recorder_config {
 	void (*segment)(void *ctx, enum assay_segment_start why);
 	uint32_t check_ms; /* between looks at the PCRs, for what others did; 0: 10,000 */
 	uint32_t stop_ms;  /* that the end waits for what is not anchored yet; 0: 10,000 */
-	/* One line for the log. */
+	/* One line for the log; must not call the recorder. */
 	void (*log)(void *ctx, int priority, const char *text);
 };
 
