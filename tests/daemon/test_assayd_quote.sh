@@ -53,6 +53,13 @@ for session in none hmac; do
 	swtpm_reset
 done
 
+# A TPM with another endorsement key is not talked to.
+test -s "$LIST/endorsement-key" || fail 'the endorsement key is not pinned'
+start_swtpm other
+sed -i "s#^tcti = .*#tcti = $TCTI#; /^exempt_pid/d" "$CONF"
+expect 2 timeout -s KILL 30 "$ASSAYD" --config "$CONF"
+expect_text "$ERR" "endorsement key"
+
 unset TCTI
 rm -rf "$LIST"
 start_assayd policy=tcb anchor=soft "soft_anchor_dir=$SCRATCH/soft"

@@ -15,7 +15,9 @@ struct opened_anchor {
 	int dirfd;
 };
 
-/* What is half open after an error anchor_close() closes too. */
-int anchor_open(const struct assay_conf *conf, const struct assay_crypto *crypto,
+/* With tpm_session = hmac the endorsement key is pinned in @list_dirfd at the first start, and no
+ * other is taken after it (-EKEYREJECTED). What is half open after an error anchor_close() closes
+ * too. */
+int anchor_open(const struct assay_conf *conf, const struct assay_crypto *crypto, int list_dirfd,
 		struct opened_anchor *ret, struct assay_err *err);
 void anchor_close(struct opened_anchor *a); /* also of one that was zeroed */

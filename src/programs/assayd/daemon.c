@@ -153,14 +153,13 @@ static int start_recorder(struct running *r, struct assay_err *err)
 		.log = on_log,
 		.ctx = d,
 	};
-	int rc = anchor_open(&d->conf, &d->crypto, &r->anchor, err);
+	int rc = r->list_dirfd = open_list_dir(d, err);
 
+	if (rc >= 0)
+		rc = anchor_open(&d->conf, &d->crypto, r->list_dirfd, &r->anchor, err);
 	if (rc < 0)
 		return rc;
 	config.anchor = r->anchor.port;
-	r->list_dirfd = rc = open_list_dir(d, err);
-	if (rc < 0)
-		return rc;
 	config.list_dirfd = r->list_dirfd;
 	return recorder_start(&config, &d->recorder, err);
 }
