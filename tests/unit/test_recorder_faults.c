@@ -122,6 +122,7 @@ static void waiters_cross_segments(void **state)
 {
 	struct assay_decision d;
 	struct fixture f;
+	unsigned last;
 
 	fixture_init(&f, ANCHOR_GROUP);
 	fixture_start(&f);
@@ -137,7 +138,10 @@ static void waiters_cross_segments(void **state)
 	assert_int_equal(recorder_flush(f.recorder, FLUSH_MS), 0);
 	assert_true(recorder_is_anchored(f.recorder, d.wait_for));
 	fixture_stop(&f);
-	assert_true(assert_agrees(&f) >= 2);
+	last = assert_agrees(&f);
+	assert_true(last >= 2);
+	assert_int_equal(count_in_list(&f, last, "/file/1000", 11), 1);
+	assert_int_equal(count_event(&f, last, "policy"), 1);
 	assert_all_there(&f, false);
 	fixture_done(&f);
 }

@@ -104,6 +104,7 @@ int recorder_kernel_read(struct recorder *r, struct recorder_seen *seen, struct 
 	static const struct assay_pcr_value zero[ASSAY_PCRS];
 
 	*ret = NULL;
+	r->kernel_unexplained = 0;
 	if (!r->config.kernel_list)
 		return 0;
 	for (unsigned i = 0; i < READ_TRIES; i++) {
@@ -119,9 +120,11 @@ int recorder_kernel_read(struct recorder *r, struct recorder_seen *seen, struct 
 		if (k->n == 0)
 			return 0;
 		if (!recorder_has_anchor(r) || explains(r, k, zero, seen, &r->padded)) {
+			r->kernel_unexplained = 0;
 			*ret = TAKE(k);
 			return 0;
 		}
+		r->kernel_unexplained = k->n;
 		if (recorder_read(r, seen, err) < 0)
 			return err ? err->code : -EIO;
 	}

@@ -66,8 +66,9 @@ struct recorder {
 	uint64_t have[ASSAY_PCRS];   /* steps that the PCR has already: not to be extended */
 	uint64_t synced;	     /* bytes */
 	uint64_t last_check_ns, suspended_ns;
-	uint64_t kernel_total; /* of the kernel's records that are in the segment */
-	uint32_t padded;       /* bit per bank: the kernel extended it with padded SHA-1 digests */
+	uint64_t kernel_total;	     /* of the kernel's records that are in the segment */
+	uint64_t kernel_unexplained; /* records that did not lead to the PCRs: the base has them */
+	uint32_t padded; /* bit per bank: the kernel extended it with padded SHA-1 digests */
 	struct recorder_past past;
 };
 

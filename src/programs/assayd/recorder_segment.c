@@ -122,14 +122,21 @@ static int keep_unanchored(struct recorder *r, struct carried *ret)
 	return 0;
 }
 
-/* Batch and mode records spoke of the old segment. */
+static bool holds(struct assay_bytes data, const void *needle, size_t len)
+{
+	return memmem(data.data, data.len, needle, len) != NULL;
+}
+
+/* Batch and mode records, and those about the kernel's, spoke of the old segment. */
 static bool is_of_segment(const struct assay_record *record)
 {
-	static const char batch[] = ASSAY_BATCH_NAME, mode[] = "event=mode;";
+	static const char batch[] = ASSAY_BATCH_NAME, mode[] = "event=mode;",
+			  kernel[] = ";kernel_total=";
 
 	return assay_bytes_is(record->template_name, "ima-buf") &&
-	       (memmem(record->data.data, record->data.len, batch, sizeof(batch)) ||
-		memmem(record->data.data, record->data.len, mode, sizeof(mode) - 1));
+	       (holds(record->data, batch, sizeof(batch)) ||
+		holds(record->data, mode, sizeof(mode) - 1) ||
+		holds(record->data, kernel, sizeof(kernel) - 1));
 }
 
 static int carry_over(struct recorder *r, const struct carried *c, struct assay_err *err)
@@ -150,6 +157,7 @@ static int carry_over(struct recorder *r, const struct carried *c, struct assay_
 struct segment_args {
 	const struct assay_segment_head *head;
 	const char *why;
+	uint64_t kernel_total; /* that the base stands for */
 };
 
 static void fill_segment(void *ctx, struct assay_wr *w)
@@ -168,6 +176,8 @@ static void fill_segment(void *ctx, struct assay_wr *w)
 			    assay_bytes(a->head->previous, sizeof(a->head->previous)));
 	assay_state_add_u64(w, "previous_len", a->head->previous_len);
 	recorder_state_clock(w, &a->head->clock);
+	if (a->kernel_total > 0)
+		assay_state_add_u64(w, "kernel_total", a->kernel_total);
 }
 
 static bool is_initial(const struct recorder_seen *seen, uint32_t pcr)
@@ -184,7 +194,8 @@ static bool is_initial(const struct recorder_seen *seen, uint32_t pcr)
 static int first_records(struct recorder *r, const struct recorder_seen *seen, bool adopted,
 			 const char *why, struct assay_err *err)
 {
-	struct segment_args args = { assay_list_file_head(r->list), why };
+	struct segment_args args = { assay_list_file_head(r->list), why,
+				     adopted ? 0 : r->kernel_total };
 	uint32_t pcr = r->config.core.pcr;
 	int rc = 0;
 
@@ -253,6 +264,8 @@ static int begin_locked(struct recorder *r, enum assay_segment_start start,
 
 	if (rc == 0)
 		rc = open_segment(r, start, seen, kernel, err);
+	if (rc == 0 && !kernel)
+		r->kernel_total = r->kernel_unexplained;
 	if (rc == 0 && kernel)
 		rc = recorder_adopt_first(r, kernel, err);
 	if (rc == 0)
