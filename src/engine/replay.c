@@ -326,25 +326,55 @@ static int take_state(struct assay_replay *r, struct assay_bytes buf, bool *ret_
 	return take_mode(r, buf, err);
 }
 
-/* Finds out what the record is and applies what it says; *ret_is_step is preset by the mode. */
+static bool take_field(struct assay_rd *in, struct assay_bytes *ret)
+{
+	uint32_t len;
+
+	return assay_rd_u32(in, &len) && assay_rd_bytes(in, len, ret);
+}
+
+enum own { OWN_NOT, OWN_STATE, OWN_BATCH };
+
+/* Whether a record is assay's, from its data alone: the template's name is in no digest, and one
+ * that was renamed must not pass for an entry of another kind. */
+static enum own own_kind(const struct assay_replay *r, const struct assay_record *record,
+			 struct assay_bytes *ret_buf)
+{
+	struct assay_rd in = assay_rd(record->data);
+	struct assay_bytes digest, name;
+
+	in.big = r->checker.form.big;
+	if (record->violation || record->legacy || !take_field(&in, &digest) ||
+	    !take_field(&in, &name) || !take_field(&in, ret_buf) || !assay_rd_end(&in))
+		return OWN_NOT;
+	name = assay_field_text(name);
+	if (assay_bytes_is(name, ASSAY_STATE_NAME) && assay_state_is(*ret_buf))
+		return OWN_STATE;
+	if (assay_bytes_is(name, ASSAY_BATCH_NAME) && assay_batch_is(*ret_buf))
+		return OWN_BATCH;
+	return OWN_NOT;
+}
+
+/* Finds out what the record is and applies what it says; *ret_is_step is preset by the mode. A
+ * batch record is never the kernel's: announced as such, what it covers could be left out. */
 static int take_own(struct assay_replay *r, const struct assay_record *record, bool *ret_is_step,
 		    struct assay_err *err)
 {
-	struct assay_template_data cut;
-	struct assay_bytes name, buf;
-	int error;
+	struct assay_bytes buf;
+	enum own own = own_kind(r, record, &buf);
 
-	if (record->violation || !assay_bytes_is(record->template_name, "ima-buf"))
+	if (own == OWN_NOT || (r->of_kernel && own == OWN_STATE))
 		return 0;
-	error = assay_checker_cut(&r->checker, record, &cut, err);
-	if (error < 0)
-		return error;
-	name = assay_field_text(assay_template_field(&cut, ASSAY_FIELD_N_NG));
-	buf = assay_template_field(&cut, ASSAY_FIELD_BUF);
-	if (assay_bytes_is(name, ASSAY_STATE_NAME) && assay_state_is(buf))
+	if (r->of_kernel)
+		return assay_err_set(err, -EBADMSG, "batch record among the kernel's records");
+	if (!assay_bytes_is(record->template_name, "ima-buf"))
+		return assay_err_set(err, -EBADMSG, "record of assay's under the template '%.*s'",
+				     record->template_name.len > 32
+					     ? 32
+					     : (int)record->template_name.len,
+				     (const char *)record->template_name.data);
+	if (own == OWN_STATE)
 		return take_state(r, buf, ret_is_step, err);
-	if (!assay_bytes_is(name, ASSAY_BATCH_NAME) || !assay_batch_is(buf))
-		return 0;
 	*ret_is_step = true;
 	r->role = ASSAY_ROLE_BATCH;
 	return take_batch(r, record->pcr, buf, err);
@@ -355,16 +385,14 @@ static int take_record(struct assay_replay *r, const struct assay_record *record
 		       struct assay_step *ret_step, struct assay_err *err)
 {
 	bool is_step = r->mode == ASSAY_LIST_EACH || r->kernel_left > 0 || r->anchored;
-	int error = 0;
+	int error;
 
 	if (record->pcr >= PCRS)
 		return assay_err_set(err, -EINVAL, "PCR index %u", record->pcr);
 	r->role = ASSAY_ROLE_STEP;
 	r->of_kernel = r->kernel_left > 0;
-	if (r->of_kernel)
-		r->kernel_left--;
-	else
-		error = take_own(r, record, &is_step, err);
+	r->kernel_left -= r->of_kernel;
+	error = take_own(r, record, &is_step, err);
 	if (error < 0)
 		return error;
 	r->of_kernel |= !r->saw_state;

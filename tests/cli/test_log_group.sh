@@ -77,6 +77,31 @@ done
 expect 1 "$ASSAY" log verify -v --pcrs "$pcrs" "$SCRATCH/mixed"
 has "batch record covers 302 entries from 8 on"
 
+# What a batch record covers cannot be left out by hiding that it is one: not under another template's
+# name, which no digest protects, nor by an entry, in a PCR that nobody asks for, which says that the
+# kernel made it.
+python3 - "$anchored" "$SCRATCH" <<'PY'
+import hashlib, struct, sys
+anchored = open(sys.argv[1], 'rb').read()
+field = lambda b: struct.pack('<I', len(b)) + b
+for i, name in enumerate((b'd-ng|n-ng|buf', b'ima-sig', b'd-ng|n-ng|sig')):
+    open(f'{sys.argv[2]}/hidden-{i}', 'wb').write(anchored.replace(field(b'ima-buf'), field(name)))
+buf = b'v=1;event=kernel;count=1;'
+data = field(b'sha256:\0' + hashlib.sha256(buf).digest()) + field(b'assay-state\0') + field(buf)
+says = struct.pack('<I', 30) + hashlib.sha1(data).digest() + field(b'ima-buf') + field(data)
+at, out = 0, b''
+while at < len(anchored):
+    start, at = at, at + 24
+    for _ in range(2):
+        at += 4 + struct.unpack_from('<I', anchored, at)[0]
+    out += says * (b'assay-batch\0' in anchored[start:at]) + anchored[start:at]
+open(f'{sys.argv[2]}/hidden-3', 'wb').write(out)
+PY
+for f in "$SCRATCH"/hidden-*; do
+	expect 1 "$ASSAY" log verify -v --pcrs "$pcrs" "$f"
+done
+has "batch record among the kernel's records"
+
 # An end without its batch record has no standing.
 expect 1 "$ASSAY" log verify -v -c "$SCRATCH/open"
 has "12 entries at the end wait for a batch record"
