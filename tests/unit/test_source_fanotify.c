@@ -230,6 +230,57 @@ static void digests_in_one_pass(void **state)
 	close(fd);
 }
 
+static bool count_down(void *ctx)
+{
+	return --*(int *)ctx > 0;
+}
+
+/* Big files are read by a second thread: the same digest, also after one that was given up. */
+static void big_files_are_read_ahead(void **state)
+{
+	static const enum assay_hash alg = ASSAY_HASH_SHA256;
+	static uint8_t zeros[1 << 20];
+	AUTO(crypto_openssl) struct assay_crypto_openssl *openssl = NULL;
+	AUTO(content) struct assay_content *content = NULL;
+	const size_t sizes[] = { (4 << 20) - 1, 4 << 20, (9 << 20) + 12345, 300000 };
+	uint8_t want[ASSAY_HASH_SIZE_MAX];
+	struct assay_crypto crypto;
+	struct assay_digest got;
+	uint64_t bytes = 0;
+	char path[64];
+	int slices;
+
+	assert_int_equal(assay_crypto_openssl_new(&openssl, NULL), 0);
+	crypto = assay_crypto_openssl_port(openssl);
+	assert_int_equal(assay_content_new(&crypto, &alg, 1, &content, NULL), 0);
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		int fd = scratch_file(path, "begins");
+		struct assay_hash_ctx *h = NULL;
+
+		assert_int_equal(truncate(path, (off_t)sizes[i]), 0);
+		crypto.ops->hash_new(crypto.ctx, alg, &h);
+		crypto.ops->hash_init(h);
+		crypto.ops->hash_update(h, assay_bytes("begins", 6));
+		for (size_t left = sizes[i] - 6; left > 0;) {
+			size_t n = left < sizeof(zeros) ? left : sizeof(zeros);
+
+			crypto.ops->hash_update(h, assay_bytes(zeros, n));
+			left -= n;
+		}
+		crypto.ops->hash_final(h, want);
+		crypto.ops->hash_free(h);
+		slices = 2;
+		assert_int_equal(assay_content_digest(content, fd, count_down, &slices, &got,
+						      &bytes),
+				 -ECANCELED);
+		assert_int_equal(assay_content_digest(content, fd, NULL, NULL, &got, &bytes), 0);
+		assert_int_equal(bytes, sizes[i]);
+		assert_memory_equal(got.data, want, 32);
+		unlink(path);
+		close(fd);
+	}
+}
+
 #define THREADS 4
 #define ROUNDS	20000
 
@@ -316,6 +367,7 @@ int main(void)
 		cmocka_unit_test(filesystem_of_proc),
 		cmocka_unit_test(lease_sees_writers),
 		cmocka_unit_test(digests_in_one_pass),
+		cmocka_unit_test(big_files_are_read_ahead),
 		cmocka_unit_test(one_at_a_time_and_none_is_lost),
 		cmocka_unit_test(waiters_come_in_order),
 	};

@@ -3,12 +3,16 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "backends/source_fanotify/readahead.h"
 #include "base/macros.h"
 
 /* Small enough that what was copied is still in a core's cache when it is hashed. */
-#define SLICE (128u << 10)
+#define SLICE	  (128u << 10)
+
+#define AHEAD_MIN (4 << 20) /* bytes of a file that is read by a second thread */
 
 struct assay_content {
 	struct assay_crypto crypto;
@@ -16,6 +20,7 @@ struct assay_content {
 	struct assay_hash_ctx *hash[ASSAY_CONTENT_ALGS_MAX];
 	size_t n;
 	uint8_t *buf;
+	struct assay_readahead *ahead; /* NULL until the first big file */
 };
 
 int assay_content_new(const struct assay_crypto *crypto, const enum assay_hash *algs, size_t n_algs,
@@ -46,6 +51,7 @@ void assay_content_free(struct assay_content *c)
 		return;
 	for (size_t i = 0; i < c->n; i++)
 		c->crypto.ops->hash_free(c->hash[i]);
+	assay_readahead_free(c->ahead);
 	free(c->buf);
 	free(c);
 }
@@ -59,22 +65,31 @@ static int hash_slice(struct assay_content *c, struct assay_bytes slice)
 	return r;
 }
 
-static int hash_file(struct assay_content *c, int fd, bool (*go_on)(void *ctx), void *ctx,
-		     uint64_t *ret_bytes)
+/* The next run of bytes at @at: by ourselves, or by the thread that reads ahead. */
+static ssize_t next_slice(struct assay_content *c, int fd, bool ahead, uint64_t at,
+			  const uint8_t **ret)
 {
+	ssize_t n;
+
+	if (ahead)
+		return assay_readahead_next(c->ahead, ret);
+	do
+		n = pread(fd, c->buf, SLICE, (off_t)at);
+	while (n < 0 && errno == EINTR);
+	*ret = c->buf;
+	return n < 0 ? -errno : n;
+}
+
+static int hash_slices(struct assay_content *c, int fd, bool ahead, bool (*go_on)(void *ctx),
+		       void *ctx, uint64_t *ret_bytes)
+{
+	const uint8_t *slice;
 	uint64_t at = 0;
 	ssize_t n;
 	int r;
 
-	for (;;) {
-		n = pread(fd, c->buf, SLICE, (off_t)at);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		r = hash_slice(c, assay_bytes(c->buf, (size_t)n));
+	while ((n = next_slice(c, fd, ahead, at, &slice)) > 0) {
+		r = hash_slice(c, assay_bytes(slice, (size_t)n));
 		if (r < 0)
 			return r;
 		at += (uint64_t)n;
@@ -82,7 +97,31 @@ static int hash_file(struct assay_content *c, int fd, bool (*go_on)(void *ctx), 
 			return -ECANCELED;
 	}
 	*ret_bytes = at;
-	return 0;
+	return (int)n;
+}
+
+/* A file that is worth the hop to another thread; without that thread, by ourselves. */
+static bool reads_ahead(struct assay_content *c, int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0 || st.st_size < AHEAD_MIN)
+		return false;
+	return c->ahead || assay_readahead_new(&c->ahead) == 0;
+}
+
+static int hash_file(struct assay_content *c, int fd, bool (*go_on)(void *ctx), void *ctx,
+		     uint64_t *ret_bytes)
+{
+	bool ahead = reads_ahead(c, fd);
+	int r;
+
+	if (ahead)
+		assay_readahead_start(c->ahead, fd);
+	r = hash_slices(c, fd, ahead, go_on, ctx, ret_bytes);
+	if (ahead)
+		assay_readahead_stop(c->ahead);
+	return r;
 }
 
 int assay_content_digest(struct assay_content *c, int fd, bool (*go_on)(void *ctx), void *ctx,
