@@ -66,12 +66,19 @@ static bool check_signature(const struct assay_crypto *crypto, const struct assa
 	return false;
 }
 
-static bool check_form(const struct assay_quote *q, struct assay_quote_verdict *v)
+static bool check_form(const struct assay_quote *q, const struct assay_quote_question *question,
+		       struct assay_quote_verdict *v)
 {
 	struct assay_err why = { 0 };
 
 	if (assay_attest_parse(q->attest, &v->attest, &why) < 0)
 		return fails(v, ASSAY_QUOTE_CHECK_FORM, why.text);
+	if (v->attest.soft && question->public)
+		return fails(v, ASSAY_QUOTE_CHECK_FORM,
+			     "no TPM made it, though the key is a TPM's: forged");
+	if (v->attest.soft && !question->software)
+		return fails(v, ASSAY_QUOTE_CHECK_FORM,
+			     "a software anchor made it, not a TPM, and that was not allowed");
 	v->parsed = true;
 	return true;
 }
@@ -137,7 +144,7 @@ int assay_quote_judge(const struct assay_crypto *crypto, const struct assay_quot
 					 .has_values = q->pcrs.n > 0 };
 	int r = 0;
 	bool holds = check_key(question, &v) && check_signature(crypto, q, question->key, &v, &r) &&
-		     check_form(q, &v);
+		     check_form(q, question, &v);
 
 	if (holds && !assay_bytes_equal(v.attest.nonce, question->nonce))
 		holds = fails(&v, ASSAY_QUOTE_CHECK_NONCE,

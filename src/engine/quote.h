@@ -43,6 +43,9 @@ struct assay_quote_question {
 	const struct assay_key *key;
 	const struct assay_tpm_public *public; /* NULL: the key's attributes are not known */
 	struct assay_bytes nonce;
+	/* A software anchor's quote may hold too; never under a TPM's key, which signs such bytes
+	 * for whoever asks: they do not begin with the TPM's magic. */
+	bool software;
 };
 
 /*

@@ -95,6 +95,30 @@ if command -v tpm2_checkquote >/dev/null; then
 	tpm2_flushcontext -t
 fi
 
+# A restricted key signs what does not begin with a TPM's magic: such bytes are no quote of its.
+if command -v tpm2_checkquote >/dev/null; then
+	{ printf ASOF && tail -c +5 t.msg; } >f.msg
+	tpm2_hash -C o -g sha256 -t f.ticket -o f.digest f.msg
+	tpm2_sign -c theirs.ctx -g sha256 -s ecdsa -t f.ticket -o f.sig f.msg
+	tpm2_flushcontext -t
+	expect 1 "$ASSAY" quote verify --ak theirs.pub --software --nonce $NONCE --message f.msg \
+		--signature f.sig --pcrs-file t.pcrs
+	expect_text "$OUT" "signature +good"
+	expect_text "$OUT" "form +BAD: .*forged"
+fi
+
+# A quote without its values says nothing of a list.
+python3 - ecc.quote bare.quote <<'PY'
+import struct, sys
+q = open(sys.argv[1], 'rb').read()
+at = 10
+for _ in range(2):
+    at += 2 + struct.unpack_from('>H', q, at)[0]
+open(sys.argv[2], 'wb').write(q[:at] + bytes(2))
+PY
+expect 0 "$ASSAY" quote verify --ak ecc.pub --nonce $NONCE bare.quote
+expect 1 "$ASSAY" quote verify --ak ecc.pub --nonce $NONCE --ignore-violations --log "$list" bare.quote
+
 # An unrestricted key signs what it is given: a quote by it says nothing.
 if command -v tpm2_checkquote >/dev/null; then
 	tpm2_createprimary -C o -G ecc -g sha256 -c p.ctx >/dev/null

@@ -24,12 +24,13 @@ quote_and_verify() {
 	shift
 	expect 0 "$ASSAY" quote --nonce $NONCE --out "$SCRATCH/q" --control "$CONTROL" "$@"
 	expect 0 "$ASSAY" quote verify --ak "$key" --nonce $NONCE --log "$(newest)" \
-		--ignore-violations "$SCRATCH/q"
+		--ignore-violations ${KIND-} "$SCRATCH/q"
 	expect_text "$OUT" "^the quote holds"
 	expect_text "$OUT" "^PCR 10: reached after entry"
 	sed 's#/fs/tool-3#/fs/toil-3#' "$(newest)" >"$SCRATCH/bent"
 	cmp -s "$(newest)" "$SCRATCH/bent" && fail "tool-3 is not in the list"
-	expect 1 "$ASSAY" quote verify --ak "$key" --nonce $NONCE --log "$SCRATCH/bent" "$SCRATCH/q"
+	expect 1 "$ASSAY" quote verify --ak "$key" --nonce $NONCE ${KIND-} --log "$SCRATCH/bent" \
+		"$SCRATCH/q"
 	expect_text "$OUT$ERR" "entry [0-9]+: .*toil-3"
 }
 
@@ -64,7 +65,9 @@ unset TCTI
 rm -rf "$LIST"
 start_assayd policy=tcb anchor=soft "soft_anchor_dir=$SCRATCH/soft"
 run_tools 1 2 3 6
-quote_and_verify "$SCRATCH/soft/soft-anchor.pem"
-expect 0 "$ASSAY" quote verify --ak "$SCRATCH/soft/soft-anchor.pem" --nonce $NONCE "$SCRATCH/q"
+KIND=--software quote_and_verify "$SCRATCH/soft/soft-anchor.pem"
+expect 1 "$ASSAY" quote verify --ak "$SCRATCH/soft/soft-anchor.pem" --nonce $NONCE "$SCRATCH/q"
+expect_text "$OUT" "form +BAD: a software anchor"
+expect 0 "$ASSAY" quote verify --ak "$SCRATCH/soft/soft-anchor.pem" --software --nonce $NONCE "$SCRATCH/q"
 expect_text "$OUT" "software anchor, not rooted in hardware"
 stop_assayd

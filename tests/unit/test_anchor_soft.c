@@ -96,7 +96,7 @@ static void test_quote(void **state)
 	struct assay_quote_request request = { .pcr_mask = 1u << 10,
 					       .bank_mask = 2,
 					       .nonce = assay_bytes_str("n") };
-	struct assay_quote_question question = { .nonce = request.nonce };
+	struct assay_quote_question question = { .nonce = request.nonce, .software = true };
 	struct assay_quote_verdict v = { 0 };
 	struct assay_quote_reply reply;
 	struct assay_quote q = { 0 };

@@ -297,6 +297,7 @@ static const struct command subcommands[] = {
 			   "  -n, --nonce HEX          what the quote must answer\n"
 			   "  -l, --log LIST           the measurement list that the PCRs are of\n"
 			   "  -v, --ignore-violations  a list with violations may hold\n"
+			   "  -S, --software           a quote of a software anchor may hold\n"
 			   "  -m, --message FILE       TPMS_ATTEST, as tpm2_quote writes it\n"
 			   "  -s, --signature FILE     TPMT_SIGNATURE of it\n"
 			   "  -f, --pcrs-file FILE     PCR values of it\n"

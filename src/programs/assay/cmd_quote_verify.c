@@ -20,7 +20,7 @@ struct options {
 	const char *ak, *log, *message, *signature, *pcrs, *file;
 	uint8_t nonce[ASSAY_NONCE_MAX];
 	size_t nonce_len;
-	bool ignore_violations, json;
+	bool ignore_violations, software, json;
 };
 
 /* What is read for one verification; the quote borrows from the files. */
@@ -75,6 +75,8 @@ static int parse_option(int c, struct options *o)
 		return parse_nonce(optarg, o);
 	else if (c == 'v')
 		o->ignore_violations = true;
+	else if (c == 'S')
+		o->software = true;
 	else if (c == 'j')
 		o->json = true;
 	else
@@ -103,6 +105,7 @@ static int parse_options(int argc, char **argv, struct options *o)
 		{ "nonce", required_argument, NULL, 'n' },
 		{ "log", required_argument, NULL, 'l' },
 		{ "ignore-violations", no_argument, NULL, 'v' },
+		{ "software", no_argument, NULL, 'S' },
 		{ "message", required_argument, NULL, 'm' },
 		{ "signature", required_argument, NULL, 's' },
 		{ "pcrs-file", required_argument, NULL, 'f' },
@@ -112,7 +115,7 @@ static int parse_options(int argc, char **argv, struct options *o)
 	int c, r = 0;
 
 	opterr = 0;
-	while (r == 0 && (c = getopt_long(argc, argv, "a:n:l:vm:s:f:j", longs, NULL)) != -1)
+	while (r == 0 && (c = getopt_long(argc, argv, "a:n:l:vSm:s:f:j", longs, NULL)) != -1)
 		r = parse_option(c, o);
 	if (r)
 		return r;
@@ -282,6 +285,15 @@ static int verify_list(const struct options *o, const struct assay_quote_pcrs *p
 {
 	static struct log_verify_options v; /* large */
 
+	if (pcrs->n == 0) {
+		puts(o->json ? "{\"verdict\":\"does-not-hold\",\"reason\":\"the quote came without "
+			       "PCR "
+			       "values\"}"
+			     : "verdict: does not hold: the quote came without PCR values, so "
+			       "nothing "
+			       "says that it is this machine's list");
+		return EXIT_NO;
+	}
 	v = (struct log_verify_options){ .ignore_violations = o->ignore_violations,
 					 .json = o->json,
 					 .jobs = log_walk_cpus() };
@@ -298,7 +310,8 @@ static int verify_list(const struct options *o, const struct assay_quote_pcrs *p
 static int verify(const struct options *o, struct assay_crypto_openssl *openssl,
 		  const struct assay_crypto *crypto, struct input *in)
 {
-	struct assay_quote_question question = { .nonce = assay_bytes(o->nonce, o->nonce_len) };
+	struct assay_quote_question question = { .nonce = assay_bytes(o->nonce, o->nonce_len),
+						 .software = o->software };
 	struct assay_quote_verdict v = { 0 };
 	struct assay_err err = { 0 };
 
