@@ -17,7 +17,7 @@
 #include "programs/assayd/status.h"
 #include "programs/common/control_msg.h"
 
-#define CLIENT_TIMEOUT_MS 2000 /* of a client that says nothing; others wait as long */
+#define CLIENT_TIMEOUT_MS 5000 /* of a client that says nothing; others wait as long */
 #define FLUSH_TIMEOUT_MS  30000
 #define QUOTE_TRIES	  8
 
