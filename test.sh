@@ -29,6 +29,7 @@ done
 passed=0 failed=0 skipped=0 patience=1
 started=$SECONDS
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/assay-tests.XXXXXX") || exit 2
+chmod 711 "$scratch" # tests run programs as other users
 export TMPDIR=$scratch
 
 # What a test left behind is undone here, and counted: see check_leftovers.
