@@ -207,14 +207,13 @@ start_fapolicyd() {
 	local dir=$scratch/fapolicyd
 	if [ ! -d "$dir" ]; then
 		mkdir -p "$dir"/etc/{rules.d,trust.d} "$dir/var" "$dir/run" /run/fapolicyd
-		printf '%s\n' 'permissive = 1' 'nice_val = 0' 'q_size = 800' 'uid = fapolicyd' \
-			'gid = fapolicyd' 'do_stat_report = 0' 'detailed_report = 0' 'db_max_size = 50' \
+		printf '%s\n' 'permissive = 1' 'nice_val = 0' 'q_size = 800' 'uid = root' \
+			'gid = root' 'do_stat_report = 0' 'detailed_report = 0' 'db_max_size = 50' \
 			'subj_cache_size = 1549' 'obj_cache_size = 8191' 'watch_fs = ext4' 'trust = file' \
 			'integrity = none' 'syslog_format = rule,dec,perm,pid,exe,:,path,ftype,trust' \
 			'allow_filesystem_mark = 0' >"$dir/etc/fapolicyd.conf"
 		echo 'allow perm=any all : all' | tee "$dir/etc/fapolicyd.rules" >"$dir/etc/compiled.rules"
 		: >"$dir/etc/fapolicyd.trust"
-		chown -R fapolicyd:fapolicyd "$dir"
 		mount --bind "$dir/etc" /etc/fapolicyd
 		mount --bind "$dir/var" /var/lib/fapolicyd
 		mount --bind "$dir/run" /run/fapolicyd
