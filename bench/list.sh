@@ -77,20 +77,20 @@ since_ms() {
 
 # one_size FILES: a daemon that sees so many files for the first time, is asked for the list, restarts.
 one_size() {
-	local files=$1 before after start ms file bytes
-	fresh_mount $((200 + files / 128))M -N $((files + 2000)) -I 128 -O ^has_journal
+	local files=$1 before mapped after start ms file bytes
+	fresh_mount $((200 + files / 128))M -N $((files + 2000)) -O ^has_journal
 	mkdir "$mnt/files"
 	"$client" make "$mnt/files" "$files" 64
 	start_tpm
 	start_assayd
-	before=$(memory_kib RssAnon)
+	before=$(memory_kib RssAnon) mapped=$(memory_kib RssFile RssShmem)
 	read -r ms _ < <("$client" all "$mnt/files" 16 open)
 	note measure "$ms"
 	after=$(memory_kib RssAnon)
 	file=$(segment)
 	bytes=$("$build/assay" log stat --json "$file" | grep -o -E '"bytes": *[0-9]+' | grep -o -E '[0-9]+')
 	note anon "$(calc "($after - $before) * 1024 / $files")"
-	note resident "$(calc "$(memory_kib RssFile RssShmem) * 1024 / $bytes")"
+	note resident "$(calc "($(memory_kib RssFile RssShmem) - $mapped) * 1024 / $bytes")"
 	note bytes "$bytes"
 	stop_assayd
 	timed verify "$build/assay" log verify --tpm --tcti "$tcti" "$file"
