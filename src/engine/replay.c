@@ -26,6 +26,7 @@ struct assay_replay {
 	bool anchored;	/* covered records are not in the list */
 	enum assay_list_mode mode;
 	enum assay_record_role role;
+	struct assay_bytes state; /* of the record at hand, if it is a state record */
 	uint64_t records, pending, covered, absent, batches;
 	uint64_t kernel_left; /* records that an event=kernel record announced */
 	bool of_kernel;	      /* the record at hand is the kernel's, as far as one can tell */
@@ -316,6 +317,7 @@ static int take_state(struct assay_replay *r, struct assay_bytes buf, bool *ret_
 	if (error < 0)
 		return error;
 	r->saw_state = true;
+	r->state = buf;
 	event = assay_state_get(buf, "event");
 	if (assay_bytes_is(event, "kernel") &&
 	    assay_num_parse(assay_state_get(buf, "count"), 10, UINT64_MAX, &r->kernel_left) < 0)
@@ -390,6 +392,7 @@ static int take_record(struct assay_replay *r, const struct assay_record *record
 	if (record->pcr >= PCRS)
 		return assay_err_set(err, -EINVAL, "PCR index %u", record->pcr);
 	r->role = ASSAY_ROLE_STEP;
+	r->state = assay_bytes(NULL, 0);
 	r->of_kernel = r->kernel_left > 0;
 	r->kernel_left -= r->of_kernel;
 	error = take_own(r, record, &is_step, err);
@@ -447,6 +450,11 @@ void assay_replay_pcr(const struct assay_replay *r, uint32_t pcr, enum assay_ext
 		      struct assay_pcr_value *ret)
 {
 	*ret = *assay_replay_value(r, pcr, kind);
+}
+
+struct assay_bytes assay_replay_state(const struct assay_replay *r)
+{
+	return r->state;
 }
 
 uint64_t assay_replay_records(const struct assay_replay *r)

@@ -99,6 +99,10 @@ void assay_replay_pcr(const struct assay_replay *r, uint32_t pcr, enum assay_ext
 const struct assay_pcr_value *assay_replay_value(const struct assay_replay *r, uint32_t pcr,
 						 enum assay_extend_kind kind);
 
+/* The buffer of the last record if that was a state record, else empty; borrowed from the record.
+ */
+struct assay_bytes assay_replay_state(const struct assay_replay *r);
+
 uint64_t assay_replay_records(const struct assay_replay *r); /* taken so far */
 uint64_t assay_replay_pending(const struct assay_replay *r); /* covered by no batch record yet */
 /* The same of one PCR, and the index of its first pending record. */

@@ -4,6 +4,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/hex.h"
+#include "formats/batch.h"
+
 #define PCRS (ASSAY_RECORD_PCR_MAX + 1)
 
 struct claim {
@@ -22,6 +25,11 @@ struct assay_verify {
 	struct assay_checker checker;
 	struct assay_banks banks;
 	bool padded;
+	uint32_t base_set; /* bit per PCR that did not begin at zero, in a bank of ours */
+	uint8_t head[32];
+	bool has_head, head_said;
+	uint32_t head_pcr; /* where the record stands that says it */
+	uint64_t head_index;
 	uint64_t violations, bare_violations, boot_aggregates;
 	struct pcr_count pcr[PCRS];
 	uint32_t claims_of[PCRS]; /* how many */
@@ -97,6 +105,18 @@ static int map_base(const struct assay_verify *v, const struct assay_verify_conf
 	return 0;
 }
 
+static uint32_t base_mask(const struct assay_verify *v,
+			  const struct assay_pcr_value base[ASSAY_PCRS])
+{
+	uint32_t mask = 0;
+
+	for (unsigned p = 0; p < ASSAY_PCRS; p++)
+		for (uint32_t i = 0; i < v->banks.n; i++)
+			if (!assay_bytes_all(assay_bytes(base[p].value[i], ASSAY_HASH_SIZE_MAX), 0))
+				mask |= 1u << p;
+	return mask;
+}
+
 static int start_replay(struct assay_verify *v, const struct assay_verify_config *config,
 			struct assay_err *err)
 {
@@ -105,6 +125,7 @@ static int start_replay(struct assay_verify *v, const struct assay_verify_config
 
 	if (r < 0)
 		return r;
+	v->base_set = base_mask(v, base);
 	r = assay_replay_new(&config->crypto, &v->banks, base, &v->replay);
 	if (r == 0)
 		r = assay_replay_set_form(v->replay, &config->form);
@@ -149,6 +170,9 @@ int assay_verify_new(const struct assay_verify_config *config, struct assay_veri
 	if (!v)
 		return assay_err_set(err, -ENOMEM, "out of memory");
 	v->padded = config->padded;
+	v->has_head = config->head;
+	if (config->head)
+		memcpy(v->head, config->head, sizeof(v->head));
 	for (size_t i = 0; r == 0 && i < config->n_claims; i++)
 		r = add_claim(v, &config->claims[i], err);
 	if (r == 0)
@@ -212,6 +236,22 @@ static void match_claim(struct assay_verify *v, struct claim *c, uint64_t index)
 		c->reach.next = index;
 }
 
+/* Whether this step is the record that vouches for the head. */
+static void look_for_head(struct assay_verify *v, uint32_t pcr, uint64_t index)
+{
+	struct assay_bytes state = assay_replay_state(v->replay), said;
+	char hex[2 * sizeof(v->head) + 1];
+
+	if (!v->has_head || v->head_said || state.len == 0 ||
+	    !assay_bytes_is(assay_state_get(state, "event"), "segment"))
+		return;
+	said = assay_state_get(state, "head");
+	assay_hex_encode(assay_bytes(v->head, sizeof(v->head)), hex);
+	v->head_said = assay_bytes_is(said, hex);
+	v->head_pcr = pcr;
+	v->head_index = index;
+}
+
 int assay_verify_record(struct assay_verify *v, const struct assay_record *record, uint64_t offset,
 			const struct assay_record_digests *digests, struct assay_err *err)
 {
@@ -229,6 +269,7 @@ int assay_verify_record(struct assay_verify *v, const struct assay_record *recor
 	v->boot_aggregates += digests->boot_aggregate;
 	if (!is_step)
 		return 0;
+	look_for_head(v, record->pcr, index);
 	v->bare_violations += record->violation;
 	if (n->steps++ == 0)
 		n->first_step = index;
@@ -340,6 +381,14 @@ bool assay_verify_columns(const struct assay_verify *v)
 	return true;
 }
 
+static bool is_vouched(const struct assay_verify *v)
+{
+	struct assay_pcr_finding f;
+
+	return v->head_said && assay_verify_pcr(v, v->head_pcr, &f) &&
+	       f.state == ASSAY_PCR_REACHED && f.best.steps && v->head_index <= f.best.index;
+}
+
 void assay_verify_summary(const struct assay_verify *v, struct assay_verify_summary *ret)
 {
 	*ret = (struct assay_verify_summary){
@@ -352,6 +401,7 @@ void assay_verify_summary(const struct assay_verify *v, struct assay_verify_summ
 		.boot_aggregates = v->boot_aggregates,
 		.all_reached = true,
 		.one_moment = at_one_moment(v),
+		.base_vouched = is_vouched(v),
 	};
 	for (uint32_t pcr = 0; pcr < PCRS; pcr++) {
 		struct assay_pcr_finding f;
@@ -359,6 +409,8 @@ void assay_verify_summary(const struct assay_verify *v, struct assay_verify_summ
 		if (!assay_verify_pcr(v, pcr, &f))
 			continue;
 		ret->uncovered += f.uncovered;
+		if (pcr < ASSAY_PCRS && f.entries && f.n_claims && (v->base_set & 1u << pcr))
+			ret->base_set = true;
 		if (f.state == ASSAY_PCR_REACHED && f.best.steps)
 			ret->any_reached = true;
 		if (f.state < ASSAY_PCR_NO_CLAIM && f.entries)

@@ -28,6 +28,8 @@ struct assay_verify_config {
 	 * base_banks.alg[i]. */
 	const struct assay_pcr_value *base; /* ASSAY_PCRS of them */
 	struct assay_banks base_banks;
+	/* 32 bytes that a "segment" record names if it vouches for @base; NULL: nothing does. */
+	const uint8_t *head;
 	bool padded;   /* also try extends of padded SHA-1 digests: more work */
 	bool anchored; /* the list is of the anchored form, as a first run found */
 	/*
@@ -100,7 +102,9 @@ struct assay_verify_summary {
 	uint64_t violations, bare_violations; /* bare: no batch record protects the data */
 	uint64_t uncovered;		      /* entries that no given value proves */
 	bool any_reached, all_reached;
-	bool one_moment;  /* there was a moment at which all PCRs had the given values */
-	bool want_padded; /* a value was not reached, and padded extends were not tried */
+	bool base_set;	   /* a PCR with entries and a value did not begin at zero */
+	bool base_vouched; /* an entry that the values prove says that it began there */
+	bool one_moment;   /* there was a moment at which all PCRs had the given values */
+	bool want_padded;  /* a value was not reached, and padded extends were not tried */
 };
 void assay_verify_summary(const struct assay_verify *v, struct assay_verify_summary *ret);

@@ -12,6 +12,7 @@
 #include "formats/pcr.h"
 
 #define ASSAY_SEGMENT_HEAD_SIZE 20480u /* bytes kept for the head */
+#define ASSAY_SEGMENT_CHECKSUM	20448u /* its last 32 bytes: SHA-256 of those before */
 #define ASSAY_SEGMENT_COMMIT	20480u /* the commit page, struct assay_segment_commit */
 #define ASSAY_SEGMENT_RECORDS	24576u /* first record */
 

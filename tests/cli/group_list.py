@@ -64,30 +64,35 @@ class List:
             buf += struct.pack('<HH', alg, h.digest_size) + h.digest()
         self.buffer(pcr, b'assay-batch', buf, True)
 
-
     def segment(self):
-        """docs/formats/segment.md"""
-        head = b'ASSAYSEG' + struct.pack('<HHIQQ', 1, 2, len(BANKS), 3, 1) + bytes(range(16))
-        head += hashlib.sha256(b'before').digest() + struct.pack('<QQIIB7x', 6, 1000, 1, 2, 1)
-        head += b''.join(struct.pack('<H', alg) for _, alg in BANKS).ljust(16, b'\0')
-        for pcr in range(24):
-            for i in range(8):
-                value = self.base.get((BANKS[i][0], pcr), b'') if i < len(BANKS) else b''
-                head += value.ljust(64, b'\0')
-        head = head.ljust(20448, b'\0')
         commit = struct.pack('<QQ', len(self.flat), 0) + bytes(range(16))
-        return head + hashlib.sha256(head).digest() + commit.ljust(4096, b'\0') + self.flat + b'rest'
+        return HEAD + commit.ljust(4096, b'\0') + self.flat + b'rest'
+
+
+def segment_head():
+    """docs/formats/segment.md"""
+    head = b'ASSAYSEG' + struct.pack('<HHIQQ', 1, 2, len(BANKS), 3, 1) + bytes(range(16))
+    head += hashlib.sha256(b'before').digest() + struct.pack('<QQIIB7x', 6, 1000, 1, 2, 1)
+    head += b''.join(struct.pack('<H', alg) for _, alg in BANKS).ljust(16, b'\0')
+    for pcr in range(24):
+        for i in range(8):
+            value = BASE.get((BANKS[i][0], pcr), b'') if i < len(BANKS) else b''
+            head += value.ljust(64, b'\0')
+    head = head.ljust(20448, b'\0')
+    return head + hashlib.sha256(head).digest()
+
+
+BASE = {(bank, pcr): hashlib.new(bank, b'base %d' % pcr).digest() for bank, _ in BANKS for pcr in (10, 11, 12)}
+HEAD = segment_head()
 
 
 def main():
     option = sys.argv[4] if len(sys.argv) > 4 else ''
     made = List()
     if option == 'segment':
-        for bank, _ in BANKS:
-            for pcr in (10, 11, 12):
-                made.base[bank, pcr] = hashlib.new(bank, b'base %d' % pcr).digest()
+        made.base = BASE
     made.file(10, b'boot_aggregate', True)
-    made.state(b'v=1;event=start;last=none;', True)
+    made.state(b'v=1;event=segment;head=%s;' % HEAD[-32:].hex().encode(), True)
     made.state(b'v=1;event=mode;mode=group;', True)
     if option == 'kernel-first':
         made.state(b'v=1;event=kernel;count=1;', False)

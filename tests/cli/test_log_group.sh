@@ -23,6 +23,7 @@ expect 0 "$ASSAY" log verify -v --jobs 1 "$flat"
 "$ASSAY" log export -f anchored "$flat" 2>"$SCRATCH/note" | cmp - "$anchored" || fail "anchored"
 grep -q "305 of 315 entries are left out" "$SCRATCH/note" || fail "$(cat "$SCRATCH/note")"
 expect 0 "$ASSAY" log verify -v --pcrs "$pcrs" "$anchored"
+expect 1 "$ASSAY" log verify -v -c --pcrs "$pcrs" "$anchored"
 has "3 batch records stand for 305 entries that this file does not hold"
 "$ASSAY" log export -f binary "$flat" | cmp - "$flat" || fail "binary"
 
@@ -35,7 +36,9 @@ has "anchored form"
 
 # A segment file: its PCRs began elsewhere, and what is behind the written bytes does not count.
 "$SOURCE/tests/cli/group_list.py" "$SCRATCH/segment" "$SCRATCH/records" "$SCRATCH/pcrs3" segment
-expect 0 "$ASSAY" log verify -v -c --pcrs "$SCRATCH/pcrs3" "$SCRATCH/segment"
+expect 1 "$ASSAY" log verify -v -c --pcrs "$SCRATCH/pcrs3" "$SCRATCH/segment"
+expect 0 "$ASSAY" log verify -v --pcrs "$SCRATCH/pcrs3" "$SCRATCH/segment"
+has "holds from its first entry on"
 has "segment list, sha1 column, little-endian, flat form: 315 entries"
 "$ASSAY" log export -f binary "$SCRATCH/segment" | cmp - "$flat" || fail "segment"
 expect 1 "$ASSAY" log verify -v --pcrs "$pcrs" "$SCRATCH/segment"
@@ -101,6 +104,68 @@ for f in "$SCRATCH"/hidden-*; do
 	expect 1 "$ASSAY" log verify -v --pcrs "$pcrs" "$f"
 done
 has "batch record among the kernel's records"
+
+# A segment whose head says that the PCRs held something before: only with a proved entry that names this
+# head. Else a list could be cut anywhere in front.
+python3 - "$SCRATCH" <<'PY'
+import hashlib, struct, sys
+BANKS = ('sha1', 20, 4), ('sha256', 32, 11)
+field = lambda b: struct.pack('<I', len(b)) + b
+
+def entry(name, buf, pcr=10):
+    data = field(b'sha256:\0' + hashlib.sha256(buf).digest()) + field(name + b'\0') + field(buf)
+    return pcr, data, struct.pack('<I', pcr) + hashlib.sha1(data).digest() + field(b'ima-buf') + field(data)
+
+def extend(values, entries):
+    for pcr, data, _ in entries:
+        if pcr == 10:
+            values = [hashlib.new(b, v + hashlib.new(b, data).digest()).digest()
+                      for (b, _, _), v in zip(BANKS, values)]
+    return values
+
+def head(base):
+    h = bytearray(20480)
+    struct.pack_into('<8sHHIQ', h, 0, b'ASSAYSEG', 1, 0, 2, 1)
+    struct.pack_into('<HH', h, 112, *(alg for _, _, alg in BANKS))
+    for i, value in enumerate(base):
+        at = 128 + (10 * 8 + i) * 64
+        h[at:at + len(value)] = value
+    h[20448:] = hashlib.sha256(h[:20448]).digest()
+    return bytes(h)
+
+def write(name, h, entries, values=None):
+    records = b''.join(record for _, _, record in entries)
+    commit = struct.pack('<QQ', len(records), len(records)) + bytes(4080)
+    open(f'{sys.argv[1]}/{name}', 'wb').write(h + commit + records)
+    if values:
+        open(f'{sys.argv[1]}/{name}.pcrs', 'w').writelines(
+            f'{b} 10 {v.hex()}\n' for (b, _, _), v in zip(BANKS, values))
+
+def says(h, pcr=10):
+    return entry(b'assay-state', b'v=1;event=segment;number=1;head=%s;' % h[20448:].hex().encode(), pcr)
+
+zero = [bytes(n) for _, n, _ in BANKS]
+files = [entry(b'file', b'%d' % i) for i in range(9)]
+write('whole', head(zero), files, extend(zero, files))
+cut = head(extend(zero, files[:4]))
+write('cut-0', cut, files[4:])
+write('cut-1', cut, [says(cut, 12)] + files[4:])                       # where nobody asks for
+write('cut-2', cut, files[4:] + [says(cut)])                           # behind what is proved
+write('cut-3', cut, [entry(b'assay-state', b'v=1;event=mode;mode=group;', 30), says(cut),
+                     entry(b'assay-state', b'v=1;event=kernel;count=5;', 30)] + files[4:]) # waiting
+base = [hashlib.new(b, b'firmware').digest() for b, _, _ in BANKS]
+late = [says(head(base))] + files
+write('late', head(base), late, extend(base, late))
+PY
+expect 0 "$ASSAY" log verify -c --pcrs "$SCRATCH/whole.pcrs" "$SCRATCH/whole"
+has "verdict: holds"
+for i in 0 1 2 3; do
+	expect 1 "$ASSAY" log verify --pcrs "$SCRATCH/whole.pcrs" "$SCRATCH/cut-$i"
+	has "does not hold: it begins at PCR values that no proved entry vouches for"
+done
+expect 0 "$ASSAY" log verify --pcrs "$SCRATCH/late.pcrs" "$SCRATCH/late"
+has "holds from its first entry on"
+expect 1 "$ASSAY" log verify -c --pcrs "$SCRATCH/late.pcrs" "$SCRATCH/late"
 
 # An end without its batch record has no standing.
 expect 1 "$ASSAY" log verify -v -c "$SCRATCH/open"

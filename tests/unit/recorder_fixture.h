@@ -19,6 +19,7 @@
 #include "backends/fake/fake_anchor.h"
 #include "base/file.h"
 #include "base/fmt.h"
+#include "base/hex.h"
 #include "engine/replay.h"
 #include "formats/batch.h"
 #include "formats/segment.h"
@@ -242,6 +243,16 @@ static inline void assert_pcr(struct fixture *f, const struct assay_replay *repl
 			assert_memory_equal(have.value[i], real.value[i], ASSAY_HASH_SIZE_MAX);
 }
 
+/* An entry vouches for the head, and so for the values that the PCRs began with. */
+static inline void assert_vouched(const struct segment_file *s)
+{
+	char text[80] = ";head=";
+
+	assay_hex_encode(assay_bytes(s->file.bytes.data + ASSAY_SEGMENT_CHECKSUM, 32),
+			 text + strlen(text));
+	assert_non_null(memmem(s->records.data, s->records.len, text, strlen(text)));
+}
+
 /* Every segment replays; the last one leads to the PCRs, and nothing in it waits. Returns the
  * number of segments. */
 static inline unsigned assert_agrees(struct fixture *f)
@@ -256,6 +267,7 @@ static inline unsigned assert_agrees(struct fixture *f)
 		bool last = !load_segment(f, n + 2, &next);
 
 		assay_file_free(&next.file);
+		assert_vouched(&s);
 		for (uint32_t p = 10; last && p <= 11; p++)
 			assert_pcr(f, replay, p);
 		if (last)

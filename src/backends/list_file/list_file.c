@@ -158,6 +158,11 @@ const struct assay_segment_head *assay_list_file_head(const struct assay_list_fi
 	return l->fd >= 0 ? &l->head : NULL;
 }
 
+struct assay_bytes assay_list_file_checksum(const struct assay_list_file *l)
+{
+	return assay_bytes(l->front + ASSAY_SEGMENT_CHECKSUM, 32);
+}
+
 struct assay_bytes assay_list_file_records(const struct assay_list_file *l)
 {
 	if (l->fd < 0)

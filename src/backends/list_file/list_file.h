@@ -36,6 +36,9 @@ AUTO_DEFINE(list_file);
 /* The current segment; NULL if there is none yet. */
 const struct assay_segment_head *assay_list_file_head(const struct assay_list_file *l);
 
+/* The checksum of its head, 32 bytes; there must be a segment. */
+struct assay_bytes assay_list_file_checksum(const struct assay_list_file *l);
+
 /* The records written so far. The address stays valid, and what is below the length unchanged,
  * until the next segment begins: another thread may read them. */
 struct assay_bytes assay_list_file_records(const struct assay_list_file *l);

@@ -99,6 +99,10 @@ static void print_notes(const struct log_verdict *v)
 	else if (s->batches)
 		printf("%llu batch records were compared with the entries they cover\n",
 		       U(s->batches));
+	if (s->base_set)
+		printf("the PCRs did not begin at zero: %s\n",
+		       s->base_vouched ? "an entry says with what, and is proved"
+				       : "no proved entry says with what");
 	if (s->waiting)
 		printf("%llu entries at the end wait for a batch record: they have no standing "
 		       "yet\n",
@@ -200,11 +204,14 @@ void log_verdict_json(const struct log_verdict *v)
 	       "\"big_endian\":%s,\"anchored\":%s,\"entries\":%llu,\"violations\":%llu,"
 	       "\"bare_violations\":%llu,"
 	       "\"waiting\":%llu,\"absent\":%llu,\"batches\":%llu,\"boot_aggregates\":%llu,"
-	       "\"not_proved\":%llu,\"pcrs\":[",
+	       "\"not_proved\":%llu,\"base\":\"%s\",\"pcrs\":[",
 	       verdicts[v->exit_status], v->reason, log_source_name(v->input->source),
 	       assay_hash_name(v->input->form.column), v->input->form.big ? "true" : "false",
 	       s->absent ? "true" : "false", U(s->entries), U(s->violations), U(s->bare_violations),
-	       U(s->waiting), U(s->absent), U(s->batches), U(s->boot_aggregates), U(s->uncovered));
+	       U(s->waiting), U(s->absent), U(s->batches), U(s->boot_aggregates), U(s->uncovered),
+	       !s->base_set	 ? "initial"
+	       : s->base_vouched ? "vouched"
+				 : "not-vouched");
 	json_pcrs(v);
 	putchar(']');
 	if (v->error)

@@ -73,6 +73,7 @@ static int run_once(struct run *run, struct assay_err *err)
 		.claims = run->o->claims.claim,
 		.n_claims = run->o->claims.n,
 		.base = in->head ? in->head->base : NULL,
+		.head = in->head ? in->file.bytes.data + ASSAY_SEGMENT_CHECKSUM : NULL,
 		.padded = run->padded,
 		.anchored = run->anchored,
 		.quick = run->quick,
@@ -179,10 +180,18 @@ static void judge(struct log_verdict *v)
 		v->reason = "does not hold: the PCR values prove no entry";
 	} else if (v->claims->n && !s->one_moment) {
 		v->reason = "does not hold: the PCRs never had these values at one moment";
+	} else if (s->base_set && !s->base_vouched) {
+		v->reason = "does not hold: it begins at PCR values that no proved entry vouches "
+			    "for, so entries before may be missing";
 	} else if (s->violations && !v->ignore_violations) {
 		v->reason = "does not hold: there are violations (see --ignore-violations)";
 	} else if (v->complete && (s->uncovered || s->waiting)) {
 		v->reason = "does not hold: not every entry is proved (--complete)";
+	} else if (v->complete && (s->absent || s->base_set)) {
+		v->reason = "does not hold: not all that was extended is in it (--complete)";
+	} else if (s->base_set) {
+		v->exit_status = EXIT_YES;
+		v->reason = "holds from its first entry on; what its PCRs held before is not in it";
 	} else {
 		v->exit_status = EXIT_YES;
 		v->reason = v->claims->n

@@ -156,6 +156,7 @@ static int carry_over(struct recorder *r, const struct carried *c, struct assay_
 
 struct segment_args {
 	const struct assay_segment_head *head;
+	struct assay_bytes checksum; /* of the head */
 	const char *why;
 	uint64_t kernel_total; /* that the base stands for */
 };
@@ -175,6 +176,7 @@ static void fill_segment(void *ctx, struct assay_wr *w)
 	assay_state_add_hex(w, "previous",
 			    assay_bytes(a->head->previous, sizeof(a->head->previous)));
 	assay_state_add_u64(w, "previous_len", a->head->previous_len);
+	assay_state_add_hex(w, "head", a->checksum);
 	recorder_state_clock(w, &a->head->clock);
 	if (a->kernel_total > 0)
 		assay_state_add_u64(w, "kernel_total", a->kernel_total);
@@ -194,7 +196,8 @@ static bool is_initial(const struct recorder_seen *seen, uint32_t pcr)
 static int first_records(struct recorder *r, const struct recorder_seen *seen, bool adopted,
 			 const char *why, struct assay_err *err)
 {
-	struct segment_args args = { assay_list_file_head(r->list), why,
+	struct segment_args args = { assay_list_file_head(r->list),
+				     assay_list_file_checksum(r->list), why,
 				     adopted ? 0 : r->kernel_total };
 	uint32_t pcr = r->config.core.pcr;
 	int rc = 0;
