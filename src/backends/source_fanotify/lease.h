@@ -4,8 +4,8 @@
  * gets in unseen: a lease is only given while nobody has the file open for writing, and whoever
  * opens it so (or truncates it) afterwards waits for us and breaks the lease. Hence the one order:
  *
- *   take; digest; wait until it is anchored; ignore mark; intact? else remove the mark; drop;
- * answer
+ *   take; digest; wait until it is anchored; ignore mark; intact? else remove the mark; answer;
+ *   drop
  *
  * A writer before the take makes it fail (no mark is set); one between take and the last look
  * breaks the lease (the mark is removed before it goes on); one after it changes the file, on which

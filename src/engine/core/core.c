@@ -171,10 +171,13 @@ static uint32_t record_needs(const struct assay_facts *facts, const struct assay
 	return need;
 }
 
-/* In the kernel's order: what is open for writing is said before what was read is measured. */
+/* In the kernel's order: what is open for writing is said before what was read is measured. Of what
+ * is executed too: the kernel measures it when it has shut out writers, we before. */
 static bool is_violation(const struct assay_facts *facts)
 {
 	return facts->open_writers && (facts->match.hook == ASSAY_HOOK_FILE_CHECK ||
+				       facts->match.hook == ASSAY_HOOK_BPRM_CHECK ||
+				       facts->match.hook == ASSAY_HOOK_CREDS_CHECK ||
 				       facts->match.hook == ASSAY_HOOK_MMAP_CHECK ||
 				       facts->match.hook == ASSAY_HOOK_MMAP_CHECK_REQPROT);
 }

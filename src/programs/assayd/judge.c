@@ -56,6 +56,7 @@ static bool keep_reading(void *ctx)
 	if (h->f->leased && !assay_lease_intact(h->c->fd)) {
 		assay_lease_drop(h->c->fd);
 		h->f->leased = false;
+		h->facts.open_writers = true; /* what is read by now may be neither old nor new */
 		atomic_fetch_add(&h->judge->daemon->totals.broken_leases, 1);
 	}
 	return !h->c->answered || !atomic_load(h->c->answered);
@@ -236,9 +237,11 @@ static int ask_all(struct hearing *h, bool has_writer, struct assay_err *err)
 			r = ask(h, ASSAY_HOOK_MMAP_CHECK, ASSAY_MAY_EXEC, err);
 	}
 	if (c->exec || (h->eager && h->mappable && !c->late)) {
-		h->facts.open_writers = false; /* nobody writes what is executed: ETXTBSY */
+		/* The kernel looks for writers after our answer; one of now may be done by then. */
+		h->facts.open_writers = has_writer && h->coverage.n == 0;
 		if (r == 0)
 			r = ask(h, ASSAY_HOOK_BPRM_CHECK, ASSAY_MAY_EXEC, err);
+		h->facts.open_writers &= h->coverage.n == 0;
 		if (r == 0)
 			r = ask(h, ASSAY_HOOK_CREDS_CHECK, ASSAY_MAY_EXEC, err);
 	}

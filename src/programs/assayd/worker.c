@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The order of lease.h, spread over two steps of a job: judge (lease, digest, records), and, once
- * the records are anchored, settle (mark, look at the lease, answer). The anchor thread only moves
- * jobs between queues.
+ * the records are anchored, settle (mark, look at the lease), answer, drop. The anchor thread only
+ * moves jobs between queues.
  */
 #include "programs/assayd/worker.h"
 
@@ -35,16 +35,14 @@ struct workers {
 
 /* ---- a job ---------------------------------------------------------------------------------- */
 
-static void end_job(struct daemon *d, struct job *job)
+static void end_job(struct daemon *d, struct job *job, struct assay_inflight_node *waiter)
 {
-	struct assay_inflight_node *waiter = NULL, *next;
+	struct assay_inflight_node *next;
 
-	if (job->owns_inode)
-		waiter = assay_inflight_leave(d->inflight, &job->node);
 	for (; waiter; waiter = next) {
 		next = waiter->next_waiter;
 		NODE_JOB(waiter)->owns_inode = false; /* it has to enter again */
-		/* The lease stood from before their open to now: they saw this content. */
+		/* They opened before settle() found the lease intact: they saw this content. */
 		if (job->findings.leased && job->findings.has_digest) {
 			NODE_JOB(waiter)->findings.has_digest = true;
 			NODE_JOB(waiter)->findings.digest = job->findings.digest;
@@ -54,28 +52,36 @@ static void end_job(struct daemon *d, struct job *job)
 	jobs_end(d->jobs, job);
 }
 
-/* Sets the ignore mark if nothing has happened since the lease was taken. */
-static void settle(struct daemon *d, struct job *job)
+static bool set_mark(struct daemon *d, struct job *job)
 {
 	struct findings *f = &job->findings;
-	int fd = job->event.fd;
 
+	return f->leased && f->ignore_bits && !atomic_load(&job->answered) &&
+	       f->generation == atomic_load(&d->generation) &&
+	       assay_fanotify_ignore(d->group, job->event.fd, f->ignore_bits) == 0;
+}
+
+/* Leaves the ignore mark there if nothing has happened since the lease was taken. Returns who waits
+ * behind: collected before the last look at the lease, as who comes later may see changed content.
+ */
+static struct assay_inflight_node *settle(struct daemon *d, struct job *job)
+{
+	struct assay_inflight_node *waiters = NULL;
+	struct findings *f = &job->findings;
+	bool marked = set_mark(d, job);
+
+	if (job->owns_inode)
+		waiters = assay_inflight_leave(d->inflight, &job->node);
 	if (!f->leased)
-		return;
-	if (f->ignore_bits && !atomic_load(&job->answered) &&
-	    f->generation == atomic_load(&d->generation) &&
-	    assay_fanotify_ignore(d->group, fd, f->ignore_bits) == 0) {
-		f->leased = assay_lease_intact(fd);
-		if (f->leased && f->generation == atomic_load(&d->generation))
-			atomic_fetch_add(&d->totals.marks, 1);
-		else
-			assay_fanotify_unignore(d->group, fd, f->ignore_bits);
-	} else {
-		f->leased = assay_lease_intact(fd);
-	}
+		return waiters;
+	f->leased = assay_lease_intact(job->event.fd);
 	if (!f->leased)
 		atomic_fetch_add(&d->totals.broken_leases, 1);
-	assay_lease_drop(fd);
+	if (marked && f->leased && f->generation == atomic_load(&d->generation))
+		atomic_fetch_add(&d->totals.marks, 1);
+	else if (marked)
+		assay_fanotify_unignore(d->group, job->event.fd, f->ignore_bits);
+	return waiters;
 }
 
 static void complain(struct daemon *d, const struct assay_err *err)
@@ -124,14 +130,17 @@ static void *run_worker(void *arg)
 {
 	struct worker *w = arg;
 	struct daemon *d = w->judge.daemon;
+	struct assay_inflight_node *waiters;
 	struct job *job;
 
 	while ((job = jobs_take(d->jobs))) {
 		if (!job->judged && !judge_job(d, &w->judge, job))
 			continue;
-		settle(d, job);
+		waiters = settle(d, job);
+		/* A writer that waits for our lease goes on after the opener, not before. */
 		jobs_answer(d->jobs, job, true);
-		end_job(d, job);
+		assay_lease_drop(job->event.fd);
+		end_job(d, job, waiters);
 	}
 	return NULL;
 }
