@@ -131,13 +131,23 @@ static bool is_root(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && peer.uid == 0;
 }
 
-static void serve(struct daemon *d, int fd)
+static bool is_stopping(const struct control *c)
 {
-	json_t *message, *answer;
-	int r = 0;
+	struct pollfd p = { .fd = c->stop_fd, .events = POLLIN };
 
-	while (r == 0 && control_receive(fd, CLIENT_TIMEOUT_MS, &message, NULL) == 0) {
-		answer = reply(d, message);
+	return poll(&p, 1, 0) > 0;
+}
+
+/* However busy a client is, and whether it reads its answers or not, we can be asked to stop. */
+static void serve(const struct control *c, int fd)
+{
+	const struct timeval patience = { .tv_sec = CLIENT_TIMEOUT_MS / 1000 };
+	json_t *message, *answer;
+	int r = setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+
+	while (r == 0 && !is_stopping(c) &&
+	       control_receive(fd, CLIENT_TIMEOUT_MS, &message, NULL) == 0) {
+		answer = reply(c->daemon, message);
 		json_decref(message);
 		r = answer ? control_send(fd, answer, NULL) : -ENOMEM;
 		json_decref(answer);
@@ -156,7 +166,7 @@ static void *run_control(void *arg)
 		AUTO(fd) int client = accept4(c->fd, NULL, NULL, SOCK_CLOEXEC);
 
 		if (client >= 0 && is_root(client))
-			serve(c->daemon, client);
+			serve(c, client);
 	}
 	return NULL;
 }
