@@ -84,6 +84,8 @@ static int walk(struct search *s, struct assay_recover_plan *plan, struct assay_
 		uint64_t offset = assay_rd_offset(&in);
 
 		rc = assay_record_parse(&in, &form, &record, err);
+		if (rc == 0 && record.pcr >= ASSAY_PCRS)
+			rc = assay_err_at(err, -EBADMSG, offset, "an entry of PCR %u", record.pcr);
 		if (rc == 0)
 			rc = assay_replay_record(s->replay, &record, offset, &is_step, &step, err);
 		if (rc < 0)

@@ -130,6 +130,30 @@ static void list_begins_with_the_kernels(void **state)
 	}
 }
 
+/* What a TPM cannot have extended: the list is not taken over, and we begin where the PCRs are. */
+static void a_pcr_that_no_tpm_has(void **state)
+{
+	struct fixture f;
+	struct kernel k;
+	size_t len;
+
+	fixture_init(&f, ANCHOR_GROUP);
+	kernel_init(&k, &f);
+	kernel_measures(&k, 1);
+	len = k.len;
+	memcpy(k.list + len, k.list, len);
+	k.list[len] = 40;
+	k.len = k.extended = 2 * len;
+	kernel_extend(&k);
+	fixture_start(&f);
+	measure_files(&f, 10);
+	fixture_stop(&f);
+	assert_int_equal(assert_agrees(&f), 1);
+	assert_int_equal(count_event(&f, 1, "base"), 1);
+	kernel_done(&k);
+	fixture_done(&f);
+}
+
 /* The kernel measures on, while we are away and while we run. */
 static void later_records_are_merged(void **state)
 {
@@ -201,6 +225,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(list_begins_with_the_kernels),
+		cmocka_unit_test(a_pcr_that_no_tpm_has),
 		cmocka_unit_test(later_records_are_merged),
 		cmocka_unit_test(list_that_explains_nothing_is_not_adopted),
 	};

@@ -272,6 +272,9 @@ static void list_that_does_not_replay_is_an_error(void **state)
 
 	f->list[6] ^= 1; /* a template digest */
 	assert_true(assay_recover_decide(&f->crypto, &in, &plan, &replay, NULL) < 0);
+	f->list[6] ^= 1;
+	f->list[0] = ASSAY_RECORD_PCR_MAX; /* which no TPM has */
+	assert_int_equal(assay_recover_decide(&f->crypto, &in, &plan, &replay, NULL), -EBADMSG);
 	assert_null(replay);
 }
 

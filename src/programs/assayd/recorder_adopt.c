@@ -26,6 +26,15 @@ void recorder_kernel_free(struct kernel_list *k)
 	free(k);
 }
 
+/* The kernel's policy may name PCRs that no TPM has, and its buffers have no limit of ours. */
+static int check_fits(const struct assay_record *record, struct assay_err *err)
+{
+	if (record->pcr < ASSAY_PCRS && record->data.len <= ASSAY_CORE_DATA_MAX)
+		return 0;
+	return assay_err_set(err, -EOPNOTSUPP, "it has an entry of PCR %u and %zu bytes",
+			     record->pcr, record->data.len);
+}
+
 /* The records after the first @skip; which PCRs they extend. */
 static int load_records(struct recorder *r, uint64_t skip, struct kernel_list *k,
 			struct assay_err *err)
@@ -44,6 +53,8 @@ static int load_records(struct recorder *r, uint64_t skip, struct kernel_list *k
 		if (skip == 0 && !k->records.data)
 			k->records = assay_bytes(in.at, assay_rd_left(&in));
 		rc = assay_record_parse(&in, &form, &record, err);
+		if (rc == 0)
+			rc = check_fits(&record, err);
 		if (rc < 0)
 			break;
 		if (skip > 0) {
@@ -51,8 +62,7 @@ static int load_records(struct recorder *r, uint64_t skip, struct kernel_list *k
 			continue;
 		}
 		k->n++;
-		if (record.pcr < ASSAY_PCRS)
-			k->pcrs |= 1u << record.pcr;
+		k->pcrs |= 1u << record.pcr;
 	}
 	return rc;
 }
