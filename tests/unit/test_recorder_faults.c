@@ -264,6 +264,45 @@ static void tpm_lost(void **state)
 	}
 }
 
+/* Lines that say that there is no room. */
+static unsigned waits_for_room;
+
+static void count_waits(void *ctx, int priority, const char *text)
+{
+	on_log(ctx, priority, text);
+	if (strstr(text, "still waits") && !strstr(text, "TPM"))
+		__atomic_fetch_add(&waits_for_room, 1, __ATOMIC_RELAXED);
+}
+
+/* The last segment leads to the PCRs, and what was measured is there. */
+static void assert_new_segment_has_all(struct fixture *f)
+{
+	static const struct assay_pcr_value zero;
+	struct assay_replay *replay;
+	struct segment_file s;
+	uint64_t records;
+	unsigned n = 1;
+
+	while (load_segment(f, n + 1, &s)) {
+		assay_file_free(&s.file);
+		n++;
+	}
+	assert_true(n >= 2 && load_segment(f, n, &s));
+	assert_memory_not_equal(&s.head.base[10], &zero, sizeof(zero));
+	replay = replay_segment(f, &s, &records);
+	assert_pcr(f, replay, 10);
+	assert_pcr(f, replay, 11);
+	assert_int_equal(assay_replay_pending(replay), 0);
+	for (uint32_t i = 1; i < f->files; i++) { /* the first got into the closed one */
+		char path[32];
+		size_t len = assay_fmt(path, sizeof(path), "/file/%u", i) + 1;
+
+		assert_non_null(memmem(s.records.data, s.records.len, path, len));
+	}
+	assay_replay_free(replay);
+	assay_file_free(&s.file);
+}
+
 /* No more room (here: the process may not make files larger): events are refused, the loss is in
  * the list, and it goes on when there is room. */
 static void list_full(void **state)
@@ -302,6 +341,50 @@ static void list_full(void **state)
 	fixture_done(&f);
 }
 
+/* A segment must be begun and there is no room: for its file, for its first records, for those that
+ * the closed one did not get into the TPM. Nobody is released meanwhile, and nothing is lost. */
+static void no_room_for_a_segment(void **state)
+{
+	static const rlim_t sizes[] = { 100, 24576 + 100, 24576 + 65536, 24576 + 65536 + 40000 };
+	static const struct assay_pcr_value foreign = { .value = { { 1 }, { 2 } } };
+	struct recorder_counts counts;
+	struct rlimit limit, small;
+	struct fixture f;
+
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	for (unsigned i = 0; i < ARRAY_LEN(sizes); i++) {
+		fixture_init(&f, ANCHOR_GROUP);
+		f.config.log = count_waits;
+		f.config.stop_ms = FLUSH_MS;
+		fixture_start(&f);
+		assert_int_equal(recorder_flush(f.recorder, FLUSH_MS), 0);
+		assay_fake_anchor_fault(f.tpm, ASSAY_FAKE_EXTEND, ASSAY_FAKE_BLOCK, 0, 1);
+		measure_files(&f, 1);
+		assay_fake_anchor_await_blocked(f.tpm);
+		assay_fake_anchor_fault(f.tpm, ASSAY_FAKE_EXTEND, ASSAY_FAKE_IO_BEFORE, 0, 1);
+		measure_files(&f, 2000);
+		recorder_counts(f.recorder, &counts);
+		assay_fake_anchor_foreign(f.tpm, 10, &foreign);
+		small = limit;
+		small.rlim_cur = sizes[i];
+		assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+		__atomic_store_n(&waits_for_room, 0, __ATOMIC_RELAXED);
+		assay_fake_anchor_release(f.tpm);
+		while (__atomic_load_n(&waits_for_room, __ATOMIC_RELAXED) == 0)
+			usleep(1000);
+		assert_false(recorder_is_anchored(f.recorder, counts.records - 1));
+		assert_int_equal(recorder_flush(f.recorder, 10), -ETIMEDOUT);
+		assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+		assert_int_equal(recorder_flush(f.recorder, FLUSH_MS), 0);
+		assert_true(recorder_is_anchored(f.recorder, counts.records - 1));
+		measure_files(&f, 10);
+		fixture_stop(&f);
+		assert_new_segment_has_all(&f);
+		fixture_done(&f);
+	}
+}
+
 static void without_tpm(void **state)
 {
 	struct recorder_counts counts;
@@ -337,6 +420,7 @@ int main(void)
 		cmocka_unit_test(two_daemons),
 		cmocka_unit_test(tpm_lost),
 		cmocka_unit_test(list_full),
+		cmocka_unit_test(no_room_for_a_segment),
 		cmocka_unit_test(without_tpm),
 	};
 

@@ -40,19 +40,27 @@ static int extend_by_zeros(int fd, uint64_t from, uint64_t to)
 	return 0;
 }
 
+static int allocate_in(int fd, uint64_t from, uint64_t to)
+{
+	int rc = 0;
+
+	if (fallocate(fd, 0, (off_t)from, (off_t)(to - from)) < 0)
+		rc = -errno;
+	if (rc == -EOPNOTSUPP)
+		rc = extend_by_zeros(fd, from, to);
+	return rc == -EDQUOT || rc == -EFBIG ? -ENOSPC : rc;
+}
+
 static int allocate(struct assay_list_file *l, uint64_t to)
 {
 	int rc = 0;
 
 	if (to <= l->allocated)
 		return 0;
-	if (fallocate(l->fd, 0, (off_t)l->allocated, (off_t)(to - l->allocated)) < 0)
-		rc = -errno;
-	if (rc == -EOPNOTSUPP)
-		rc = extend_by_zeros(l->fd, l->allocated, to);
+	rc = allocate_in(l->fd, l->allocated, to);
 	if (rc == 0)
 		l->allocated = to;
-	return rc == -EDQUOT || rc == -EFBIG ? -ENOSPC : rc;
+	return rc;
 }
 
 int assay_list_file_grow(struct assay_list_file *l, uint64_t len)
@@ -156,10 +164,12 @@ static int encode_front(struct assay_list_file *l, const struct assay_segment_he
 	return 0;
 }
 
-/* A file bears a segment's name only once its head is on the medium. */
+/* A file bears a segment's name only once its head is on the medium, and there is space for what
+ * the reserve is for: until then the list is what it was. */
 static int create_file(struct assay_list_file *l, const struct assay_segment_head *head,
 		       const uint8_t *front, int *ret)
 {
+	uint64_t size = ASSAY_SEGMENT_RECORDS + l->config.reserve;
 	char name[ASSAY_LIST_FILE_NAME_MAX];
 	AUTO(fd) int fd = -1;
 	int rc;
@@ -172,8 +182,12 @@ static int create_file(struct assay_list_file *l, const struct assay_segment_hea
 	if (fd < 0)
 		return -errno;
 	rc = assay_file_write_all(fd, assay_bytes(front, ASSAY_SEGMENT_RECORDS));
-	if (rc < 0)
+	if (rc == 0)
+		rc = allocate_in(fd, ASSAY_SEGMENT_RECORDS, size);
+	if (rc < 0) {
+		(void)unlinkat(l->dirfd, "segment.new", 0);
 		return rc;
+	}
 	if (fsync(fd) < 0 || renameat(l->dirfd, "segment.new", l->dirfd, name) < 0 ||
 	    fsync(l->dirfd) < 0)
 		return -errno;
@@ -202,9 +216,5 @@ int assay_list_file_begin(struct assay_list_file *l, const struct assay_segment_
 	assay_list_file_unmap(l);
 	l->head = h;
 	l->cut = 0;
-	rc = assay_list_file_map(l, fd, err);
-	if (rc == 0 && assay_list_file_grow(l, l->config.reserve) < 0)
-		rc = assay_err_set(err, -ENOSPC, "no space for segment %llu",
-				   (unsigned long long)h.number);
-	return rc;
+	return assay_list_file_map(l, fd, err);
 }

@@ -65,6 +65,7 @@ static int init_locks(struct recorder *r)
 static void free_recorder(struct recorder *r)
 {
 	recorder_drop_core(r);
+	free(r->carried.bytes);
 	assay_replay_free(r->replay);
 	assay_list_file_free(r->list);
 	pthread_cond_destroy(&r->work);
@@ -239,6 +240,12 @@ static void write_stop(struct recorder *r, const char *why)
 	(void)recorder_state(r, "stop", fill_stop, &args, true, NULL, NULL);
 }
 
+/* Without a core there are those of the segment that was closed. */
+static uint64_t records_so_far(const struct recorder *r)
+{
+	return r->index_base + (r->core ? assay_core_records(r->core) : r->carried.closed);
+}
+
 void recorder_stop(struct recorder *r, const char *why)
 {
 	if (!r)
@@ -249,12 +256,11 @@ void recorder_stop(struct recorder *r, const char *why)
 	pthread_cond_broadcast(&r->work);
 	pthread_mutex_unlock(&r->lock);
 	pthread_join(r->thread, NULL);
-	if (r->upto < r->index_base + assay_core_records(r->core))
+	if (r->upto < records_so_far(r))
 		recorder_log(r, LOG_WARNING,
 			     "%llu records are in the list but not in the TPM; the next start "
 			     "extends them",
-			     (unsigned long long)(r->index_base + assay_core_records(r->core) -
-						  r->upto));
+			     (unsigned long long)(records_so_far(r) - r->upto));
 	(void)assay_list_file_sync(r->list);
 	free_recorder(r);
 }
@@ -407,7 +413,7 @@ int recorder_flush(struct recorder *r, uint32_t timeout_ms)
 		until.tv_sec++;
 	}
 	pthread_mutex_lock(&r->lock);
-	upto = r->index_base + (r->core ? assay_core_records(r->core) : 0);
+	upto = records_so_far(r);
 	while (rc == 0 && r->upto < upto && !r->ended)
 		rc = -pthread_cond_timedwait(&r->progress, &r->lock, &until);
 	if (rc == 0 && r->upto < upto)
@@ -420,7 +426,7 @@ void recorder_counts(struct recorder *r, struct recorder_counts *ret)
 {
 	pthread_mutex_lock(&r->lock);
 	*ret = r->counts;
-	ret->records = r->index_base + (r->core ? assay_core_records(r->core) : 0);
+	ret->records = records_so_far(r);
 	ret->violations = r->core ? assay_core_violations(r->core) : 0;
 	ret->anchored = r->upto;
 	ret->list_bytes = assay_list_file_records(r->list).len;

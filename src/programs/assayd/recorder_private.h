@@ -35,6 +35,16 @@ struct recorder_job {
 	bool done;
 };
 
+/* What a closed segment did not get into the TPM: its records from the first such one on. */
+struct recorder_carried {
+	uint8_t *bytes;
+	size_t len;
+	uint64_t closed; /* records of that segment */
+	/* The segment that takes them could not be written whole: nothing more goes there, and
+	 * another one begins. */
+	bool unfinished;
+};
+
 struct recorder {
 	struct recorder_config config;
 	uint8_t boot_id[16];
@@ -70,6 +80,7 @@ struct recorder {
 	uint64_t kernel_unexplained; /* records that did not lead to the PCRs: the base has them */
 	uint32_t padded; /* bit per bank: the kernel extended it with padded SHA-1 digests */
 	struct recorder_past past;
+	struct recorder_carried carried;
 };
 
 static inline bool recorder_has_anchor(const struct recorder *r)

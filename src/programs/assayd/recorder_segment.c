@@ -93,16 +93,9 @@ int recorder_set_mode(struct recorder *r, struct assay_err *err)
 	return rc;
 }
 
-/* What the closed segment did not get into the TPM. */
-struct carried {
-	uint8_t *bytes;
-	size_t len;
-	uint64_t records;
-};
-
 /* Copies the bytes from the first record that was not anchored on: the old list is unmapped soon.
  */
-static int keep_unanchored(struct recorder *r, struct carried *ret)
+static int keep_unanchored(struct recorder *r, struct recorder_carried *ret)
 {
 	struct assay_bytes all = assay_list_file_records(r->list);
 	struct assay_rd in = assay_rd(all);
@@ -112,7 +105,8 @@ static int keep_unanchored(struct recorder *r, struct carried *ret)
 	for (uint64_t i = 0; i < first && !assay_rd_end(&in); i++)
 		if (assay_record_parse(&in, &form, &record, NULL) < 0)
 			return -EBADMSG;
-	*ret = (struct carried){ .len = assay_rd_left(&in) };
+	*ret = (struct recorder_carried){ .len = assay_rd_left(&in),
+					  .closed = assay_core_records(r->core) };
 	if (ret->len == 0)
 		return 0;
 	ret->bytes = malloc(ret->len);
@@ -139,7 +133,7 @@ static bool is_of_segment(const struct assay_record *record)
 		holds(record->data, kernel, sizeof(kernel) - 1));
 }
 
-static int carry_over(struct recorder *r, const struct carried *c, struct assay_err *err)
+static int carry_over(struct recorder *r, const struct recorder_carried *c, struct assay_err *err)
 {
 	struct assay_rd in = assay_rd(assay_bytes(c->bytes, c->len));
 	struct assay_record record;
@@ -259,8 +253,7 @@ static int open_segment(struct recorder *r, enum assay_segment_start start,
 }
 
 static int begin_locked(struct recorder *r, enum assay_segment_start start,
-			struct recorder_seen *seen, const char *why, const struct carried *carried,
-			struct assay_err *err)
+			struct recorder_seen *seen, const char *why, struct assay_err *err)
 {
 	AUTO(kernel_list) struct kernel_list *kernel = NULL;
 	int rc = recorder_kernel_read(r, seen, &kernel, err);
@@ -277,28 +270,48 @@ static int begin_locked(struct recorder *r, enum assay_segment_start start,
 		rc = recorder_set_mode(r, err);
 	if (rc == 0 && r->policy)
 		rc = recorder_state_policy(r, err);
-	return rc < 0 ? rc : carry_over(r, carried, err);
+	return rc < 0 ? rc : carry_over(r, &r->carried, err);
+}
+
+static uint64_t newest(const struct recorder *r)
+{
+	const struct assay_segment_head *head = assay_list_file_head(r->list);
+
+	return head ? head->number : 0;
+}
+
+/* A run that could not finish a segment keeps what goes into it, and writes to it no more: whoever
+ * waits for a record of the closed one must not be released by others in its place. */
+static void end_begin(struct recorder *r, int rc, uint64_t before)
+{
+	if (rc < 0 && r->has_thread && newest(r) != before) {
+		recorder_drop_core(r);
+		r->carried.unfinished = true;
+	}
+	if (rc == 0)
+		r->index_base += r->carried.closed;
+	if (r->carried.unfinished && rc < 0)
+		return;
+	free(r->carried.bytes);
+	r->carried = (struct recorder_carried){ 0 };
 }
 
 int recorder_begin_segment(struct recorder *r, enum assay_segment_start start,
 			   struct recorder_seen *seen, const char *why, struct assay_err *err)
 {
-	struct carried carried = { 0 };
-	uint64_t closed;
+	uint64_t before;
 	int rc = 0;
 
 	pthread_mutex_lock(&r->lock);
-	closed = r->has_thread ? assay_core_records(r->core) : 0;
-	if (r->has_thread)
-		rc = keep_unanchored(r, &carried);
+	before = newest(r);
+	if (r->has_thread && !r->carried.unfinished)
+		rc = keep_unanchored(r, &r->carried);
 	if (rc == 0)
-		rc = begin_locked(r, start, seen, why, &carried, err);
+		rc = begin_locked(r, start, seen, why, err);
 	else
 		assay_err_set(err, rc, "cannot keep what was not anchored");
-	if (rc == 0)
-		r->index_base += closed;
+	end_begin(r, rc, before);
 	pthread_mutex_unlock(&r->lock);
-	free(carried.bytes);
 	if (rc == 0 && r->has_thread && r->config.segment)
 		r->config.segment(r->config.ctx, start);
 	return rc;
