@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "unit/recorder_fixture.h"
 
+#include <stdatomic.h>
+
 static const enum anchor_mode modes[] = { ANCHOR_EACH, ANCHOR_GROUP, ANCHOR_ORDERED };
 
 static void list_and_pcrs_agree(void **state)
@@ -45,6 +47,36 @@ static void second_run_goes_on(void **state)
 	}
 }
 
+static atomic_bool coming;
+
+static bool more_coming(void *ctx)
+{
+	return atomic_load(&coming);
+}
+
+/* With a pause of an hour nothing would be anchored in this test's time. */
+static void a_pause_ends_when_all_have_come(void **state)
+{
+	struct fixture f;
+
+	fixture_init(&f, ANCHOR_GROUP);
+	f.config.gather_us = 3600u * 1000000u;
+	f.config.more_coming = more_coming;
+	atomic_store(&coming, false);
+	fixture_start(&f);
+	measure_files(&f, 1);
+	assert_int_equal(recorder_flush(f.recorder, FLUSH_MS), 0);
+	atomic_store(&coming, true);
+	measure_files(&f, 1);
+	assert_int_equal(recorder_flush(f.recorder, 20), -ETIMEDOUT);
+	atomic_store(&coming, false);
+	recorder_gathered(f.recorder);
+	assert_int_equal(recorder_flush(f.recorder, FLUSH_MS), 0);
+	fixture_stop(&f);
+	assert_int_equal(assert_agrees(&f), 1);
+	fixture_done(&f);
+}
+
 /* The TPM goes after @k extends and stays away until the next start. */
 static void lost_at_every_extend(void **state)
 {
@@ -77,6 +109,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(list_and_pcrs_agree),
 		cmocka_unit_test(second_run_goes_on),
+		cmocka_unit_test(a_pause_ends_when_all_have_come),
 		cmocka_unit_test(lost_at_every_extend),
 	};
 

@@ -67,6 +67,13 @@ static void on_segment(void *ctx, enum assay_segment_start why)
 	daemon_forget_verdicts(ctx);
 }
 
+static bool more_coming(void *ctx)
+{
+	struct daemon *d = ctx;
+
+	return jobs_any_unjudged(d->jobs);
+}
+
 static void on_log(void *ctx, int priority, const char *text)
 {
 	(void)ctx;
@@ -150,6 +157,7 @@ static int start_recorder(struct running *r, struct assay_err *err)
 		},
 		.anchored = on_anchored,
 		.segment = on_segment,
+		.more_coming = more_coming,
 		.log = on_log,
 		.ctx = d,
 	};

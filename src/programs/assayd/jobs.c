@@ -23,6 +23,7 @@ struct jobs {
 	struct queue ready, waiting;
 	struct job *oldest, *newest;
 	uint32_t n;
+	_Atomic uint32_t unjudged; /* on their way to the recorder */
 	uint64_t anchored;
 	struct late_answer *late;
 	bool closed;
@@ -223,6 +224,7 @@ int jobs_add(struct jobs *j, const struct assay_fanotify_event *event)
 	}
 	j->newest = job;
 	j->n++;
+	atomic_fetch_add(&j->unjudged, 1);
 	make_ready(j, job);
 	pthread_mutex_unlock(&j->lock);
 	return 0;
@@ -241,9 +243,20 @@ struct job *jobs_take(struct jobs *j)
 
 void jobs_put(struct jobs *j, struct job *job)
 {
+	atomic_fetch_add(&j->unjudged, 1);
 	pthread_mutex_lock(&j->lock);
 	make_ready(j, job);
 	pthread_mutex_unlock(&j->lock);
+}
+
+bool jobs_judged(struct jobs *j)
+{
+	return atomic_fetch_sub(&j->unjudged, 1) == 1;
+}
+
+bool jobs_any_unjudged(struct jobs *j)
+{
+	return atomic_load(&j->unjudged) > 0;
 }
 
 void jobs_wait(struct jobs *j, struct job *job)

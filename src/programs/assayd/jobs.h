@@ -63,12 +63,17 @@ int jobs_add(struct jobs *j, const struct assay_fanotify_event *event);
 
 /* The next job to do; blocks. NULL: closed and nothing is left. */
 struct job *jobs_take(struct jobs *j);
-/* Back to the queue. */
+/* Back to the queue, to be judged. */
 void jobs_put(struct jobs *j, struct job *job);
 /* Back to the queue once its record is anchored. */
 void jobs_wait(struct jobs *j, struct job *job);
 /* All records below @upto are anchored. */
 void jobs_anchored(struct jobs *j, uint64_t upto);
+
+/* One job was judged, or waits behind another of its inode until jobs_put(). True: no other is on
+ * its way to the recorder. */
+bool jobs_judged(struct jobs *j);
+bool jobs_any_unjudged(struct jobs *j);
 
 /* Answers, unless the deadline has. */
 void jobs_answer(struct jobs *j, struct job *job, bool allow);

@@ -56,6 +56,8 @@ static int init_locks(struct recorder *r)
 	if (rc == 0)
 		rc = pthread_cond_init(&r->work, &attr);
 	if (rc == 0)
+		rc = pthread_cond_init(&r->gathered, &attr);
+	if (rc == 0)
 		rc = pthread_cond_init(&r->progress, &attr);
 	if (rc == 0)
 		rc = pthread_mutex_init(&r->lock, NULL);
@@ -69,6 +71,7 @@ static void free_recorder(struct recorder *r)
 	assay_replay_free(r->replay);
 	assay_list_file_free(r->list);
 	pthread_cond_destroy(&r->work);
+	pthread_cond_destroy(&r->gathered);
 	pthread_cond_destroy(&r->progress);
 	pthread_mutex_destroy(&r->lock);
 	free(r);
@@ -397,6 +400,13 @@ bool recorder_is_anchored(struct recorder *r, uint64_t index)
 	anchored = index < r->upto;
 	pthread_mutex_unlock(&r->lock);
 	return anchored;
+}
+
+void recorder_gathered(struct recorder *r)
+{
+	pthread_mutex_lock(&r->lock);
+	pthread_cond_signal(&r->gathered);
+	pthread_mutex_unlock(&r->lock);
 }
 
 int recorder_flush(struct recorder *r, uint32_t timeout_ms)

@@ -38,6 +38,9 @@ struct recorder_config {
 	void (*segment)(void *ctx, enum assay_segment_start why);
 	uint32_t check_ms; /* between looks at the PCRs, for what others did; 0: 10,000 */
 	uint32_t stop_ms;  /* that the end waits for what is not anchored yet; 0: 10,000 */
+	/* Whether records are on their way that the gather pause would bring into the batch; NULL:
+	 * not known, the pause is always as long as configured. */
+	bool (*more_coming)(void *ctx);
 	/* One line for the log; must not call the recorder. */
 	void (*log)(void *ctx, int priority, const char *text);
 };
@@ -72,6 +75,9 @@ int recorder_state(struct recorder *r, const char *what,
 
 /* Whether the record is anchored already. Thread-safe. */
 bool recorder_is_anchored(struct recorder *r, uint64_t index);
+
+/* more_coming() says no from now on: a gather pause need not go on. Thread-safe. */
+void recorder_gathered(struct recorder *r);
 
 /* Blocks until everything written so far is anchored, at most @timeout_ms. 0, -ETIMEDOUT. */
 int recorder_flush(struct recorder *r, uint32_t timeout_ms);

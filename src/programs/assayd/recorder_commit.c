@@ -367,13 +367,22 @@ static bool after_round(struct recorder *r, int rc, const struct assay_err *err,
 	return true;
 }
 
-static void gather(const struct recorder *r)
+/* The pause ends early when all who are on their way have arrived: a lone opener waits for nobody.
+ */
+static void gather(struct recorder *r)
 {
-	uint32_t us = r->config.mode == ANCHOR_EACH ? 0 : r->config.gather_us;
-	struct timespec pause = { .tv_sec = us / 1000000, .tv_nsec = (long)(us % 1000000) * 1000 };
+	uint64_t ns = r->config.mode == ANCHOR_EACH ? 0 : r->config.gather_us * 1000ull;
+	uint64_t until = recorder_now_ns() + ns;
+	struct timespec t = { .tv_sec = (time_t)(until / SECOND_NS),
+			      .tv_nsec = (long)(until % SECOND_NS) };
 
-	if (us > 0)
-		nanosleep(&pause, NULL);
+	if (ns == 0)
+		return;
+	pthread_mutex_lock(&r->lock);
+	while (!r->stopping && recorder_now_ns() < until &&
+	       (!r->config.more_coming || r->config.more_coming(r->config.ctx)))
+		pthread_cond_timedwait(&r->gathered, &r->lock, &t);
+	pthread_mutex_unlock(&r->lock);
 }
 
 void *recorder_anchor_thread(void *arg)

@@ -52,6 +52,7 @@ struct recorder {
 	/* ---- under the lock */
 	pthread_mutex_t lock;
 	pthread_cond_t work;	 /* the anchor thread waits: records, a job, the end */
+	pthread_cond_t gathered; /* the anchor thread waits: nothing more is on its way */
 	pthread_cond_t progress; /* the others wait: upto, a job that is done */
 	struct assay_list_file *list;
 	struct assay_core *core;

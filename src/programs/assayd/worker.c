@@ -90,8 +90,20 @@ static void complain(struct daemon *d, const struct assay_err *err)
 	log_line(LOG_ERR, "a file was not measured: %s", err->text);
 }
 
-/* False: it waits for its record, or behind another event of its inode. */
-static bool judge_job(struct daemon *d, struct judge *judge, struct job *job)
+/* Whoever is on the way to the recorder has arrived, or turned off. */
+static void count_judged(struct daemon *d)
+{
+	if (jobs_judged(d->jobs))
+		recorder_gathered(d->recorder);
+}
+
+enum outcome {
+	OUTCOME_SETTLE, /* nothing to wait for */
+	OUTCOME_ANCHOR, /* waits for its record */
+	OUTCOME_BEHIND, /* waits behind another event of its inode: no longer the caller's */
+};
+
+static enum outcome judge_job(struct daemon *d, struct judge *judge, struct job *job)
 {
 	struct judge_case c = {
 		.fd = job->event.fd,
@@ -103,13 +115,13 @@ static bool judge_job(struct daemon *d, struct judge *judge, struct job *job)
 	int r;
 
 	if (atomic_load(&job->answered) || fstat(c.fd, &c.st) < 0 || !S_ISREG(c.st.st_mode))
-		return true;
+		return OUTCOME_SETTLE;
 	if (!job->owns_inode) {
 		job->owns_inode = true; /* before others can see it */
 		job->node.dev = c.st.st_dev;
 		job->node.ino = c.st.st_ino;
 		if (!assay_inflight_enter(d->inflight, &job->node))
-			return false;
+			return OUTCOME_BEHIND;
 	}
 	r = judge_file(judge, &c, &job->findings, &err);
 	if (r < 0 && r != -ECANCELED)
@@ -117,13 +129,23 @@ static bool judge_job(struct daemon *d, struct judge *judge, struct job *job)
 	job->judged = true;
 	if (r < 0) {
 		job->findings.ignore_bits = 0;
-		return true;
+		return OUTCOME_SETTLE;
 	}
 	if (job->findings.wait_for == ASSAY_NO_RECORD ||
 	    recorder_is_anchored(d->recorder, job->findings.wait_for))
-		return true;
-	jobs_wait(d->jobs, job);
-	return false;
+		return OUTCOME_SETTLE;
+	return OUTCOME_ANCHOR;
+}
+
+/* False: the job waits, and is not the caller's any more. */
+static bool judge_and_count(struct daemon *d, struct judge *judge, struct job *job)
+{
+	enum outcome outcome = judge_job(d, judge, job);
+
+	count_judged(d);
+	if (outcome == OUTCOME_ANCHOR)
+		jobs_wait(d->jobs, job);
+	return outcome == OUTCOME_SETTLE;
 }
 
 static void *run_worker(void *arg)
@@ -134,7 +156,7 @@ static void *run_worker(void *arg)
 	struct job *job;
 
 	while ((job = jobs_take(d->jobs))) {
-		if (!job->judged && !judge_job(d, &w->judge, job))
+		if (!job->judged && !judge_and_count(d, &w->judge, job))
 			continue;
 		waiters = settle(d, job);
 		/* A writer that waits for our lease goes on after the opener, not before. */
