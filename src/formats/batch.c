@@ -236,8 +236,12 @@ int assay_state_check(struct assay_bytes buf, struct assay_err *err)
 		return assay_err_set(err, -EBADMSG, "state record does not begin with v and event");
 	if (!assay_bytes_is(assay_state_get(buf, "v"), "1"))
 		return assay_err_set(err, -EOPNOTSUPP, "state record of an unknown version");
-	while (rest.len) {
+	for (unsigned n = 0; rest.len; n++) {
 		size_t at = buf.len - rest.len;
+
+		if (n == ASSAY_STATE_KEYS_MAX)
+			return assay_err_at(err, -E2BIG, at, "state record of more than %u keys",
+					    ASSAY_STATE_KEYS_MAX);
 
 		if (!next_pair(&rest, &key, &value) || !key_ok(key) || !value_ok(value))
 			return assay_err_at(err, -EBADMSG, at, "state record is malformed");

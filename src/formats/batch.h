@@ -52,6 +52,7 @@ void assay_batch_head(uint32_t pcr, struct assay_bytes template_name, bool viola
 /* ---- assay-state: text "v=1;event=NAME;key=value;...;" in which "\", ";" and "=" of values and
  * bytes outside 0x20..0x7e are written as \xHH. */
 #define ASSAY_STATE_SIZE_MAX 8192
+#define ASSAY_STATE_KEYS_MAX 64u /* each is compared with those before it */
 
 void assay_state_begin(struct assay_wr *w, const char *event);
 void assay_state_add(struct assay_wr *w, const char *key, struct assay_bytes value);
@@ -61,5 +62,6 @@ void assay_state_add_hex(struct assay_wr *w, const char *key, struct assay_bytes
 bool assay_state_is(struct assay_bytes buf);
 /* The raw (still escaped) value of @key; len 0 and data NULL if absent. "event" is a key too. */
 struct assay_bytes assay_state_get(struct assay_bytes buf, const char *key);
-/* The whole text has the grammar above, each key once. Errors: -EBADMSG, -EOPNOTSUPP version. */
+/* The whole text has the grammar above, each key once. Errors: -EBADMSG, -E2BIG, -EOPNOTSUPP
+ * version. */
 int assay_state_check(struct assay_bytes buf, struct assay_err *err);

@@ -111,6 +111,17 @@ static void test_state_text(void **state)
 	assert_non_null(assay_state_get(out, "none").data);
 }
 
+static int check_keys(unsigned n)
+{
+	uint8_t buf[ASSAY_STATE_SIZE_MAX];
+	struct assay_wr w = assay_wr(buf, sizeof(buf));
+
+	assay_state_begin(&w, "x");
+	for (unsigned i = 2; i < n; i++)
+		assay_wr_fmt(&w, "k%u=;", i);
+	return assay_state_check(assay_wr_done(&w), NULL);
+}
+
 static void test_state_refusals(void **state)
 {
 	static const char *const bad[] = {
@@ -135,6 +146,8 @@ static void test_state_refusals(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		assert_int_equal(assay_state_check(assay_bytes_str(bad[i]), NULL), -EBADMSG);
 	assert_int_equal(assay_state_check(B("v=2;event=x;"), NULL), -EOPNOTSUPP);
+	assert_int_equal(check_keys(ASSAY_STATE_KEYS_MAX), 0);
+	assert_int_equal(check_keys(ASSAY_STATE_KEYS_MAX + 1), -E2BIG);
 	assert_true(assay_state_is(B("v=2;event=x;")));
 	assert_false(assay_state_is(B("0\x82\3\4;v=1;event=x;")));
 }
