@@ -38,18 +38,17 @@ static bool bank_equal(const struct search *s, uint32_t bank, const uint8_t *a, 
 	return memcmp(a, b, assay_hash_size(s->in->banks.alg[bank])) == 0;
 }
 
-/* Looks whether @pcr, after @steps steps, is what was observed. */
-static void compare(struct search *s, uint32_t pcr, uint64_t steps, struct assay_recover_plan *plan)
+/* Looks whether @pcr held what was observed when it held @real or @padded, after @steps steps. */
+static void compare_with(struct search *s, uint32_t pcr, uint64_t steps,
+			 const struct assay_pcr_value *real, const struct assay_pcr_value *padded,
+			 struct assay_recover_plan *plan)
 {
 	const struct assay_pcr_value *seen = &s->in->observed[pcr];
-	struct assay_pcr_value real, padded;
 
-	assay_replay_pcr(s->replay, pcr, ASSAY_EXTEND_REAL, &real);
-	assay_replay_pcr(s->replay, pcr, ASSAY_EXTEND_PADDED_FF, &padded);
 	for (uint32_t i = 0; i < s->in->banks.n; i++) {
-		bool is_real = bank_equal(s, i, real.value[i], seen->value[i]);
+		bool is_real = bank_equal(s, i, real->value[i], seen->value[i]);
 
-		if (!is_real && !bank_equal(s, i, padded.value[i], seen->value[i]))
+		if (!is_real && !bank_equal(s, i, padded->value[i], seen->value[i]))
 			continue;
 		s->at[pcr][i] = steps;
 		if (!is_real)
@@ -57,11 +56,39 @@ static void compare(struct search *s, uint32_t pcr, uint64_t steps, struct assay
 	}
 }
 
+static void compare(struct search *s, uint32_t pcr, uint64_t steps, struct assay_recover_plan *plan)
+{
+	compare_with(s, pcr, steps, assay_replay_value(s->replay, pcr, ASSAY_EXTEND_REAL),
+		     assay_replay_value(s->replay, pcr, ASSAY_EXTEND_PADDED_FF), plan);
+}
+
+/* An announced record of the kernel's stands in the list because a PCR had it: no value without it
+ * counts any more. It was extended before the last steps, and each of them may be missing. */
+static void take_kernel(struct search *s, uint32_t pcr, struct assay_recover_plan *plan)
+{
+	uint64_t steps = plan->pcr[pcr].steps;
+
+	for (uint32_t i = 0; i < ASSAY_BANKS_MAX; i++)
+		s->at[pcr][i] = NOWHERE;
+	for (uint32_t back = assay_replay_behind(s->replay); back > 0; back--) {
+		const struct assay_tail_step *t = assay_replay_tail(s->replay, pcr, back);
+
+		compare_with(s, pcr, steps - back, &t->before[ASSAY_EXTEND_REAL],
+			     &t->before[ASSAY_EXTEND_PADDED_FF], plan);
+	}
+	compare(s, pcr, steps, plan);
+}
+
 static void take_step(struct search *s, const struct assay_step *step,
 		      struct assay_recover_plan *plan)
 {
 	struct assay_recover_place *place = &plan->pcr[step->pcr];
 
+	if (step->kernel) {
+		place->kernel = true;
+		take_kernel(s, step->pcr, plan);
+		return;
+	}
 	place->upto = step->upto;
 	compare(s, step->pcr, ++place->steps, plan);
 }
@@ -127,7 +154,7 @@ static enum where locate(const struct search *s, uint32_t pcr, struct assay_reco
 	}
 	if (first != NOWHERE) {
 		plan->pcr[pcr].found = first;
-		return first > 0 ? WHERE_STEP : WHERE_START;
+		return first > 0 || plan->pcr[pcr].kernel ? WHERE_STEP : WHERE_START;
 	}
 	assay_fmt(plan->why, sizeof(plan->why), "PCR %u holds a value that no part of the list has",
 		  pcr);
@@ -140,7 +167,7 @@ static void judge(const struct search *s, bool reset, struct assay_recover_plan 
 	uint32_t count[WHERE_STEP + 1] = { 0 }, used = 0;
 
 	for (uint32_t p = 0; p < ASSAY_PCRS; p++) {
-		if (plan->pcr[p].steps == 0)
+		if (plan->pcr[p].steps == 0 && !plan->pcr[p].kernel)
 			continue;
 		used++;
 		count[locate(s, p, plan)]++;

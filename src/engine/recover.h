@@ -24,9 +24,10 @@ struct assay_recover_input {
 };
 
 struct assay_recover_place {
-	uint64_t steps; /* that the list has for this PCR */
+	uint64_t steps; /* that the list has for this PCR, without the kernel's announced ones */
 	uint64_t found; /* how many of them the PCR has; valid if the verdict is CONTINUE */
 	uint64_t upto;	/* records of this PCR below this index are steps or covered by one */
+	bool kernel;	/* the list has announced records of the kernel's for it */
 };
 
 struct assay_recover_plan {

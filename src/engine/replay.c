@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "engine/replay.h"
+#include "engine/replay_private.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -7,32 +7,7 @@
 #include "base/num.h"
 #include "formats/batch.h"
 
-#define PCRS	   (ASSAY_RECORD_PCR_MAX + 1)
 #define SMALL_DATA 1024u /* a covered record below this is hashed in one piece */
-
-/* The records of one PCR that wait for a batch record. */
-struct pending {
-	uint64_t first, count;
-	uint64_t floor; /* anchored form: what is below this index is covered already */
-	struct assay_hash_ctx *hash[ASSAY_BANKS_MAX]; /* made when first needed */
-};
-
-struct assay_replay {
-	struct assay_crypto crypto;
-	struct assay_banks banks;
-	struct assay_checker checker;
-	bool follow[ASSAY_EXTEND_KIND_COUNT];
-	bool saw_state; /* assayd is at work: only announced records are padded any more */
-	bool anchored;	/* covered records are not in the list */
-	enum assay_list_mode mode;
-	enum assay_record_role role;
-	struct assay_bytes state; /* of the record at hand, if it is a state record */
-	uint64_t records, pending, covered, absent, batches;
-	uint64_t kernel_left; /* records that an event=kernel record announced */
-	bool of_kernel;	      /* the record at hand is the kernel's, as far as one can tell */
-	struct assay_pcr_value value[ASSAY_EXTEND_KIND_COUNT][PCRS];
-	struct pending pcr[PCRS];
-};
 
 int assay_replay_new(const struct assay_crypto *crypto, const struct assay_banks *banks,
 		     const struct assay_pcr_value base[ASSAY_PCRS], struct assay_replay **ret)
@@ -81,62 +56,6 @@ void assay_replay_set_anchored(struct assay_replay *r)
 void assay_replay_follow(struct assay_replay *r, enum assay_extend_kind kind, bool follow)
 {
 	r->follow[kind] = follow;
-}
-
-/* ---- the PCR chain -------------------------------------------------------------------------- */
-
-static int extend(struct assay_replay *r, uint8_t *value, enum assay_hash alg,
-		  const uint8_t *digest)
-{
-	uint8_t buf[2 * ASSAY_HASH_SIZE_MAX];
-	size_t size = assay_hash_size(alg);
-
-	memcpy(buf, value, size);
-	memcpy(buf + size, digest, size);
-	return r->crypto.ops->hash(r->crypto.ctx, alg, assay_bytes(buf, 2 * size), value);
-}
-
-static int extend_banks(struct assay_replay *r, uint32_t pcr, bool pad, enum assay_extend_kind kind,
-			const struct assay_record_digests *d)
-{
-
-	for (uint32_t i = 0; i < r->banks.n; i++) {
-		uint8_t padded[ASSAY_HASH_SIZE_MAX] = { 0 };
-		int error;
-
-		if (pad)
-			memcpy(padded, d->sha1, sizeof(d->sha1));
-		error = extend(r, r->value[kind][pcr].value[i], r->banks.alg[i],
-			       pad ? padded : d->bank.value[i]);
-		if (error < 0)
-			return error;
-	}
-	return 0;
-}
-
-static int take_step(struct assay_replay *r, const struct assay_record *record, uint64_t offset,
-		     const struct assay_record_digests *d, struct assay_step *ret,
-		     struct assay_err *err)
-{
-	int error = 0;
-
-	for (unsigned kind = 0; error == 0 && kind < ASSAY_EXTEND_KIND_COUNT; kind++) {
-		bool pad = kind != ASSAY_EXTEND_REAL && r->of_kernel &&
-			   !(kind == ASSAY_EXTEND_PADDED_FF && record->violation);
-
-		if (r->follow[kind])
-			error = extend_banks(r, record->pcr, pad, (enum assay_extend_kind)kind, d);
-	}
-	if (error < 0)
-		return assay_err_set(err, error, "cannot compute a PCR value");
-	if (!ret)
-		return 0;
-	ret->index = r->records;
-	ret->offset = offset;
-	ret->upto = r->records + 1;
-	ret->pcr = record->pcr;
-	ret->digests = d->bank;
-	return 0;
 }
 
 /* ---- covered records and their batch record ------------------------------------------------- */
@@ -308,6 +227,35 @@ static int take_mode(struct assay_replay *r, struct assay_bytes buf, struct assa
 	return 0;
 }
 
+static int take_at(struct assay_replay *r, struct assay_bytes at, struct assay_bytes index,
+		   struct assay_err *err)
+{
+	uint64_t here;
+
+	if (assay_num_parse(at, 10, UINT64_MAX - 1, &r->kernel_at) < 0 ||
+	    assay_num_parse(index, 10, UINT64_MAX, &here) < 0 || r->kernel_at > here)
+		return assay_err_set(err, -EBADMSG, "state record 'kernel' with a wrong place");
+	if (here == r->records && !r->anchored)
+		return 0;
+	/* In the anchored form what it announced stands where it was extended, before this. */
+	if (r->mode != ASSAY_LIST_EACH)
+		return assay_err_set(err, -EBADMSG,
+				     "state record 'kernel' says that it is entry %llu",
+				     (unsigned long long)here);
+	r->kernel_left = 0;
+	return 0;
+}
+
+static int take_kernel(struct assay_replay *r, struct assay_bytes buf, struct assay_err *err)
+{
+	struct assay_bytes at = assay_state_get(buf, "at");
+
+	if (assay_num_parse(assay_state_get(buf, "count"), 10, UINT64_MAX, &r->kernel_left) < 0)
+		return assay_err_set(err, -EBADMSG, "state record 'kernel' without a count");
+	r->kernel_at = NOWHERE;
+	return at.len ? take_at(r, at, assay_state_get(buf, "index"), err) : 0;
+}
+
 static int take_state(struct assay_replay *r, struct assay_bytes buf, bool *ret_is_step,
 		      struct assay_err *err)
 {
@@ -319,9 +267,8 @@ static int take_state(struct assay_replay *r, struct assay_bytes buf, bool *ret_
 	r->saw_state = true;
 	r->state = buf;
 	event = assay_state_get(buf, "event");
-	if (assay_bytes_is(event, "kernel") &&
-	    assay_num_parse(assay_state_get(buf, "count"), 10, UINT64_MAX, &r->kernel_left) < 0)
-		return assay_err_set(err, -EBADMSG, "state record 'kernel' without a count");
+	if (assay_bytes_is(event, "kernel"))
+		return take_kernel(r, buf, err);
 	if (!assay_bytes_is(event, "mode"))
 		return 0;
 	*ret_is_step = true;
@@ -387,13 +334,15 @@ static int take_record(struct assay_replay *r, const struct assay_record *record
 		       struct assay_step *ret_step, struct assay_err *err)
 {
 	bool is_step = r->mode == ASSAY_LIST_EACH || r->kernel_left > 0 || r->anchored;
+	uint64_t pending = r->pending;
 	int error;
 
 	if (record->pcr >= PCRS)
 		return assay_err_set(err, -EINVAL, "PCR index %u", record->pcr);
 	r->role = ASSAY_ROLE_STEP;
 	r->state = assay_bytes(NULL, 0);
-	r->of_kernel = r->kernel_left > 0;
+	r->of_kernel = r->announced = r->kernel_left > 0;
+	r->behind = 0;
 	r->kernel_left -= r->of_kernel;
 	error = take_own(r, record, &is_step, err);
 	if (error < 0)
@@ -401,7 +350,8 @@ static int take_record(struct assay_replay *r, const struct assay_record *record
 	r->of_kernel |= !r->saw_state;
 	if (!is_step)
 		r->role = ASSAY_ROLE_COVERED;
-	error = is_step ? take_step(r, record, offset, d, ret_step, err)
+	error = is_step ? assay_replay_step(r, record, offset, d, pending - r->pending + 1,
+					    ret_step, err)
 			: take_covered(r, record, err);
 	if (error < 0)
 		return error;
@@ -455,6 +405,26 @@ void assay_replay_pcr(const struct assay_replay *r, uint32_t pcr, enum assay_ext
 struct assay_bytes assay_replay_state(const struct assay_replay *r)
 {
 	return r->state;
+}
+
+uint32_t assay_replay_behind(const struct assay_replay *r)
+{
+	return r->behind;
+}
+
+const struct assay_tail_step *assay_replay_tail(struct assay_replay *r, uint32_t pcr, uint32_t back)
+{
+	return pcr < PCRS && back > 0 ? assay_tail_at(&r->tail, pcr, back) : NULL;
+}
+
+uint64_t assay_replay_kernel_left(const struct assay_replay *r)
+{
+	return r->kernel_left;
+}
+
+uint64_t assay_replay_placed(const struct assay_replay *r)
+{
+	return r->announced ? r->kernel_at : NOWHERE;
 }
 
 uint64_t assay_replay_records(const struct assay_replay *r)

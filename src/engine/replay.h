@@ -12,7 +12,8 @@
  *     nothing may be pending before it.
  *   - In mode "group" a batch record is a step, every other record waits for one.
  *   - An "assay-state" record with event=kernel and count=N says that the N records after it are
- *     the kernel's own: each of them is a step, in any mode.
+ *     the kernel's own: each of them is a step, in any mode. With at=I they were extended before
+ *     every step from entry I on; index=X is where the state record itself stands.
  * In the anchored form of a list the records that wait are left out, and so all that is there is a
  * step. It is known by its first batch record, for which nothing waits.
  */
@@ -21,6 +22,7 @@
 #include "base/macros.h"
 #include "engine/checker.h"
 #include "engine/ports.h"
+#include "engine/tail.h"
 #include "formats/mlist.h"
 
 /*
@@ -55,6 +57,7 @@ struct assay_step {
 	uint64_t offset; /* of the record in the list, bytes */
 	uint64_t upto;	 /* records below this index and of this PCR are anchored by it */
 	uint32_t pcr;
+	bool kernel; /* announced as the kernel's: never ours to extend */
 	/* Digests per bank of the replay, real form: what goes into the extend. */
 	struct assay_pcr_value digests;
 };
@@ -102,6 +105,20 @@ const struct assay_pcr_value *assay_replay_value(const struct assay_replay *r, u
 /* The buffer of the last record if that was a state record, else empty; borrowed from the record.
  */
 struct assay_bytes assay_replay_state(const struct assay_replay *r);
+
+/* How many steps of its PCR stand behind the last record, which was put before them. */
+uint32_t assay_replay_behind(const struct assay_replay *r);
+
+/* The @back-th last step of @pcr (1: the last), borrowed until the next record; NULL: there is
+ * none, or nothing may go before it any more. */
+const struct assay_tail_step *assay_replay_tail(struct assay_replay *r, uint32_t pcr,
+						uint32_t back);
+
+/* Records that an event=kernel record announced and that did not come yet. */
+uint64_t assay_replay_kernel_left(const struct assay_replay *r);
+
+/* The index before whose steps the last record was put; UINT64_MAX: it is where it stands. */
+uint64_t assay_replay_placed(const struct assay_replay *r);
 
 uint64_t assay_replay_records(const struct assay_replay *r); /* taken so far */
 uint64_t assay_replay_pending(const struct assay_replay *r); /* covered by no batch record yet */

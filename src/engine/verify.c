@@ -206,20 +206,46 @@ const struct assay_replay *assay_verify_replay(const struct assay_verify *v)
 
 /* ---- record by record ----------------------------------------------------------------------- */
 
-static bool is_value(const struct assay_verify *v, const struct claim *c,
-		     enum assay_extend_kind kind)
+static bool is_value(const struct claim *c, const struct assay_pcr_value *value)
 {
-	const struct assay_pcr_value *value = assay_replay_value(v->replay, c->said.pcr, kind);
-
 	return memcmp(value->value[c->bank], c->said.value, assay_hash_size(c->said.alg)) == 0;
+}
+
+/* The last record was put before steps that the list has before it: the PCR may have had the one
+ * and not yet the others. What it would have held without the record it never held. */
+static void match_before(struct assay_verify *v, struct claim *c, uint64_t index, unsigned kinds)
+{
+	uint32_t pcr = c->said.pcr, behind = assay_replay_behind(v->replay);
+	const struct pcr_count *n = &v->pcr[pcr];
+	uint64_t unproved = assay_replay_pending_pcr(v->replay, pcr, NULL);
+
+	if (c->reach.steps + behind >= n->steps)
+		c->reach.reached = false;
+	for (uint32_t back = 1; back <= behind; back++) {
+		const struct assay_tail_step *t = assay_replay_tail(v->replay, pcr, back);
+
+		unproved += t->covers;
+		for (unsigned kind = 0; kind < kinds; kind++)
+			if (is_value(c, &t->before[kind]))
+				c->reach = (struct assay_reach){
+					.reached = true,
+					.kind = (enum assay_extend_kind)kind,
+					.steps = n->steps - back,
+					.index = index,
+					.next = UINT64_MAX,
+					.proved = n->entries - unproved,
+				};
+	}
 }
 
 static void match_claim(struct assay_verify *v, struct claim *c, uint64_t index)
 {
 	const struct pcr_count *n = &v->pcr[c->said.pcr];
+	unsigned kinds = v->padded ? ASSAY_EXTEND_KIND_COUNT : 1;
 
-	for (unsigned kind = 0; kind < (v->padded ? ASSAY_EXTEND_KIND_COUNT : 1); kind++) {
-		if (!is_value(v, c, (enum assay_extend_kind)kind))
+	for (unsigned kind = 0; kind < kinds; kind++) {
+		if (!is_value(c, assay_replay_value(v->replay, c->said.pcr,
+						    (enum assay_extend_kind)kind)))
 			continue;
 		c->reach = (struct assay_reach){
 			.reached = true,
@@ -232,7 +258,9 @@ static void match_claim(struct assay_verify *v, struct claim *c, uint64_t index)
 		};
 		return;
 	}
-	if (c->reach.reached && c->reach.next == UINT64_MAX)
+	if (assay_replay_behind(v->replay) > 0)
+		match_before(v, c, index, kinds);
+	else if (c->reach.reached && c->reach.next == UINT64_MAX)
 		c->reach.next = index;
 }
 

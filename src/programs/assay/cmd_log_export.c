@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "backends/crypto_openssl/crypto_openssl.h"
@@ -30,6 +31,13 @@ struct export
 	struct assay_replay *replay;
 	struct log_text text;
 	uint64_t index, written;
+	/* Steps that a kernel's record may still go before: the last in the order of the PCRs. */
+	struct held {
+		struct assay_record record;
+		struct assay_step step;
+		bool placed; /* before a step that the list has before it */
+	} * held;
+	size_t n_held, room, n_own;
 };
 
 /* A record of the kernel's binary list, in the order of bytes that the list has. */
@@ -67,12 +75,10 @@ static void put_cel(struct export *e, const struct assay_record *record,
 	assay_cel_print(&cel, &e->text.w);
 }
 
-/* CEL and the anchored form hold what extends PCRs, the others every entry. */
+/* CEL and the anchored form hold what extends PCRs, the others every entry and need no @step. */
 static void put_record(struct export *e, const struct assay_record *record,
 		       const struct assay_template_data *cut, const struct assay_step *step)
 {
-	if (!step && e->format != FORMAT_BINARY && e->format != FORMAT_ASCII)
-		return;
 	switch (e->format) {
 	case FORMAT_CEL_JSON:
 	case FORMAT_CEL_TLV:
@@ -100,6 +106,48 @@ static int flush(struct export *e, size_t unless_below, struct assay_err *err)
 	return r < 0 ? assay_err_set(err, r, "cannot write: %s", strerror(-r)) : 0;
 }
 
+static void put_held(struct export *e)
+{
+	put_record(e, &e->held[0].record, NULL, &e->held[0].step);
+	e->n_own -= !e->held[0].placed;
+	e->n_held--;
+	memmove(e->held, e->held + 1, e->n_held * sizeof(e->held[0]));
+}
+
+/* CEL and the anchored form have the order of the PCRs, which is not always that of the list. */
+static int hold_step(struct export *e, const struct assay_record *record,
+		     const struct assay_step *step, struct assay_err *err)
+{
+	uint64_t before = assay_replay_placed(e->replay);
+	bool placed = before != UINT64_MAX;
+	size_t at = e->n_held;
+
+	if (e->n_held == e->room) {
+		size_t room = e->room ? 2 * e->room : 2 * ASSAY_TAIL_MAX;
+		struct held *more = realloc(e->held, room * sizeof(*more));
+
+		if (!more)
+			return assay_err_set(err, -ENOMEM, "out of memory");
+		e->held = more;
+		e->room = room;
+	}
+	for (size_t i = 0; placed && i < e->n_held && at == e->n_held; i++)
+		if (!e->held[i].placed && e->held[i].step.index >= before)
+			at = i;
+	memmove(e->held + at + 1, e->held + at, (e->n_held - at) * sizeof(e->held[0]));
+	e->held[at] = (struct held){ *record, *step, placed };
+	e->n_held++;
+	e->n_own += !placed;
+	while (e->n_held > 0 && (e->held[0].placed || e->n_own > ASSAY_TAIL_MAX))
+		put_held(e);
+	return 0;
+}
+
+static bool of_steps(const struct export *e)
+{
+	return e->format != FORMAT_BINARY && e->format != FORMAT_ASCII;
+}
+
 static int export_all(struct export *e, struct assay_err *err)
 {
 	const struct log_input *in = e->input;
@@ -119,9 +167,15 @@ static int export_all(struct export *e, struct assay_err *err)
 		r = assay_replay_record(e->replay, &record, offset, &is_step, &step, err);
 		if (r < 0)
 			return r;
-		put_record(e, &record, &cut, is_step ? &step : NULL);
-		r = flush(e, 1u << 16, err);
+		if (!of_steps(e))
+			put_record(e, &record, &cut, NULL);
+		else if (is_step)
+			r = hold_step(e, &record, &step, err);
+		if (r == 0)
+			r = flush(e, 1u << 16, err);
 	}
+	while (r == 0 && e->n_held > 0)
+		put_held(e);
 	if (r == 0 && e->format == FORMAT_CEL_JSON) {
 		log_text_reserve(&e->text, 8);
 		assay_wr_str(&e->text.w, e->written ? "\n]\n" : "[]\n");
@@ -161,6 +215,7 @@ static int export_file(struct export *e, const char *path, const struct assay_cr
 	}
 	assay_replay_free(e->replay);
 	log_text_done(&e->text);
+	free(e->held);
 	if (r < 0)
 		return assay_cmd_fail(NAME, path, &err);
 	tell_left_out(e);

@@ -172,6 +172,8 @@ static int take_step(struct recorder *r, const struct assay_step *step, uint64_t
 {
 	int rc = 0;
 
+	if (step->kernel)
+		return 0;
 	if (recorder_has_anchor(r) && r->seen[step->pcr] >= r->have[step->pcr]) {
 		rc = sync_upto(r, end, err);
 		if (rc == 0)
@@ -181,6 +183,23 @@ static int take_step(struct recorder *r, const struct assay_step *step, uint64_t
 	}
 	if (rc == 0)
 		r->seen[step->pcr]++;
+	return rc;
+}
+
+/* Between two steps of one PCR the kernel's records are looked for: at most one of ours can then be
+ * among them. In mode "group" there is one step in a round, and the round has looked. *ret_merged:
+ * the list has grown and the place may be another. */
+static int check_between(struct recorder *r, bool *ret_merged, struct assay_err *err)
+{
+	uint64_t places = r->places;
+	int rc = 0;
+
+	*ret_merged = false;
+	if (assay_replay_mode(r->replay) != ASSAY_LIST_EACH || !recorder_has_anchor(r) ||
+	    r->cursor < r->check_from || !recorder_kernel_moved(r))
+		return 0;
+	rc = recorder_check(r, err);
+	*ret_merged = r->places != places;
 	return rc;
 }
 
@@ -198,6 +217,11 @@ static int advance(struct recorder *r, struct assay_err *err)
 	int rc = 0;
 
 	while (rc == 0 && !assay_rd_end(&in)) {
+		bool merged;
+
+		rc = check_between(r, &merged, err);
+		if (rc < 0 || merged)
+			return rc;
 		rc = assay_record_parse(&in, &form, &record, err);
 		if (rc == 0)
 			rc = assay_replay_record(r->replay, &record, r->cursor, &is_step, &step,

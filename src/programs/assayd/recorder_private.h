@@ -24,6 +24,7 @@ struct recorder_past {
 	uint64_t clock_ms; /* TPM clock in the last record that says one */
 	char mode_word[MODE_WORD_MAX];
 	uint64_t kernel_total; /* of the kernel's records that are in the segment */
+	uint64_t kernel_left;  /* records that a "kernel" record announced, still to come */
 };
 
 /* A call that the anchor thread runs between two extends. */
@@ -75,7 +76,10 @@ struct recorder {
 	uint64_t cursor;	     /* bytes */
 	uint64_t seen[ASSAY_PCRS];   /* steps before the cursor */
 	uint64_t have[ASSAY_PCRS];   /* steps that the PCR has already: not to be extended */
-	uint64_t synced;	     /* bytes */
+	/* (Neither counts what is announced as the kernel's.) */
+	uint64_t synced;     /* bytes */
+	uint64_t places;     /* how often the place was found anew: the cursor may differ */
+	uint64_t check_from; /* bytes; a cursor below is behind what the PCRs hold */
 	uint64_t last_check_ns, suspended_ns;
 	uint64_t kernel_total;	     /* of the kernel's records that are in the segment */
 	uint64_t kernel_unexplained; /* records that did not lead to the PCRs: the base has them */
@@ -112,6 +116,9 @@ struct recorder_seen {
 };
 int recorder_read(struct recorder *r, struct recorder_seen *ret, struct assay_err *err);
 
+/* The walk begins anew: it passes over what have[] says, and extends the rest. */
+int recorder_rewind(struct recorder *r, struct assay_err *err);
+
 /* What @pcr must hold now by the replay. */
 void recorder_value(const struct recorder *r, uint32_t pcr, struct assay_pcr_value *ret);
 
@@ -147,10 +154,12 @@ int recorder_kernel_read(struct recorder *r, struct recorder_seen *seen, struct 
 /* Puts them at the start of a new segment. With the lock. */
 int recorder_adopt_first(struct recorder *r, const struct kernel_list *kernel,
 			 struct assay_err *err);
-/* Takes over what the kernel has extended after all of our steps. *ret_done false: @seen is not
- * explained by that. In the anchor thread, without the lock. */
+/* Takes over what the kernel has extended after our steps, or between the last of them. *ret_done
+ * false: @seen is not explained by that. In the anchor thread, without the lock. */
 int recorder_adopt_later(struct recorder *r, const struct recorder_seen *seen, bool *ret_done,
 			 struct assay_err *err);
+/* A crash may have come between an announcement and its records: appends @left of them. */
+int recorder_adopt_rest(struct recorder *r, uint64_t left, struct assay_err *err);
 /* Whether the kernel has records that are not in the segment. */
 bool recorder_kernel_moved(const struct recorder *r);
 
@@ -166,5 +175,7 @@ int recorder_state_start(struct recorder *r, const struct assay_tpm_clock *clock
 			 const struct assay_recover_plan *plan, struct assay_err *err);
 /* Which policy is in force. */
 int recorder_state_policy(struct recorder *r, struct assay_err *err);
-/* Learns from a record of the list what it says of earlier runs. */
-void recorder_past_add(struct recorder_past *past, const struct assay_record *record);
+/* Learns from a record of the list what it says of earlier runs; *ret_kernel: it is announced as
+ * the kernel's. */
+void recorder_past_add(struct recorder_past *past, const struct assay_record *record,
+		       bool *ret_kernel);

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <syslog.h>
 
+#include "base/fmt.h"
+
 #define READ_TRIES 10 /* while the TPM says "not now", or its counts change between the clocks */
 
 int recorder_read(struct recorder *r, struct recorder_seen *ret, struct assay_err *err)
@@ -41,27 +43,31 @@ void recorder_value(const struct recorder *r, uint32_t pcr, struct assay_pcr_val
 			memcpy(ret->value[i], padded.value[i], sizeof(ret->value[i]));
 }
 
-/* The cursor goes to the end if nothing is missing, else to the start: the walk passes over what
- * the PCRs have and extends the rest. */
-static int go_on(struct recorder *r, const struct assay_recover_plan *plan,
-		 struct assay_replay *at_end, uint64_t len, struct assay_err *err)
+int recorder_rewind(struct recorder *r, struct assay_err *err)
 {
 	const struct assay_segment_head *head = assay_list_file_head(r->list);
 	int rc;
 
+	assay_replay_free(TAKE(r->replay));
+	r->cursor = 0;
+	r->check_from = assay_list_file_records(r->list).len;
+	memset(r->seen, 0, sizeof(r->seen));
+	rc = assay_replay_new(&r->config.crypto, &head->banks, head->base, &r->replay);
+	return rc < 0 ? assay_err_set(err, rc, "cannot replay the list") : 0;
+}
+
+/* The cursor goes to the end if nothing is missing, else to the start. */
+static int go_on(struct recorder *r, const struct assay_recover_plan *plan,
+		 struct assay_replay *at_end, uint64_t len, struct assay_err *err)
+{
 	for (uint32_t p = 0; p < ASSAY_PCRS; p++) {
 		r->have[p] = plan->pcr[p].found;
-		r->seen[p] = plan->missing ? 0 : plan->pcr[p].steps;
+		r->seen[p] = plan->pcr[p].steps;
 	}
 	assay_replay_free(r->replay);
 	r->replay = at_end;
-	r->cursor = len;
-	if (plan->missing == 0)
-		return 0;
-	assay_replay_free(TAKE(r->replay));
-	r->cursor = 0;
-	rc = assay_replay_new(&r->config.crypto, &head->banks, head->base, &r->replay);
-	return rc < 0 ? assay_err_set(err, rc, "cannot replay the list") : 0;
+	r->cursor = r->check_from = len;
+	return plan->missing ? recorder_rewind(r, err) : 0;
 }
 
 struct recovery_args {
@@ -136,7 +142,7 @@ static int begin_list(struct recorder *r, struct recorder_seen *seen, struct ass
 	return rc < 0 ? rc : note(r, seen, NULL, NULL, err);
 }
 
-/* The kernel may have measured while nobody looked, after all that we wrote. */
+/* The kernel may have measured while nobody looked. */
 static int try_kernel(struct recorder *r, const struct recorder_seen *seen,
 		      struct assay_recover_plan *plan, struct assay_replay *at_end, bool *ret_done,
 		      struct assay_err *err)
@@ -152,24 +158,55 @@ static int try_kernel(struct recorder *r, const struct recorder_seen *seen,
 	return rc < 0 ? rc : recorder_adopt_later(r, seen, ret_done, err);
 }
 
-static int decide(struct recorder *r, struct recorder_seen *seen, const char *why,
-		  struct assay_err *err)
+static int look(struct recorder *r, const struct recorder_seen *seen,
+		struct assay_recover_plan *plan, struct assay_replay **ret, struct assay_err *err)
 {
-	AUTO(replay) struct assay_replay *replay = NULL;
-	struct assay_recover_plan plan;
 	struct assay_recover_input in = { .head = assay_list_file_head(r->list),
 					  .records = assay_list_file_records(r->list),
 					  .banks = seen->banks,
 					  .observed = seen->pcr,
 					  .clock = seen->clock };
-	bool adopted = false;
-	int rc = assay_recover_decide(&r->config.crypto, &in, &plan, &replay, err);
 
+	assay_replay_free(TAKE(*ret));
+	return assay_recover_decide(&r->config.crypto, &in, plan, ret, err);
+}
+
+/* A run was killed after it had announced records of the kernel's, before it had written them.
+ * Nothing else may come next: it would be taken for the kernel's. */
+static int finish_announced(struct recorder *r, const struct recorder_seen *seen,
+			    struct assay_recover_plan *plan, struct assay_replay **replay,
+			    struct assay_err *err)
+{
+	int rc = ensure_core(r, seen, plan, err);
+
+	if (rc == 0)
+		rc = recorder_adopt_rest(r, assay_replay_kernel_left(*replay), err);
+	if (rc == 0)
+		rc = look(r, seen, plan, replay, err);
+	if (rc < 0 || assay_replay_kernel_left(*replay) == 0)
+		return rc;
+	assay_fmt(plan->why, sizeof(plan->why),
+		  "records of the kernel's that the list announces are not there");
+	plan->verdict = ASSAY_RECOVER_BROKEN;
+	assay_replay_free(TAKE(*replay));
+	return 0;
+}
+
+static int decide(struct recorder *r, struct recorder_seen *seen, const char *why,
+		  struct assay_err *err)
+{
+	AUTO(replay) struct assay_replay *replay = NULL;
+	struct assay_recover_plan plan;
+	bool adopted = false;
+	int rc = look(r, seen, &plan, &replay, err);
+
+	if (rc == 0 && replay && assay_replay_kernel_left(replay) > 0)
+		rc = finish_announced(r, seen, &plan, &replay, err);
 	if (rc < 0)
 		return rc;
 	if (plan.verdict == ASSAY_RECOVER_CONTINUE) {
 		r->padded = plan.padded;
-		rc = go_on(r, &plan, TAKE(replay), in.records.len, err);
+		rc = go_on(r, &plan, TAKE(replay), assay_list_file_records(r->list).len, err);
 		if (rc == 0)
 			rc = ensure_core(r, seen, &plan, err);
 		return rc < 0 ? rc : note(r, seen, &plan, why, err);
@@ -228,11 +265,12 @@ int recorder_check(struct recorder *r, struct assay_err *err)
 	bool done = false;
 	int rc;
 
-	if (!recorder_has_anchor(r))
+	if (!recorder_has_anchor(r) || r->cursor < r->check_from)
 		return 0;
 	rc = recorder_read(r, &seen, err);
 	if (rc < 0 || agrees(r, &seen))
 		return rc;
+	r->places++;
 	rc = recorder_adopt_later(r, &seen, &done, err);
 	return rc < 0 || done ? rc : decide(r, &seen, "the PCRs changed", err);
 }

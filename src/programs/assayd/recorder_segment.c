@@ -56,14 +56,18 @@ int recorder_load_core(struct recorder *r, const struct assay_banks *banks,
 	struct assay_record record;
 	int rc = new_core(r, banks, err);
 
+	r->past.kernel_left = 0;
 	for (uint64_t i = 0; rc == 0 && !assay_rd_end(&in); i++) {
+		bool kernel;
+
 		rc = assay_record_parse(&in, &form, &record, err);
 		if (rc < 0)
 			break;
+		recorder_past_add(&r->past, &record, &kernel);
 		rc = assay_core_restore(r->core, &record,
-					record.pcr < ASSAY_PCRS && i >= plan->pcr[record.pcr].upto,
+					!kernel && record.pcr < ASSAY_PCRS &&
+						i >= plan->pcr[record.pcr].upto,
 					err);
-		recorder_past_add(&r->past, &record);
 	}
 	r->kernel_total = r->past.kernel_total;
 	memcpy(r->mode_word, r->past.mode_word, sizeof(r->mode_word));
@@ -239,7 +243,7 @@ static int open_segment(struct recorder *r, enum assay_segment_start start,
 		rc = new_core(r, &seen->banks, err);
 	if (rc < 0)
 		return rc;
-	r->cursor = r->synced = r->kernel_total = 0;
+	r->cursor = r->synced = r->check_from = r->kernel_total = 0;
 	r->padded = 0;
 	memset(r->seen, 0, sizeof(r->seen));
 	memset(r->have, 0, sizeof(r->have));

@@ -147,11 +147,14 @@ static bool cut_state(const struct assay_record *record, struct assay_bytes *ret
 	       assay_state_is(*ret);
 }
 
-void recorder_past_add(struct recorder_past *past, const struct assay_record *record)
+void recorder_past_add(struct recorder_past *past, const struct assay_record *record,
+		       bool *ret_kernel)
 {
 	struct assay_bytes state, event, word;
 
-	if (!cut_state(record, &state))
+	*ret_kernel = past->kernel_left > 0;
+	past->kernel_left -= *ret_kernel;
+	if (*ret_kernel || !cut_state(record, &state))
 		return;
 	event = assay_state_get(state, "event");
 	past->any = true;
@@ -159,6 +162,9 @@ void recorder_past_add(struct recorder_past *past, const struct assay_record *re
 	word = assay_state_get(state, "clock");
 	if (word.len > 0)
 		(void)assay_num_parse(word, 10, UINT64_MAX, &past->clock_ms);
+	if (assay_bytes_is(event, "kernel"))
+		(void)assay_num_parse(assay_state_get(state, "count"), 10, UINT64_MAX,
+				      &past->kernel_left);
 	word = assay_state_get(state, "kernel_total");
 	if (word.len > 0)
 		(void)assay_num_parse(word, 10, UINT64_MAX, &past->kernel_total);

@@ -1,0 +1,31 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Lists in which the kernel's records came between the recorder's own extends: they lead to the PCRs,
+# and so does what is exported, for assay and for evmctl.
+. "$TEST_LIB"
+
+mkdir "$SCRATCH/orders"
+ORDER_DIR=$SCRATCH/orders expect 0 "$RECORDER_ORDER"
+n=0
+for segment in "$SCRATCH"/orders/*.segment; do
+	pcrs=${segment%.segment}.pcrs
+	expect 0 "$ASSAY" log verify -v -c --ignore-violations --pcrs "$pcrs" "$segment"
+	"$ASSAY" log export -f anchored "$segment" >"$SCRATCH/anchored" 2>"$SCRATCH/note" ||
+		fail "$segment: $(cat "$SCRATCH/note")"
+	expect 0 "$ASSAY" log verify -v --ignore-violations --pcrs "$pcrs" "$SCRATCH/anchored"
+	n=$((n + 1))
+	command -v evmctl >/dev/null || continue
+	for bank in sha1 sha256; do
+		awk -v b=$bank '$1 == b { h[$2] = toupper($3) } END {
+			for (i = 0; i < 24; i++) {
+				v = i in h ? h[i] : h[10]
+				if (!(i in h)) gsub(/./, "0", v)
+				gsub(/../, "& ", v)
+				printf "PCR-%02d: %s\n", i, v
+			} }' "$pcrs" >"$SCRATCH/evmctl.$bank"
+	done
+	expect 0 evmctl ima_measurement --ignore-violations --pcrs "sha1,$SCRATCH/evmctl.sha1" \
+		--pcrs "sha256,$SCRATCH/evmctl.sha256" "$SCRATCH/anchored"
+	[[ "$OUT$ERR" == *"Matched per TPM bank"* ]] || fail "$segment: $OUT$ERR"
+done
+[ "$n" -ge 100 ] || fail "$n lists"

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A kernel with IMA beside the recorder: its list is a file, its extends are made by the test. */
+#pragma once
+
+#include "unit/recorder_fixture.h"
+
+#define KERNEL_LIST "binary_runtime_measurements"
+
+struct kernel {
+	struct fixture *f;
+	struct assay_arena arena;
+	void *memory;
+	struct assay_core *core;
+	uint8_t list[1 << 16];
+	size_t len, extended; /* bytes */
+	bool pads;	      /* extends sha256 with the SHA-1 digest */
+	char path[128];
+};
+
+static int kernel_append(void *ctx, struct assay_bytes record, bool reserve)
+{
+	struct kernel *k = ctx;
+
+	(void)reserve;
+	memcpy(k->list + k->len, record.data, record.len);
+	k->len += record.len;
+	return 0;
+}
+
+static const struct assay_append_ops kernel_append_ops = { kernel_append };
+
+static inline void kernel_init(struct kernel *k, struct fixture *f)
+{
+	struct assay_ports ports = { .crypto = f->crypto, .append = { &kernel_append_ops, k } };
+	struct assay_core_config config = { .hash = ASSAY_HASH_SHA256, .pcr = 10 };
+
+	*k = (struct kernel){ .f = f, .memory = malloc(1 << 20) };
+	assay_arena_init(&k->arena, k->memory, 1 << 20);
+	assert_int_equal(assay_core_new(&k->arena, &ports, &config, &k->core, NULL), 0);
+	assay_fmt(k->path, sizeof(k->path), "%s/" KERNEL_LIST, f->dir);
+	f->config.kernel_list = k->path;
+}
+
+static inline void kernel_done(struct kernel *k)
+{
+	assay_core_done(k->core);
+	free(k->memory);
+}
+
+/* What was measured since goes into the TPM and to user space. */
+static inline void kernel_extend(struct kernel *k)
+{
+	static const struct assay_list_form form = { .column = ASSAY_HASH_SHA1 };
+	struct assay_banks banks = { .alg = { ASSAY_HASH_SHA1, ASSAY_HASH_SHA256 }, .n = 2 };
+	struct assay_rd in = assay_rd(assay_bytes(k->list + k->extended, k->len - k->extended));
+	struct assay_replay *replay;
+	struct assay_record record;
+	struct assay_step step;
+	char count[16];
+	bool is_step;
+
+	assert_int_equal(assay_replay_new(&k->f->crypto, &banks, NULL, &replay), 0);
+	while (!assay_rd_end(&in)) {
+		assert_int_equal(assay_record_parse(&in, &form, &record, NULL), 0);
+		assert_int_equal(assay_replay_record(replay, &record, 0, &is_step, &step, NULL), 0);
+		if (k->pads) {
+			memset(step.digests.value[1], 0, 32);
+			memcpy(step.digests.value[1], step.digests.value[0], 20);
+		}
+		assay_fake_anchor_foreign(k->f->tpm, step.pcr, &step.digests);
+	}
+	assay_replay_free(replay);
+	k->extended = k->len;
+	assert_int_equal(assay_file_replace(k->f->dirfd, KERNEL_LIST, 0600,
+					    assay_bytes(k->list, k->len), NULL),
+			 0);
+	assay_fmt(count, sizeof(count), "%u\n", (unsigned)assay_core_records(k->core));
+	assert_int_equal(assay_file_replace(k->f->dirfd, "runtime_measurements_count", 0600,
+					    assay_bytes_str(count), NULL),
+			 0);
+}
+
+static inline void kernel_measures(struct kernel *k, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		char name[32];
+
+		assay_fmt(name, sizeof(name), "kernel-%u", (unsigned)assay_core_records(k->core));
+		assert_int_equal(assay_core_buffer(k->core, 10, name, assay_bytes_str(name), NULL,
+						   NULL),
+				 0);
+	}
+	kernel_extend(k);
+}
