@@ -7,6 +7,9 @@ V=$SOURCE/tests/vectors/kernel
 run=$V/7.2.13/rich-sha256-ima-sig
 list=$run/binary_runtime_measurements
 
+to_full() {
+	"$ASSAY" "$@" >/dev/full
+}
 
 # has TEXT: in what the last command printed.
 has() {
@@ -97,9 +100,16 @@ if command -v python3 >/dev/null && python3 -c 'import hashlib; hashlib.new("sm3
 	has "sm3 column"
 fi
 
+# An answer that does not arrive is none.
+for command in "log show" "log stat" "log export -f ascii" "log verify -v" "log --help"; do
+	# shellcheck disable=SC2086
+	expect 2 to_full $command "$list"
+	has "cannot write"
+done
+
 # What cannot be judged.
 expect 2 "$ASSAY" log verify "$SCRATCH/absent"
-has "cannot open"
+has "log verify: cannot open '$SCRATCH/absent'" # named once
 expect 2 "$ASSAY" log verify "$SOURCE/meson.build"
 has "not a measurement list"
 expect 2 "$ASSAY" log verify

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Finds the subcommand and runs it; prints help from the same table. */
+#include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -73,8 +75,19 @@ static int run(const char *path, const struct command *c, int argc, char **argv)
 	return assay_cmd_usage(path, "there is no subcommand '%s'", argv[1]);
 }
 
+/* Messages of the operating system's errors name the file by themselves. */
+static bool names_file(const char *text, const char *file)
+{
+	char quoted[4096 + 3];
+
+	snprintf(quoted, sizeof(quoted), "'%s'", file);
+	return strstr(text, quoted);
+}
+
 int assay_cmd_fail(const char *command, const char *file, const struct assay_err *err)
 {
+	if (file && !err->line && !err->has_offset && names_file(err->text, file))
+		file = NULL;
 	fprintf(stderr, "assay %s: ", command);
 	if (file)
 		fprintf(stderr, "%s:", file);
@@ -98,7 +111,7 @@ int assay_cmd_usage(const char *command, const char *fmt, ...)
 	return EXIT_TROUBLE;
 }
 
-int main(int argc, char **argv)
+static int dispatch(int argc, char **argv)
 {
 	if (argc < 2)
 		return print_commands(stderr);
@@ -112,5 +125,19 @@ int main(int argc, char **argv)
 		if (strcmp(commands[i]->name, argv[1]) == 0)
 			return run(commands[i]->name, commands[i], argc - 1, argv + 1);
 	fprintf(stderr, "assay: there is no command '%s'; see 'assay --help'\n", argv[1]);
+	return EXIT_TROUBLE;
+}
+
+/* What was printed is an answer only if it got where it should: a full disk is no "holds". */
+int main(int argc, char **argv)
+{
+	int status = dispatch(argc, argv);
+	bool lost = ferror(stdout);
+
+	errno = 0;
+	if (fflush(stdout) == 0 && !lost)
+		return status;
+	fprintf(stderr, "assay: cannot write to the standard output: %s\n",
+		errno ? strerror(errno) : "an earlier write failed");
 	return EXIT_TROUBLE;
 }
