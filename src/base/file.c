@@ -87,6 +87,9 @@ int assay_file_read(int dirfd, const char *path, size_t max, struct assay_file *
 	return 0;
 }
 
+/* What cannot be mapped fills memory. */
+#define STREAM_MAX ((size_t)2 << 30)
+
 int assay_file_map(int dirfd, const char *path, size_t max, struct assay_file *ret,
 		   struct assay_err *err)
 {
@@ -99,7 +102,7 @@ int assay_file_map(int dirfd, const char *path, size_t max, struct assay_file *r
 	if (fstat(fd, &st) < 0)
 		return read_error(err, -errno, path, max);
 	if (!S_ISREG(st.st_mode) || st.st_size == 0 || strcmp(path, "-") == 0)
-		return assay_file_read(dirfd, path, max, ret, err);
+		return assay_file_read(dirfd, path, max < STREAM_MAX ? max : STREAM_MAX, ret, err);
 	if ((uint64_t)st.st_size > max)
 		return read_error(err, -E2BIG, path, max);
 	at = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
