@@ -124,8 +124,12 @@ const char *assay_tpm2_where(const struct assay_anchor_tpm2 *a)
 
 static int load_failed(const struct assay_anchor_tpm2 *a, const char *why, struct assay_err *err)
 {
-	return assay_err_set(err, -ENODEV, "cannot reach a TPM at '%s': %s", assay_tpm2_where(a),
-			     why);
+	if (!a->tcti_name)
+		return assay_err_set(err, -ENODEV,
+				     "no TCTI was named, and none that tpm2-tss tries by itself, "
+				     "/dev/tpmrm0 first, leads to a TPM: %s",
+				     why);
+	return assay_err_set(err, -ENODEV, "cannot reach a TPM at '%s': %s", a->tcti_name, why);
 }
 
 static int load_by_tss(struct assay_anchor_tpm2 *a, struct assay_err *err)

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fmt.h"
 #include "base/macros.h"
 #include "base/num.h"
 #include "programs/assay/cmd.h"
@@ -163,12 +164,23 @@ static int fill_subject(const struct args *a, struct assay_subject *s)
 		       : EXIT_YES;
 }
 
+static int refuse_hook(const char *func)
+{
+	char names[512];
+	size_t at = 0;
+
+	for (unsigned h = ASSAY_HOOK_NONE + 1; h < ASSAY_HOOK_COUNT && at < sizeof(names); h++)
+		at += assay_fmt(names + at, sizeof(names) - at, " %s",
+				assay_hook_name((enum assay_hook)h));
+	return assay_cmd_usage(COMMAND, "'%s' is no hook; allowed:%s", func, names);
+}
+
 static int fill_hook(const struct args *a, struct assay_match_facts *f)
 {
 	if (strcmp(a->func, "POST_SETATTR") == 0)
 		f->hook = ASSAY_HOOK_POST_SETATTR;
 	else if (!assay_hook_by_name(assay_bytes_str(a->func), &f->hook))
-		return assay_cmd_usage(COMMAND, "'%s' is no hook", a->func);
+		return refuse_hook(a->func);
 	switch (f->hook) {
 	case ASSAY_HOOK_MMAP_CHECK:
 	case ASSAY_HOOK_MMAP_CHECK_REQPROT:
@@ -196,7 +208,10 @@ static int fill_mask(const char *text, uint32_t *ret)
 	for (size_t len; *text; text += len + (text[len] != '\0')) {
 		len = strcspn(text, "|,");
 		if (!assay_may_by_name(assay_bytes(text, len), &bit))
-			return assay_cmd_usage(COMMAND, "'%.*s' is no mask", (int)len, text);
+			return assay_cmd_usage(COMMAND,
+					       "'%.*s' is no mask; allowed: MAY_READ "
+					       "MAY_WRITE MAY_EXEC MAY_APPEND, joined by | or ,",
+					       (int)len, text);
 		mask |= bit;
 	}
 	*ret = mask;

@@ -163,8 +163,10 @@ int log_claims_tpm(struct log_claims *c, const char *tcti, struct assay_err *err
 	struct assay_tpm_clock clock;
 	struct assay_banks banks;
 	struct assay_anchor port;
-	int r = assay_anchor_tpm2_new(&config, &tpm, err);
+	int r;
 
+	setenv("TSS2_LOG", "all+NONE", 0); /* our message says it once */
+	r = assay_anchor_tpm2_new(&config, &tpm, err);
 	if (r < 0)
 		return r;
 	port = assay_anchor_tpm2_port(tpm);

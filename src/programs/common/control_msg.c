@@ -336,8 +336,9 @@ int control_connect(const char *path, int *ret_fd, struct assay_err *err)
 		return assay_err_set(err, -ENAMETOOLONG, "path '%s' is too long", path);
 	memcpy(at.sun_path, path, strlen(path) + 1);
 	if (connect(fd, (struct sockaddr *)&at, sizeof(at)) < 0)
-		return assay_err_set(err, -errno, "cannot reach assayd at '%s': %s", path,
-				     strerror(errno));
+		return assay_err_set(err, -errno, "cannot reach assayd at '%s': %s (%s)", path,
+				     strerror(errno),
+				     errno == EACCES ? "only root may ask" : "is it running?");
 	*ret_fd = TAKE_FD(fd);
 	return 0;
 }
