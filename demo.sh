@@ -263,6 +263,7 @@ say "From now on each file that is executed, mapped as a program, or read by roo
 	"written into a list, and added to the TPM's PCR 10 before the program goes on."
 
 heading "Real programs"
+say "What else this machine does meanwhile has its entries too: they are in the totals."
 run_programs
 
 heading "The list so far: one entry a file, the newest last"
@@ -311,10 +312,10 @@ say "entries in the list                  $all" \
 
 heading "That was it, in $((SECONDS - started)) seconds"
 say "Nothing is left running, and nothing is changed. To go on:" "" \
-	"man man/assay.1                       what there is" \
-	"build-demo/assay policy show tcb      the policy that was in force" \
-	"build-demo/assay policy explain --help   why a file is measured, or is not" \
-	"sudo ninja -C build-demo install      to stay; then see man assayd"
+	"man man/assay.1                         what there is" \
+	"build-demo/assay policy show tcb        the policy that was in force" \
+	"build-demo/assay policy explain --help  why a file is measured, or is not" \
+	"sudo ninja -C build-demo install        to stay; then see man assayd"
 if [ $keep = yes ]; then
 	say "" "Kept: $work/evidence (list, quote, ak.pub). Try it yourself:" \
 		"cd $work/evidence && ./assay log show list && ./assay quote verify --ak ak.pub --nonce $nonce --log list quote"
