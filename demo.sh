@@ -156,7 +156,8 @@ start_tpm() {
 		return
 	fi
 	mkdir "$work/tpm"
-	swtpm socket --tpm2 --tpmstate "dir=$work/tpm" --flags not-need-init,startup-clear \
+	# A signal to all of us (a closed terminal, timeout) shall not take the TPM from under assayd.
+	setsid swtpm socket --tpm2 --tpmstate "dir=$work/tpm" --flags not-need-init,startup-clear \
 		--server "type=unixio,path=$work/tpm/sock" --ctrl "type=unixio,path=$work/tpm/sock.ctrl" \
 		>"$work/tpm.log" 2>&1 &
 	tpm_pid=$!
@@ -183,7 +184,7 @@ start_assayd() {
 		echo "exempt_pid = $watchdog_pid"
 	} >"$work/assayd.conf"
 	mkdir -m 700 "$quiet/list"
-	"$bin/assayd" --config "$work/assayd.conf" >"$work/assayd.log" 2>&1 &
+	setsid "$bin/assayd" --config "$work/assayd.conf" >"$work/assayd.log" 2>&1 &
 	assayd_pid=$!
 	watch_over $assayd_pid
 	wait_for 30 test -S "$work/control" || give_up "assayd did not start"
