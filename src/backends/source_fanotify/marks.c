@@ -35,7 +35,7 @@ int assay_fanotify_unmark(struct assay_fanotify *f, int fd, uint32_t bits)
 	return change_mark(f, FAN_MARK_REMOVE | FAN_MARK_FILESYSTEM, fd, bits);
 }
 
-int assay_fanotify_ignore(struct assay_fanotify *f, int fd, uint32_t bits)
+static int add_ignore(struct assay_fanotify *f, int fd, uint32_t bits)
 {
 	unsigned flags = FAN_MARK_ADD | FAN_MARK_IGNORED_MASK;
 	int r;
@@ -49,6 +49,29 @@ int assay_fanotify_ignore(struct assay_fanotify *f, int fd, uint32_t bits)
 	if (r == 0)
 		atomic_store(&f->evictable, false);
 	return r;
+}
+
+/*
+ * An ignore mark that is taken away must not take the inode's mark with it. A mark that is removed
+ * stays on the inode's list until the last opener that waits on it goes on, and while it is there
+ * the kernel lets every opener of the inode pass without asking (fsnotify_prepare_user_wait());
+ * openers that come one after the other keep it there for as long as they come. So the mark asks
+ * for the events that the filesystem's mark asks for anyway, which no change of the file clears.
+ */
+static int keep_mark(struct assay_fanotify *f, int fd, uint32_t bits)
+{
+	int r = -EINVAL;
+
+	if (atomic_load(&f->evictable))
+		r = change_mark(f, FAN_MARK_ADD | FAN_MARK_EVICTABLE, fd, bits);
+	return r == -EINVAL ? change_mark(f, FAN_MARK_ADD, fd, bits) : r;
+}
+
+int assay_fanotify_ignore(struct assay_fanotify *f, int fd, uint32_t bits)
+{
+	int r = keep_mark(f, fd, bits);
+
+	return r < 0 ? r : add_ignore(f, fd, bits);
 }
 
 int assay_fanotify_unignore(struct assay_fanotify *f, int fd, uint32_t bits)
