@@ -61,6 +61,19 @@ bool assay_inflight_enter(struct assay_inflight *t, struct assay_inflight_node *
 	return !first;
 }
 
+struct assay_inflight_node *assay_inflight_waiters(struct assay_inflight *t,
+						   struct assay_inflight_node *node)
+{
+	struct assay_inflight_node *waiters;
+
+	pthread_mutex_lock(&t->lock);
+	waiters = node->next_waiter;
+	node->next_waiter = NULL;
+	node->last_waiter = &node->next_waiter;
+	pthread_mutex_unlock(&t->lock);
+	return waiters;
+}
+
 struct assay_inflight_node *assay_inflight_leave(struct assay_inflight *t,
 						 struct assay_inflight_node *node)
 {

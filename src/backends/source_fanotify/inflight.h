@@ -27,6 +27,10 @@ AUTO_DEFINE(inflight);
  * assay_inflight_leave(). False: it waits behind the first. */
 bool assay_inflight_enter(struct assay_inflight *t, struct assay_inflight_node *node);
 
+/* Those who wait behind a first one by now, as assay_inflight_leave() gives them; it stays. */
+struct assay_inflight_node *assay_inflight_waiters(struct assay_inflight *t,
+						   struct assay_inflight_node *node);
+
 /* Ends the work of a first one. Returns those that waited behind it, in the order in which they
  * came, linked by next_waiter; they are in the table no more. */
 struct assay_inflight_node *assay_inflight_leave(struct assay_inflight *t,

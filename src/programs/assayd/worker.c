@@ -35,20 +35,32 @@ struct workers {
 
 /* ---- a job ---------------------------------------------------------------------------------- */
 
-static void end_job(struct daemon *d, struct job *job, struct assay_inflight_node *waiter)
+/* @digest: of what they saw; NULL: it is to be found out. */
+static void release(struct daemon *d, struct assay_inflight_node *waiter,
+		    const struct assay_digest *digest)
 {
 	struct assay_inflight_node *next;
 
 	for (; waiter; waiter = next) {
 		next = waiter->next_waiter;
 		NODE_JOB(waiter)->owns_inode = false; /* it has to enter again */
-		/* They opened before settle() found the lease intact: they saw this content. */
-		if (job->findings.leased && job->findings.has_digest) {
-			NODE_JOB(waiter)->findings.has_digest = true;
-			NODE_JOB(waiter)->findings.digest = job->findings.digest;
-		}
+		NODE_JOB(waiter)->findings.has_digest = digest != NULL;
+		if (digest)
+			NODE_JOB(waiter)->findings.digest = *digest;
 		jobs_put(d->jobs, NODE_JOB(waiter));
 	}
+}
+
+/* @waiters: those who opened before settle() found the lease intact: they saw this content. */
+static void end_job(struct daemon *d, struct job *job, struct assay_inflight_node *waiters)
+{
+	const struct findings *f = &job->findings;
+	struct assay_inflight_node *later = NULL;
+
+	if (job->owns_inode)
+		later = assay_inflight_leave(d->inflight, &job->node);
+	release(d, waiters, f->leased && f->has_digest ? &f->digest : NULL);
+	release(d, later, NULL);
 	jobs_end(d->jobs, job);
 }
 
@@ -61,6 +73,15 @@ static bool set_mark(struct daemon *d, struct job *job)
 	       assay_fanotify_ignore(d->group, job->event.fd, f->ignore_bits) == 0;
 }
 
+/* open(O_RDONLY | O_TRUNC) empties a file without breaking a lease, and after its own event. Looked
+ * at when the mark is there: who empties it later drops that. */
+static bool has_size(int fd, int64_t size)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && st.st_size == size;
+}
+
 /* Leaves the ignore mark there if nothing has happened since the lease was taken. Returns who waits
  * behind: collected before the last look at the lease, as who comes later may see changed content.
  */
@@ -71,10 +92,10 @@ static struct assay_inflight_node *settle(struct daemon *d, struct job *job)
 	bool marked = set_mark(d, job);
 
 	if (job->owns_inode)
-		waiters = assay_inflight_leave(d->inflight, &job->node);
+		waiters = assay_inflight_waiters(d->inflight, &job->node);
 	if (!f->leased)
 		return waiters;
-	f->leased = assay_lease_intact(job->event.fd);
+	f->leased = assay_lease_intact(job->event.fd) && has_size(job->event.fd, f->size);
 	if (!f->leased)
 		atomic_fetch_add(&d->totals.broken_leases, 1);
 	if (marked && f->leased && f->generation == atomic_load(&d->generation))
@@ -123,6 +144,7 @@ static enum outcome judge_job(struct daemon *d, struct judge *judge, struct job 
 		if (!assay_inflight_enter(d->inflight, &job->node))
 			return OUTCOME_BEHIND;
 	}
+	job->findings.size = c.st.st_size;
 	r = judge_file(judge, &c, &job->findings, &err);
 	if (r < 0 && r != -ECANCELED)
 		complain(d, &err);
