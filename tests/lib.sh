@@ -110,3 +110,18 @@ start_swtpm() {
 	wait_for 10 test -S "$dir/sock"
 	export TCTI=swtpm:path=$dir/sock
 }
+
+# evmctl_pcrs FILE: its lines "BANK PCR HEX" as evmctl wants them, all 24, in $SCRATCH/evmctl.sha1 and
+# $SCRATCH/evmctl.sha256.
+evmctl_pcrs() {
+	local bank
+	for bank in sha1 sha256; do
+		awk -v b=$bank '$1 == b { h[$2] = toupper($3) } END {
+			for (i = 0; i < 24; i++) {
+				v = i in h ? h[i] : h[10]
+				if (!(i in h)) gsub(/./, "0", v)
+				gsub(/../, "& ", v)
+				printf "PCR-%02d: %s\n", i, v
+			} }' "$1" >"$SCRATCH/evmctl.$bank"
+	done
+}

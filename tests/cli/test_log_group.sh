@@ -174,15 +174,7 @@ expect 0 "$ASSAY" log verify -v "$SCRATCH/open"
 
 # evmctl takes the anchored form for what it is to a TPM.
 if command -v evmctl >/dev/null; then
-	for bank in sha1 sha256; do
-		awk -v b=$bank '$1 == b { h[$2] = toupper($3) } END {
-			for (i = 0; i < 24; i++) {
-				v = i in h ? h[i] : h[10]
-				if (!(i in h)) gsub(/./, "0", v)
-				gsub(/../, "& ", v)
-				printf "PCR-%02d: %s\n", i, v
-			} }' "$pcrs" >"$SCRATCH/evmctl.$bank"
-	done
+	evmctl_pcrs "$pcrs"
 	expect 0 evmctl ima_measurement --ignore-violations --pcrs "sha1,$SCRATCH/evmctl.sha1" \
 		--pcrs "sha256,$SCRATCH/evmctl.sha256" "$anchored"
 	has "Matched per TPM bank"

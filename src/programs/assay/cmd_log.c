@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* "assay log": reads, verifies, counts and converts measurement lists. */
+#include <getopt.h>
 #include <stddef.h>
 
+#include "backends/crypto_openssl/crypto_openssl.h"
 #include "programs/assay/cmd.h"
 #include "programs/assay/log.h"
 
@@ -52,3 +54,27 @@ const struct command cmd_log = {
 	.summary = "measurement lists: show, verify, count, convert",
 	.sub = subcommands,
 };
+
+int log_run_on_file(const char *name, int argc, char **argv,
+		    int (*run)(const char *path, bool json, const struct assay_crypto *crypto))
+{
+	static const struct option longs[] = { { "json", no_argument, NULL, 'j' }, { 0 } };
+	AUTO(crypto_openssl) struct assay_crypto_openssl *openssl = NULL;
+	struct assay_crypto crypto;
+	struct assay_err err;
+	bool json = false;
+	int c;
+
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, "j", longs, NULL)) != -1) {
+		if (c != 'j')
+			return assay_cmd_usage(name, "unknown option '%s'", argv[optind - 1]);
+		json = true;
+	}
+	if (optind + 1 != argc)
+		return assay_cmd_usage(name, "one file is needed ('-' is standard input)");
+	if (assay_crypto_openssl_new(&openssl, &err) < 0)
+		return assay_cmd_fail(name, NULL, &err);
+	crypto = assay_crypto_openssl_port(openssl);
+	return run(argv[optind], json, &crypto);
+}

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* "assay log show": the entries, as the kernel's ascii list or as JSON lines. */
-#include <getopt.h>
 #include <stdio.h>
 
-#include "backends/crypto_openssl/crypto_openssl.h"
 #include "engine/replay.h"
 #include "formats/mlist_ascii.h"
 #include "programs/assay/cmd.h"
@@ -119,23 +117,5 @@ static int show(const char *path, bool json, const struct assay_crypto *crypto)
 
 int cmd_log_show(int argc, char **argv)
 {
-	static const struct option longs[] = { { "json", no_argument, NULL, 'j' }, { 0 } };
-	AUTO(crypto_openssl) struct assay_crypto_openssl *openssl = NULL;
-	struct assay_crypto crypto;
-	struct assay_err err;
-	bool json = false;
-	int c;
-
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, "j", longs, NULL)) != -1) {
-		if (c != 'j')
-			return assay_cmd_usage(NAME, "unknown option '%s'", argv[optind - 1]);
-		json = true;
-	}
-	if (optind + 1 != argc)
-		return assay_cmd_usage(NAME, "one file is needed ('-' is standard input)");
-	if (assay_crypto_openssl_new(&openssl, &err) < 0)
-		return assay_cmd_fail(NAME, NULL, &err);
-	crypto = assay_crypto_openssl_port(openssl);
-	return show(argv[optind], json, &crypto);
+	return log_run_on_file(NAME, argc, argv, show);
 }

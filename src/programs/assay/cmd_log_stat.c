@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* "assay log stat": what is in a list, in numbers. Checks forms, computes no digest. */
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "backends/crypto_openssl/crypto_openssl.h"
 #include "formats/batch.h"
 #include "programs/assay/cmd.h"
 #include "programs/assay/log.h"
@@ -172,23 +170,5 @@ static int stat_file(const char *path, bool json, const struct assay_crypto *cry
 
 int cmd_log_stat(int argc, char **argv)
 {
-	static const struct option longs[] = { { "json", no_argument, NULL, 'j' }, { 0 } };
-	AUTO(crypto_openssl) struct assay_crypto_openssl *openssl = NULL;
-	struct assay_crypto crypto;
-	struct assay_err err;
-	bool json = false;
-	int c;
-
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, "j", longs, NULL)) != -1) {
-		if (c != 'j')
-			return assay_cmd_usage(NAME, "unknown option '%s'", argv[optind - 1]);
-		json = true;
-	}
-	if (optind + 1 != argc)
-		return assay_cmd_usage(NAME, "one file is needed ('-' is standard input)");
-	if (assay_crypto_openssl_new(&openssl, &err) < 0)
-		return assay_cmd_fail(NAME, NULL, &err);
-	crypto = assay_crypto_openssl_port(openssl);
-	return stat_file(argv[optind], json, &crypto);
+	return log_run_on_file(NAME, argc, argv, stat_file);
 }

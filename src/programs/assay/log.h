@@ -19,6 +19,10 @@ int cmd_log_verify(int argc, char **argv);
 int cmd_log_stat(int argc, char **argv);
 int cmd_log_export(int argc, char **argv);
 
+/* "[--json] FILE", of subcommand @name; @run returns the exit status. */
+int log_run_on_file(const char *name, int argc, char **argv,
+		    int (*run)(const char *path, bool json, const struct assay_crypto *crypto));
+
 /* ---- the list: log_input.c ------------------------------------------------------------------ */
 
 enum log_source { LOG_BINARY, LOG_ASCII, LOG_SEGMENT };
