@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A list in chunks: the caller's thread cuts records and, in list order, takes finished chunks;
- * other threads compute the template digests of chunks between. Whoever has nothing to take helps
- * computing, so one job is simply the caller's thread alone.
+ * A list in chunks. Where the next record begins, and what a PCR holds after it, are known only one
+ * after the other; what a record is by itself is not. So whoever is free cuts the next chunk, one
+ * at a time, and computes its template digests while others cut on; the caller's thread takes
+ * finished chunks in list order, which is where the PCR chain is followed, and cuts and computes
+ * too when the next is not finished. One job is simply the caller's thread alone.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -11,17 +13,15 @@
 
 #include "programs/assay/log.h"
 
-#define CHUNK_RECORDS 64u /* small enough for a second-level cache */
-#define CHUNKS_EXTRA  2u  /* chunks that wait, beside one for each thread */
+#define CHUNK_RECORDS 64u /* small enough for a second-level cache, with the records' own bytes */
+#define CHUNKS_EACH   8u  /* chunks that can wait, for each thread */
 #define JOBS_MAX      64u
 
-enum chunk_state { CHUNK_FREE, CHUNK_FILLED, CHUNK_TAKEN, CHUNK_DONE };
-
 struct chunk {
-	enum chunk_state state; /* under the lock */
-	uint32_t n, good;	/* records; those without an error, from the first on */
-	uint64_t first;		/* number of the first */
-	struct assay_err err;	/* of record @good, if good < n */
+	bool done;	      /* under the lock */
+	uint32_t n, good;     /* records; those without an error, from the first on */
+	uint64_t first;	      /* number of the first */
+	struct assay_err err; /* of record @good, if good < n */
 	uint64_t offset[CHUNK_RECORDS];
 	struct assay_record record[CHUNK_RECORDS];
 	struct assay_record_digests digests[CHUNK_RECORDS];
@@ -29,15 +29,16 @@ struct chunk {
 
 struct pool {
 	const struct log_walk *walk;
-	pthread_mutex_t lock; /* states, head, tail, stop */
-	pthread_cond_t filled, done;
-	struct chunk *chunks;
-	unsigned n_chunks, n_threads;
-	uint64_t head, tail; /* chunks taken by the caller, and filled, so far */
-	bool stop;
+	pthread_mutex_t cutting; /* in, records, parse_err; taken before the lock */
 	struct assay_rd in;
 	uint64_t records;
 	struct assay_err parse_err; /* code not 0: nothing can be cut behind it */
+	pthread_mutex_t lock;	    /* what follows, and which chunks are done */
+	pthread_cond_t room, done;
+	uint64_t head, tail; /* chunks taken by the caller, and begun, so far */
+	bool ended;	     /* no chunk will be begun any more */
+	struct chunk *chunks;
+	unsigned n_chunks, n_threads;
 	pthread_t thread[JOBS_MAX];
 };
 
@@ -47,6 +48,58 @@ unsigned log_walk_cpus(void)
 	int n = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
 
 	return n < 1 ? 1 : (unsigned)n > JOBS_MAX ? JOBS_MAX : (unsigned)n;
+}
+
+/* ---- cutting and computing: any thread ------------------------------------------------------ */
+
+static bool has_room(const struct pool *p)
+{
+	return !p->ended && p->tail - p->head < p->n_chunks;
+}
+
+/* The chunk that comes next, or NULL: there is no room. By who cuts. */
+static struct chunk *begin(struct pool *p)
+{
+	struct chunk *c = NULL;
+
+	pthread_mutex_lock(&p->lock);
+	if (has_room(p)) {
+		c = &p->chunks[p->tail++ % p->n_chunks];
+		c->done = false;
+	}
+	pthread_mutex_unlock(&p->lock);
+	return c;
+}
+
+static void end(struct pool *p)
+{
+	pthread_mutex_lock(&p->lock);
+	p->ended = true;
+	pthread_cond_broadcast(&p->room);
+	pthread_mutex_unlock(&p->lock);
+}
+
+/* Cuts the next chunk; NULL: no room. */
+static struct chunk *cut(struct pool *p)
+{
+	struct chunk *c;
+
+	pthread_mutex_lock(&p->cutting);
+	c = begin(p);
+	if (c) {
+		c->first = p->records;
+		for (c->n = 0; c->n < CHUNK_RECORDS && !assay_rd_end(&p->in); c->n++) {
+			c->offset[c->n] = assay_rd_offset(&p->in);
+			if (assay_record_parse(&p->in, &p->walk->checker->form, &c->record[c->n],
+					       &p->parse_err) < 0)
+				break;
+		}
+		p->records += c->n;
+		if (c->n < CHUNK_RECORDS)
+			end(p);
+	}
+	pthread_mutex_unlock(&p->cutting);
+	return c;
 }
 
 static void compute(struct chunk *c, struct assay_checker *checker)
@@ -59,18 +112,17 @@ static void compute(struct chunk *c, struct assay_checker *checker)
 	}
 }
 
-/* The oldest chunk that nobody has, or NULL. Under the lock. */
-static struct chunk *claim(struct pool *p)
+static void produce(struct pool *p, struct assay_checker *checker)
 {
-	for (uint64_t i = p->head; i < p->tail; i++) {
-		struct chunk *c = &p->chunks[i % p->n_chunks];
+	struct chunk *c = cut(p);
 
-		if (c->state != CHUNK_FILLED)
-			continue;
-		c->state = CHUNK_TAKEN;
-		return c;
-	}
-	return NULL;
+	if (!c)
+		return;
+	compute(c, checker);
+	pthread_mutex_lock(&p->lock);
+	c->done = true;
+	pthread_cond_signal(&p->done);
+	pthread_mutex_unlock(&p->lock);
 }
 
 static void *work(void *arg)
@@ -79,67 +131,56 @@ static void *work(void *arg)
 	struct assay_checker checker = *p->walk->checker;
 
 	pthread_mutex_lock(&p->lock);
-	while (!p->stop) {
-		struct chunk *c = claim(p);
-
-		if (!c) {
-			pthread_cond_wait(&p->filled, &p->lock);
+	while (!p->ended) {
+		if (!has_room(p)) {
+			pthread_cond_wait(&p->room, &p->lock);
 			continue;
 		}
 		pthread_mutex_unlock(&p->lock);
-		compute(c, &checker);
+		produce(p, &checker);
 		pthread_mutex_lock(&p->lock);
-		c->state = CHUNK_DONE;
-		pthread_cond_signal(&p->done);
 	}
 	pthread_mutex_unlock(&p->lock);
 	return NULL;
 }
 
-/* Cuts the next records into the next chunk. False: there are no more, or no free chunk. */
-static bool fill(struct pool *p)
-{
-	struct chunk *c = &p->chunks[p->tail % p->n_chunks];
+/* ---- in list order: the caller's thread ----------------------------------------------------- */
 
-	if (p->tail - p->head == p->n_chunks || p->parse_err.code || assay_rd_end(&p->in))
-		return false;
-	c->first = p->records;
-	for (c->n = 0; c->n < CHUNK_RECORDS && !assay_rd_end(&p->in); c->n++) {
-		c->offset[c->n] = assay_rd_offset(&p->in);
-		if (assay_record_parse(&p->in, &p->walk->checker->form, &c->record[c->n],
-				       &p->parse_err) < 0)
+/* The oldest chunk once it is done, NULL at the end. */
+static struct chunk *next(struct pool *p, struct assay_checker *checker)
+{
+	struct chunk *c = NULL;
+
+	pthread_mutex_lock(&p->lock);
+	while (p->head < p->tail || !p->ended) {
+		c = &p->chunks[p->head % p->n_chunks];
+		if (p->head < p->tail && c->done)
 			break;
+		c = NULL;
+		if (!has_room(p)) {
+			pthread_cond_wait(&p->done, &p->lock);
+			continue;
+		}
+		pthread_mutex_unlock(&p->lock);
+		produce(p, checker);
+		pthread_mutex_lock(&p->lock);
 	}
-	p->records += c->n;
-	pthread_mutex_lock(&p->lock);
-	c->state = CHUNK_FILLED;
-	p->tail++;
-	pthread_cond_signal(&p->filled);
 	pthread_mutex_unlock(&p->lock);
-	return true;
-}
-
-/* The oldest chunk, computed by whoever gets to it first. */
-static struct chunk *finish_head(struct pool *p, struct assay_checker *checker)
-{
-	struct chunk *c = &p->chunks[p->head % p->n_chunks];
-	bool ours;
-
-	pthread_mutex_lock(&p->lock);
-	ours = c->state == CHUNK_FILLED;
-	if (ours)
-		c->state = CHUNK_TAKEN;
-	while (!ours && c->state != CHUNK_DONE)
-		pthread_cond_wait(&p->done, &p->lock);
-	pthread_mutex_unlock(&p->lock);
-	if (ours)
-		compute(c, checker);
 	return c;
 }
 
-static int take(struct pool *p, struct chunk *c, struct assay_err *err)
+/* The others are woken for several chunks at a time. */
+static void give_back(struct pool *p)
 {
-	const struct log_walk *w = p->walk;
+	pthread_mutex_lock(&p->lock);
+	p->head++;
+	if (p->tail - p->head == p->n_chunks / 2)
+		pthread_cond_broadcast(&p->room);
+	pthread_mutex_unlock(&p->lock);
+}
+
+static int take(const struct log_walk *w, struct chunk *c, struct assay_err *err)
+{
 	int r = 0;
 
 	for (uint32_t i = 0; r == 0 && i < c->good; i++)
@@ -147,24 +188,18 @@ static int take(struct pool *p, struct chunk *c, struct assay_err *err)
 	if (r == 0 && c->good < c->n)
 		r = assay_err_at(err, c->err.code, c->offset[c->good], "entry %llu: %s",
 				 (unsigned long long)(c->first + c->good), c->err.text);
-	pthread_mutex_lock(&p->lock);
-	c->state = CHUNK_FREE;
-	p->head++;
-	pthread_mutex_unlock(&p->lock);
 	return r;
 }
 
 static int run(struct pool *p, struct assay_err *err)
 {
 	struct assay_checker checker = *p->walk->checker;
+	struct chunk *c;
 	int r = 0;
 
-	while (r == 0) {
-		while (fill(p))
-			;
-		if (p->head == p->tail)
-			break;
-		r = take(p, finish_head(p, &checker), err);
+	while (r == 0 && (c = next(p, &checker))) {
+		r = take(p->walk, c, err);
+		give_back(p);
 	}
 	if (r == 0 && p->parse_err.code)
 		r = assay_err_at(err, p->parse_err.code, p->parse_err.offset, "entry %llu: %s",
@@ -172,17 +207,27 @@ static int run(struct pool *p, struct assay_err *err)
 	return r;
 }
 
+static void start(struct pool *p, unsigned jobs)
+{
+	pthread_mutex_init(&p->cutting, NULL);
+	pthread_mutex_init(&p->lock, NULL);
+	pthread_cond_init(&p->room, NULL);
+	pthread_cond_init(&p->done, NULL);
+	/* A thread that cannot be had is one job fewer. */
+	while (p->n_threads + 1 < jobs &&
+	       pthread_create(&p->thread[p->n_threads], NULL, work, p) == 0)
+		p->n_threads++;
+}
+
 static void stop(struct pool *p)
 {
-	pthread_mutex_lock(&p->lock);
-	p->stop = true;
-	pthread_cond_broadcast(&p->filled);
-	pthread_mutex_unlock(&p->lock);
+	end(p);
 	for (unsigned i = 0; i < p->n_threads; i++)
 		pthread_join(p->thread[i], NULL);
-	pthread_cond_destroy(&p->filled);
+	pthread_cond_destroy(&p->room);
 	pthread_cond_destroy(&p->done);
 	pthread_mutex_destroy(&p->lock);
+	pthread_mutex_destroy(&p->cutting);
 	free(p->chunks);
 }
 
@@ -192,17 +237,11 @@ int log_walk_run(const struct log_walk *walk, struct assay_err *err)
 	unsigned jobs = walk->jobs > JOBS_MAX ? JOBS_MAX : walk->jobs;
 	int r;
 
-	p.n_chunks = jobs + CHUNKS_EXTRA;
+	p.n_chunks = jobs * CHUNKS_EACH;
 	p.chunks = calloc(p.n_chunks, sizeof(p.chunks[0]));
 	if (!p.chunks)
 		return assay_err_set(err, -ENOMEM, "out of memory");
-	pthread_mutex_init(&p.lock, NULL);
-	pthread_cond_init(&p.filled, NULL);
-	pthread_cond_init(&p.done, NULL);
-	/* A thread that cannot be had is one job fewer. */
-	while (p.n_threads + 1 < jobs &&
-	       pthread_create(&p.thread[p.n_threads], NULL, work, &p) == 0)
-		p.n_threads++;
+	start(&p, jobs);
 	r = run(&p, err);
 	stop(&p);
 	return r;
