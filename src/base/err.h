@@ -19,7 +19,7 @@ struct assay_err {
 	uint32_t column; /* 1-based, in bytes, 0 = does not apply */
 	bool has_offset; /* offset is meaningful */
 	uint64_t offset; /* bytes from the start of the input */
-	char text[256];	 /* lower case, no full stop */
+	char text[512];	 /* lower case, no full stop */
 };
 
 /* Fills @err (which may be NULL) and returns @code, so that one can write

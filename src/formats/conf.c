@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "base/macros.h"
+#include "base/fmt.h"
 #include "base/num.h"
+#include "formats/template.h"
 
 enum kind { KIND_STRING, KIND_WORD, KIND_NUMBER, KIND_STRINGS, KIND_NUMBERS };
 
@@ -16,15 +18,49 @@ struct row {
 	size_t offset;
 	const char *text; /* STRING: default; WORD: the words */
 	uint32_t least, most, standard;
+	int (*check)(const struct row *r, struct assay_bytes value, struct assay_err *err);
 };
+
+static int check_any(const struct row *r, struct assay_bytes value, struct assay_err *err)
+{
+	(void)r, (void)value, (void)err;
+	return 0;
+}
+
+/* Those that a TPM has: what is weaker than SHA-1 has no place in a list. */
+static int check_hash(const struct row *r, struct assay_bytes value, struct assay_err *err)
+{
+	char allowed[128] = "";
+	enum assay_hash alg;
+	size_t n = 0;
+
+	if (assay_hash_by_name(value, &alg) && assay_hash_tpm_id(alg))
+		return 0;
+	for (unsigned i = 0; i < ASSAY_HASH_COUNT && n < sizeof(allowed); i++)
+		if (assay_hash_tpm_id((enum assay_hash)i))
+			n += assay_fmt(allowed + n, sizeof(allowed) - n, " %s",
+				       assay_hash_name((enum assay_hash)i));
+	return assay_err_set(err, -EINVAL, "'%s' takes one of:%s; not '%.*s'", r->key, allowed,
+			     (int)value.len, (const char *)value.data);
+}
+
+static int check_template(const struct row *r, struct assay_bytes value, struct assay_err *err)
+{
+	struct assay_template unused;
+
+	if (assay_template_parse(value, &unused, err) == 0)
+		return 0;
+	(void)assay_err_prefix(err, "'%s'", r->key);
+	return -EINVAL;
+}
 
 static const struct row rows[] = {
 #define AT(key)			   offsetof(struct assay_conf, key)
-#define STRING(key, text)	   { #key, KIND_STRING, AT(key), text, 0, 0, 0 },
-#define WORD(key, words, index)	   { #key, KIND_WORD, AT(key), words, 0, 0, index },
-#define NUMBER(key, lo, hi, value) { #key, KIND_NUMBER, AT(key), NULL, lo, hi, value },
-#define STRINGS(key)		   { #key, KIND_STRINGS, AT(key), NULL, 0, 0, 0 },
-#define NUMBERS(key, lo, hi)	   { #key, KIND_NUMBERS, AT(key), NULL, lo, hi, 0 },
+#define STRING(key, text, check)   { #key, KIND_STRING, AT(key), text, 0, 0, 0, check_##check },
+#define WORD(key, words, index)	   { #key, KIND_WORD, AT(key), words, 0, 0, index, check_any },
+#define NUMBER(key, lo, hi, value) { #key, KIND_NUMBER, AT(key), NULL, lo, hi, value, check_any },
+#define STRINGS(key)		   { #key, KIND_STRINGS, AT(key), NULL, 0, 0, 0, check_any },
+#define NUMBERS(key, lo, hi)	   { #key, KIND_NUMBERS, AT(key), NULL, lo, hi, 0, check_any },
 	ASSAY_CONF_LIST(STRING, WORD, NUMBER, STRINGS, NUMBERS)
 #undef STRING
 #undef WORD
@@ -152,7 +188,7 @@ static int check_value(const struct row *r, struct assay_bytes value, struct ass
 		if (value.data[i] < 0x20 || value.data[i] == 0x7f)
 			return assay_err_set(err, -EINVAL,
 					     "the value of '%s' has a control character", r->key);
-	return 0;
+	return r->check(r, value, err);
 }
 
 int assay_conf_set(struct assay_conf *c, const char *key, struct assay_bytes value,
@@ -162,7 +198,7 @@ int assay_conf_set(struct assay_conf *c, const char *key, struct assay_bytes val
 	int rc;
 
 	if (!r)
-		return assay_err_set(err, -EINVAL, "there is no key '%s'", key);
+		return assay_err_set(err, -EINVAL, "there is no key '%s'; see assayd.conf(5)", key);
 	rc = check_value(r, value, err);
 	return rc < 0 ? rc : set_row(c, r, value, err);
 }
@@ -216,8 +252,8 @@ static int parse_line(struct assay_bytes line, uint32_t number, uint64_t *seen,
 	r = find_row(key);
 	if (!r)
 		return at(err,
-			  assay_err_set(err, -EINVAL, "unknown key '%.*s'", shown(key),
-					(const char *)key.data),
+			  assay_err_set(err, -EINVAL, "unknown key '%.*s'; see assayd.conf(5)",
+					shown(key), (const char *)key.data),
 			  number, (size_t)(key.data - line.data));
 	if (r->kind != KIND_STRINGS && r->kind != KIND_NUMBERS && *seen & 1ull << (r - rows))
 		return at(err, assay_err_set(err, -EINVAL, "'%s' is given twice", r->key), number,

@@ -24,33 +24,34 @@ enum assay_conf_sight { ASSAY_CONF_SIGHT_AUTO, ASSAY_CONF_SIGHT_EXACT, ASSAY_CON
 enum assay_conf_answer { ASSAY_CONF_ANSWER_ALLOW, ASSAY_CONF_ANSWER_DENY };
 
 /*
- * STRING(key, default); WORD(key, words separated by blanks, default index: the enum above in that
- * order); NUMBER(key, least, most, default); STRINGS(key) and NUMBERS(key, least, most) may be
- * given more than once. The order is that of the manual and of printing.
+ * STRING(key, default, check): what check_CHECK() takes; WORD(key, words separated by blanks,
+ * default index: the enum above in that order); NUMBER(key, least, most, default); STRINGS(key) and
+ * NUMBERS(key, least, most) may be given more than once. The order is that of the manual and of
+ * printing.
  */
 #define ASSAY_CONF_LIST(STRING, WORD, NUMBER, STRINGS, NUMBERS)                                    \
-	STRING(policy, "tcb")                                                                      \
+	STRING(policy, "tcb", any)                                                                 \
 	WORD(first_sight, "auto exact eager", ASSAY_CONF_SIGHT_AUTO)                               \
 	STRINGS(mount)                                                                             \
 	NUMBERS(exempt_pid, 1, 4194304)                                                            \
 	NUMBER(workers, 0, 256, 0)                                                                 \
 	NUMBER(deadline_ms, 0, 3600000, 30000)                                                     \
 	WORD(deadline_answer, "allow deny", ASSAY_CONF_ANSWER_ALLOW)                               \
-	STRING(list_dir, "/var/lib/assay/list")                                                    \
+	STRING(list_dir, "/var/lib/assay/list", any)                                               \
 	WORD(list_sync, "batch never", ASSAY_CONF_SYNC_BATCH)                                      \
-	STRING(kernel_list, "auto")                                                                \
-	STRING(hash, "sha256")                                                                     \
-	STRING(template, "ima-ng")                                                                 \
+	STRING(kernel_list, "auto", any)                                                           \
+	STRING(hash, "sha256", hash)                                                               \
+	STRING(template, "ima-ng", template)                                                       \
 	NUMBER(pcr, 0, 23, 10)                                                                     \
 	WORD(anchor, "tpm2 soft none", ASSAY_CONF_ANCHOR_TPM2)                                     \
 	WORD(anchor_mode, "each group ordered", ASSAY_CONF_MODE_GROUP)                             \
 	NUMBER(gather_us, 0, 100000, 500)                                                          \
-	STRING(tcti, "device:/dev/tpmrm0")                                                         \
+	STRING(tcti, "device:/dev/tpmrm0", any)                                                    \
 	WORD(tpm_session, "none hmac", ASSAY_CONF_SESSION_NONE)                                    \
 	NUMBER(tpm_timeout_ms, 100, 600000, 20000)                                                 \
 	WORD(on_tpm_loss, "hold release", ASSAY_CONF_LOSS_HOLD)                                    \
-	STRING(soft_anchor_dir, "/var/lib/assay/anchor")                                           \
-	STRING(control_socket, "/run/assay/control")                                               \
+	STRING(soft_anchor_dir, "/var/lib/assay/anchor", any)                                      \
+	STRING(control_socket, "/run/assay/control", any)                                          \
 	WORD(lock_memory, "no yes", 0)
 
 struct assay_conf_strings {

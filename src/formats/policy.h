@@ -207,7 +207,8 @@ const char *assay_policy_builtin_name(unsigned i);
 /*
  * What the kernel does with ima_policy=@names: built-in policies by name, separated by '|', blank
  * or line end, whose rules come in the kernel's order whatever the order of the names. _write()
- * gives the text, _parse() the rules, which have the lines of that text; it may be empty.
+ * gives the text, with a comment in front for "fail_securely", _parse() the rules, of which there
+ * may be none; they have the lines of that text.
  * Memory of these sizes is enough, the arena's to compile too.
  * Errors: -EINVAL an unknown name (column in @names), -ENOMEM.
  */

@@ -145,6 +145,8 @@ int assay_policy_builtin_write(struct assay_bytes names, struct assay_wr *w,
 
 	if (r != 0)
 		return r;
+	if (chosen & 1u << FAIL_ROW)
+		assay_wr_str(w, builtins[FAIL_ROW].text);
 	for (unsigned i = 0; i < FAIL_ROW; i++)
 		if (chosen & 1u << i)
 			assay_wr_str(w, builtins[i].text);
@@ -154,7 +156,8 @@ int assay_policy_builtin_write(struct assay_bytes names, struct assay_wr *w,
 	return 0;
 }
 
-_Static_assert(sizeof(DONT_MEASURE TCB SECURE_BOOT APPRAISE_TCB) + 64 <= ASSAY_POLICY_BUILTIN_TEXT,
+_Static_assert(sizeof(FAIL_SECURELY DONT_MEASURE TCB SECURE_BOOT APPRAISE_TCB) + 64 <=
+		       ASSAY_POLICY_BUILTIN_TEXT,
 	       "all of them fit");
 
 int assay_policy_builtin_parse(struct assay_bytes names, struct assay_arena *arena,
@@ -166,7 +169,7 @@ int assay_policy_builtin_parse(struct assay_bytes names, struct assay_arena *are
 	bool fail_securely = false;
 	int r = assay_policy_builtin_write(names, &w, &fail_securely, err);
 
-	if (r == 0 && w.len > 0)
+	if (r == 0 && w.len > (fail_securely ? strlen(FAIL_SECURELY) : 0))
 		r = assay_policy_parse(assay_wr_done(&w), NULL, arena, &policy, err);
 	if (r != 0)
 		return r;

@@ -105,6 +105,8 @@ void assay_policy_allowed(const struct assay_policy_parser *p, char *buf, size_t
 			continue;
 		append_word(buf, size, &n, i == ASSAY_KEY_OBJ_USER ? "obj_*= subj_*=" : key->word);
 	}
+	if (n == 0)
+		append_word(buf, size, &n, "nothing more");
 }
 
 /* The reason why what @key gave does not go with the rest; NULL if it does. */

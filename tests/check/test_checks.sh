@@ -56,6 +56,11 @@ printf '%s\nstatic void f(void)\n{\n%s\n}\n' "$LICENCE" "$(repeat 57 '	;')" >"$t
 printf '/* strcpy(a) and "strcpy(" are words here */\n' >>"$tree/src/base/y.c"
 expect 0 "$SOURCE/tools/check-style" "$tree"
 
+plant docs src/programs/y.c '	recorder_state_locked(r, "sleeping", NULL);'
+plant docs src/programs/y.c '	assay_state_add_u64(w, "dreams", 1);'
+plant docs src/formats/conf.h '	STRING(colour, "red", any) \'
+plant docs src/formats/policy.h '	X(SLEEP, 0x0400, "sleep") \'
+
 plant headers src/base/y.h '#pragma once' 'size_t assay_y(void);'
 
 if command -v mandoc >/dev/null; then

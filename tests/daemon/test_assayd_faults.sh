@@ -58,6 +58,18 @@ need_measured "$MNT/two" 1
 need_proved
 stop_assayd
 
+# Built-in ones come in the kernel's order, and one that measures nothing here stops nobody.
+for policy in 'critical_data|tcb' fail_securely secure_boot; do
+	LIST=$SCRATCH/list-builtin-${policy%%|*}
+	start_assayd "policy=$policy"
+	digest=$("$ASSAY" policy show "$policy" | sha256sum)
+	[ "$(status policy.sha256)" = "${digest%% *}" ] || fail "the policy in force is not '$policy'"
+	[ "$policy" = 'critical_data|tcb' ] || grep -q "policy '$policy' measures nothing" "$LOG" ||
+		fail 'it does not say that nothing is measured'
+	timeout 5 cat "$MNT/two" >/dev/null || fail 'an open was held'
+	stop_assayd
+done
+
 # ---- a TPM that stops --------------------------------------------------------------------------------------
 LIST=$SCRATCH/list-stop
 start_assayd deadline_ms=700 tpm_timeout_ms=1500

@@ -68,6 +68,11 @@ static void refused_with_the_place(void **state)
 		{ "policy =  \n", 1, 11, "'policy' has no value" },
 		{ "policy = a\x01z\n", 1, 10, "control character" },
 		{ "#\npcr = 1\npcr = 1\n", 3, 1, "'pcr' is given twice" },
+		{ "hash = md5\n", 1, 8,
+		  "'hash' takes one of: sha1 sha256 sha384 sha512 sm3 "
+		  "sha3-256 sha3-384 sha3-512; not 'md5'" },
+		{ "hash = sha-256\n", 1, 8, "not 'sha-256'" },
+		{ "template = ima_ng\n", 1, 12, "'template': unknown template or field 'ima_ng'" },
 	};
 	struct assay_conf c, before;
 	struct assay_err err;
@@ -125,6 +130,16 @@ static void printing_is_a_fixed_point(void **state)
 	assert_memory_equal(&c, &again, sizeof(c));
 }
 
+static void hashes_and_templates(void **state)
+{
+	struct assay_conf c;
+
+	assert_int_equal(parse("hash = sha1\ntemplate = ima\n", &c, NULL), 0);
+	assert_string_equal(c.template, "ima");
+	assert_int_equal(parse("hash = sha3-512\ntemplate = d-ngv2|n-ng|iuid\n", &c, NULL), 0);
+	assert_string_equal(c.template, "d-ngv2|n-ng|iuid");
+}
+
 static void one_key_by_name(void **state)
 {
 	struct assay_conf c, before;
@@ -149,6 +164,7 @@ int main(void)
 		cmocka_unit_test(empty_is_defaults),	     cmocka_unit_test(values_of_each_kind),
 		cmocka_unit_test(refused_with_the_place),    cmocka_unit_test(limits),
 		cmocka_unit_test(printing_is_a_fixed_point), cmocka_unit_test(one_key_by_name),
+		cmocka_unit_test(hashes_and_templates),
 	};
 
 	return cmocka_run_group_tests_name("conf", tests, NULL, NULL);

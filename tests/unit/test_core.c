@@ -326,7 +326,14 @@ static void policy_that_cannot_be_written_is_refused(void **state)
 			 -EOPNOTSUPP);
 	assert_int_equal(err.line, 1);
 	assert_int_equal(judge(f, &facts).n_new, 1); /* the one of before is in force */
+	assert_int_equal(assay_core_check_policy(&f->config, compile(f, "measure\n"), &err), 0);
+	assert_int_equal(assay_core_check_policy(&f->config,
+						 compile(f, "measure\nmeasure pcr=24\n"), &err),
+			 -EOPNOTSUPP);
+	assert_int_equal(err.line, 2);
 	f->config.template = assay_bytes_str("ima-sig");
+	assert_int_equal(assay_core_check_policy(&f->config, compile(f, "measure\n"), &err),
+			 -EOPNOTSUPP);
 	assert_int_equal(assay_core_new(&f->arena, &f->ports, &f->config, &f->core, &err),
 			 -EOPNOTSUPP);
 }

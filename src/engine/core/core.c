@@ -7,11 +7,11 @@
 #define MATCH_FACTS (ASSAY_FACT_SUBJECT | ASSAY_FACT_FS | ASSAY_FACT_OWNER)
 
 /* Fields whose facts nobody gathers yet: a record that leaves them empty would lie. */
-static bool field_can_be_written(const struct assay_core *c, enum assay_field field)
+static bool field_can_be_written(enum assay_hash hash, enum assay_field field)
 {
 	switch (field) {
 	case ASSAY_FIELD_D:
-		return c->config.hash == ASSAY_HASH_SHA1;
+		return hash == ASSAY_HASH_SHA1;
 	case ASSAY_FIELD_N:
 	case ASSAY_FIELD_D_NG:
 	case ASSAY_FIELD_D_NGV2:
@@ -26,7 +26,7 @@ static bool field_can_be_written(const struct assay_core *c, enum assay_field fi
 	}
 }
 
-int assay_core_template_parse(const struct assay_core *c, struct assay_bytes name,
+int assay_core_template_parse(enum assay_hash hash, struct assay_bytes name,
 			      struct assay_core_template *ret, struct assay_err *err)
 {
 	struct assay_core_template t = { .name = name };
@@ -37,26 +37,29 @@ int assay_core_template_parse(const struct assay_core *c, struct assay_bytes nam
 	for (uint32_t i = 0; i < t.template.n_fields; i++) {
 		enum assay_field field = t.template.fields[i];
 
-		if (!field_can_be_written(c, field))
+		if (!field_can_be_written(hash, field))
 			return assay_err_set(err, -EOPNOTSUPP,
 					     "template '%.*s': field '%s' cannot be written%s",
 					     (int)name.len, name.data, assay_field_name(field),
-					     field == ASSAY_FIELD_D ? " with this hash" : "");
+					     field == ASSAY_FIELD_D ? " with this hash"
+								    : " by this version");
 	}
 	*ret = t;
 	return 0;
 }
 
+static struct assay_bytes standard_template(const struct assay_core_config *config)
+{
+	return config->template.len ? config->template : assay_bytes_str("ima-ng");
+}
+
 static int init_templates(struct assay_core *c, struct assay_err *err)
 {
-	struct assay_bytes name = c->config.template;
-	int rc;
+	enum assay_hash hash = c->config.hash;
+	int rc = assay_core_template_parse(hash, standard_template(&c->config), &c->standard, err);
 
-	if (name.len == 0)
-		name = assay_bytes_str("ima-ng");
-	rc = assay_core_template_parse(c, name, &c->standard, err);
 	if (rc == 0)
-		rc = assay_core_template_parse(c, assay_bytes_str("ima-buf"), &c->buffer, err);
+		rc = assay_core_template_parse(hash, assay_bytes_str("ima-buf"), &c->buffer, err);
 	return rc;
 }
 
@@ -94,8 +97,7 @@ void assay_core_done(struct assay_core *c)
 		assay_batcher_done(&c->batcher);
 }
 
-static int check_rule(const struct assay_core *c, const struct assay_rule *rule,
-		      struct assay_err *err)
+static int check_rule(enum assay_hash hash, const struct assay_rule *rule, struct assay_err *err)
 {
 	struct assay_core_template unused;
 	struct assay_err why;
@@ -108,18 +110,35 @@ static int check_rule(const struct assay_core *c, const struct assay_rule *rule,
 					 rule->pcr);
 	if (!(rule->opts & ASSAY_OPT_TEMPLATE))
 		return 0;
-	rc = assay_core_template_parse(c, rule->template, &unused, &why);
+	rc = assay_core_template_parse(hash, rule->template, &unused, &why);
 	return rc < 0 ? assay_err_at_line(err, rc, rule->line, 0, "%s", why.text) : 0;
 }
 
-int assay_core_set_policy(struct assay_core *c, const struct assay_policy *policy,
-			  struct assay_err *err)
+static int check_rules(enum assay_hash hash, const struct assay_policy *policy,
+		       struct assay_err *err)
 {
 	const struct assay_policy_text *text = policy ? assay_policy_text(policy) : NULL;
 	int rc = 0;
 
 	for (uint32_t i = 0; text && rc == 0 && i < text->n_rules; i++)
-		rc = check_rule(c, &text->rules[i], err);
+		rc = check_rule(hash, &text->rules[i], err);
+	return rc;
+}
+
+int assay_core_check_policy(const struct assay_core_config *config,
+			    const struct assay_policy *policy, struct assay_err *err)
+{
+	struct assay_core_template unused;
+	int rc = assay_core_template_parse(config->hash, standard_template(config), &unused, err);
+
+	return rc < 0 ? rc : check_rules(config->hash, policy, err);
+}
+
+int assay_core_set_policy(struct assay_core *c, const struct assay_policy *policy,
+			  struct assay_err *err)
+{
+	int rc = check_rules(c->config.hash, policy, err);
+
 	if (rc == 0)
 		c->policy = policy;
 	return rc;
@@ -147,7 +166,7 @@ static int choose_template(const struct assay_core *c, const struct assay_facts 
 			   struct assay_err *err)
 {
 	if (match->template.len > 0)
-		return assay_core_template_parse(c, match->template, ret, err);
+		return assay_core_template_parse(c->config.hash, match->template, ret, err);
 	*ret = is_buffer_hook(facts->match.hook) ? c->buffer : c->standard;
 	return 0;
 }

@@ -46,6 +46,10 @@ void assay_core_done(struct assay_core *c); /* NULL allowed */
 int assay_core_set_policy(struct assay_core *c, const struct assay_policy *policy,
 			  struct assay_err *err);
 
+/* The same checks without a core: may one with @config be given this policy, and exist? */
+int assay_core_check_policy(const struct assay_core_config *config,
+			    const struct assay_policy *policy, struct assay_err *err);
+
 /* What is known about an event. Unset groups are named by what is not in @have. */
 struct assay_facts {
 	uint32_t have; /* ASSAY_FACT_ mask */

@@ -143,10 +143,13 @@ static int list_builtins(bool json)
 static int show_builtin(const char *names, bool json)
 {
 	AUTO(policy_file) struct policy_file p = { 0 };
-	const char *text = assay_policy_builtin(names);
+	char text[ASSAY_POLICY_BUILTIN_TEXT];
+	struct assay_wr w = assay_wr(text, sizeof(text));
 	struct assay_err err;
+	bool unused;
 
-	if (policy_file_builtin(&p, names, &err) != 0) {
+	if (policy_file_builtin(&p, names, &err) != 0 ||
+	    assay_policy_builtin_write(assay_bytes_str(names), &w, &unused, &err) != 0) {
 		err.line = 0; /* there is no file */
 		return assay_cmd_fail("policy show", NULL, &err);
 	}
@@ -156,13 +159,8 @@ static int show_builtin(const char *names, bool json)
 					    policy_file_json_rules(&p))) == 0
 			       ? EXIT_YES
 			       : EXIT_TROUBLE;
-	if (text) {
-		fputs(text, stdout);
-		return EXIT_YES;
-	}
-	if (p.text.fail_securely)
-		fputs(assay_policy_builtin("fail_securely"), stdout);
-	return print_rules(&p);
+	fwrite(text, 1, w.len, stdout);
+	return EXIT_YES;
 }
 
 static int run_show(int argc, char **argv)

@@ -178,8 +178,8 @@ static void print_event(const struct explain *e)
 	char fact[128];
 
 	format_mask(e->facts.mask, fact, sizeof(fact));
-	printf("event: %s, mask %s, policy %s with %u rules\n", assay_hook_name(e->facts.hook),
-	       fact, e->file.name, e->file.text.n_rules);
+	printf("event: %s, mask %s, policy %s with %u rule%s\n", assay_hook_name(e->facts.hook),
+	       fact, e->file.name, e->file.text.n_rules, e->file.text.n_rules == 1 ? "" : "s");
 	printf("subject:");
 	for (size_t i = 0; i < ARRAY_LEN(subject); i++) {
 		format_fact(e, subject[i], fact, sizeof(fact));

@@ -35,12 +35,16 @@ static void print_help(const char *path, const struct command *c)
 
 	if (c->run)
 		print_own_help(path, c);
-	if (c->run && c->sub)
+	else
+		printf("usage: assay %s COMMAND [ARGUMENT]...\n\n%s.\n", path, c->summary);
+	if (c->sub)
 		puts("");
 	for (const struct command *s = c->sub; s && s->name; s++) {
 		snprintf(below, sizeof(below), "%s %s", path, s->name);
 		printf("  assay %-22s %s\n", below, s->summary);
 	}
+	if (c->sub)
+		printf("\nSee 'assay %s COMMAND --help' and assay-%s(1).\n", path, path);
 }
 
 static int print_commands(FILE *to)
@@ -48,8 +52,8 @@ static int print_commands(FILE *to)
 	fputs("usage: assay COMMAND [ARGUMENT]...\n\n", to);
 	for (size_t i = 0; commands[i]; i++)
 		fprintf(to, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
-	fputs("\nSee 'assay COMMAND --help' and assay-COMMAND(1). Exit status: 0 holds, 1 does not "
-	      "hold, 2 could not tell.\n",
+	fputs("\nSee 'assay COMMAND --help' and assay-COMMAND(1); 'assay --version'.\n"
+	      "Exit status: 0 holds, 1 does not hold, 2 could not tell.\n",
 	      to);
 	return to == stdout ? EXIT_YES : EXIT_TROUBLE;
 }

@@ -148,13 +148,7 @@ static int start_recorder(struct running *r, struct assay_err *err)
 		.sync = (enum list_sync)d->conf.list_sync,
 		.on_tpm_loss = (enum on_stall)d->conf.on_tpm_loss,
 		.gather_us = d->conf.gather_us,
-		.core = {
-			.hash = d->hash,
-			.template = assay_bytes_str(d->conf.template),
-			.pcr = d->conf.pcr,
-			/* judge.c asks for anybody event by event */
-			.first_sight = ASSAY_FIRST_SIGHT_EXACT,
-		},
+		.core = d->core,
 		.anchored = on_anchored,
 		.segment = on_segment,
 		.more_coming = more_coming,
@@ -215,7 +209,7 @@ static int prepare(struct running *r, struct assay_err *err)
 	if (rc >= 0)
 		rc = control_check(d->conf.control_socket, err);
 	if (rc >= 0)
-		rc = policy_load(d->conf.policy, &d->crypto, &policy, err);
+		rc = policy_load(d->conf.policy, &d->crypto, &d->core, &policy, err);
 	if (rc < 0)
 		return rc;
 	atomic_store(&d->policy, policy);
@@ -328,7 +322,7 @@ static void reload(struct daemon *d)
 
 	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu",
 		   (unsigned long long)jobs_now_ns() / 1000u);
-	r = policy_load(d->conf.policy, &d->crypto, &policy, &err);
+	r = policy_load(d->conf.policy, &d->crypto, &d->core, &policy, &err);
 	if (r == 0)
 		r = recorder_set_policy(d->recorder, policy->compiled, policy->name,
 					&policy->digest, &err);

@@ -26,6 +26,7 @@ struct daemon {
 	const char *conf_path; /* NULL: none was read */
 	struct assay_crypto crypto;
 	enum assay_hash hash; /* of contents */
+	struct assay_core_config core;
 	struct assay_fanotify *group;
 	struct assay_inflight *inflight;
 	struct assay_fs_table *fs;

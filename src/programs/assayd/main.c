@@ -54,6 +54,7 @@ static const char help[] =
 	"Stays in the foreground.\n\n"
 	"  --config FILE          configuration (" CONF_PATH ", if it is there)\n"
 	"  --check-config         check it and the policy, print every key, and end\n"
+	"  --version              print the version, and end\n"
 #define X(name, key, argument, text)                                                               \
 	"  --" name " " argument "\n                         " text "\n"
 	KEY_OPTIONS(X)
@@ -175,13 +176,27 @@ static int check_config(const struct daemon *d)
 	const struct loaded_policy *policy;
 	struct assay_err err = { 0 };
 
-	if (policy_load(d->conf.policy, &d->crypto, &policy, &err) < 0) {
+	if (policy_load(d->conf.policy, &d->crypto, &d->core, &policy, &err) < 0) {
 		err.line = 0; /* in the text already */
 		return trouble(NULL, &err);
 	}
 	assay_conf_print(&d->conf, &w);
 	fwrite(text, 1, w.len, stdout);
 	policy_free(policy);
+	return 0;
+}
+
+static int set_core(struct daemon *d, struct assay_err *err)
+{
+	if (!assay_hash_by_name(assay_bytes_str(d->conf.hash), &d->hash))
+		return assay_err_set(err, -EINVAL, "there is no hash '%s'", d->conf.hash);
+	d->core = (struct assay_core_config){
+		.hash = d->hash,
+		.template = assay_bytes_str(d->conf.template),
+		.pcr = d->conf.pcr,
+		/* judge.c asks for anybody event by event */
+		.first_sight = ASSAY_FIRST_SIGHT_EXACT,
+	};
 	return 0;
 }
 
@@ -200,11 +215,7 @@ int main(int argc, char **argv)
 	if (status)
 		return status;
 	d.conf_path = a.config;
-	if (!assay_hash_by_name(assay_bytes_str(d.conf.hash), &d.hash)) {
-		assay_err_set(&err, -EINVAL, "there is no hash '%s'", d.conf.hash);
-		return trouble(NULL, &err);
-	}
-	if (assay_crypto_openssl_new(&openssl, &err) < 0)
+	if (set_core(&d, &err) < 0 || assay_crypto_openssl_new(&openssl, &err) < 0)
 		return trouble(NULL, &err);
 	d.crypto = assay_crypto_openssl_port(openssl);
 	if (a.check)

@@ -151,7 +151,7 @@ static void mark(struct mounts *m, struct entry *e, int fd, const struct stat *s
 		return;
 	}
 	facts = assay_fs_facts(&fs);
-	e->wanted = assay_policy_wants_fs(p->compiled, &facts);
+	e->wanted = p->event_bits && assay_policy_wants_fs(p->compiled, &facts);
 	if (!e->wanted) {
 		if (e->bits)
 			assay_fanotify_unmark(d->group, fd, e->bits);

@@ -8,6 +8,7 @@
 
 #include "backends/source_fanotify/source_fanotify.h"
 #include "base/file.h"
+#include "base/fmt.h"
 #include "engine/ports.h"
 #include "programs/assayd/log.h"
 
@@ -21,58 +22,20 @@ static void warn(void *ctx, enum assay_policy_warning what, uint32_t line, uint3
 	log_line(LOG_WARNING, "policy '%s':%u:%u: %s", (const char *)ctx, line, column, text);
 }
 
-/* The texts of the built-ins in the order in which the kernel would take them. */
-static int builtin_text(const char *names, char **ret, size_t *ret_len, struct assay_err *err)
+static int builtin_text(const char *names, char *text, size_t size, struct assay_bytes *ret,
+			struct assay_err *err)
 {
-	char word[64], *text = NULL, *bigger;
-	size_t len = 0;
+	struct assay_wr w = assay_wr(text, size);
+	bool fail_securely; /* the text says it too, in a comment */
+	int r = assay_policy_builtin_write(assay_bytes_str(names), &w, &fail_securely, err);
+	char why[200];
 
-	while (*names) {
-		size_t n = strcspn(names, "|");
-		const char *part;
-
-		if (n >= sizeof(word))
-			break;
-		memcpy(word, names, n);
-		word[n] = '\0';
-		part = assay_policy_builtin(word);
-		if (!part)
-			break;
-		bigger = realloc(text, len + strlen(part) + 1);
-		if (!bigger)
-			break;
-		text = bigger;
-		memcpy(text + len, part, strlen(part) + 1);
-		len += strlen(part);
-		names += n + (names[n] == '|');
-	}
-	if (*names || !text) {
-		free(text);
-		return assay_err_set(err, -EINVAL, "there is no built-in policy '%s'", names);
-	}
-	*ret = text;
-	*ret_len = len;
-	return 0;
-}
-
-static int read_text(struct loaded_policy *p, struct assay_bytes *ret, struct assay_err *err)
-{
-	struct assay_file file;
-	char *text;
-	size_t len;
-	int r;
-
-	if (!strchr(p->name, '/')) {
-		r = builtin_text(p->name, &text, &len, err);
-		p->builtin = true;
-		if (r == 0)
-			*ret = assay_bytes(text, len);
-		return r;
-	}
-	r = assay_file_read(AT_FDCWD, p->name, ASSAY_POLICY_SIZE_MAX, &file, err);
 	if (r == 0)
-		*ret = file.bytes; /* malloc'ed, kept */
-	return r;
+		*ret = assay_wr_done(&w);
+	if (r >= 0 || !err)
+		return r;
+	assay_fmt(why, sizeof(why), "%s", err->text);
+	return assay_err_set(err, r, "%s; the path of a file has a '/'", why);
 }
 
 static void look_at_rules(struct loaded_policy *p, const struct assay_policy_text *text)
@@ -96,13 +59,46 @@ static void look_at_rules(struct loaded_policy *p, const struct assay_policy_tex
 			p->by_owner = true;
 }
 
-static int parse(struct loaded_policy *p, struct assay_bytes bytes, struct assay_err *err)
+/* What is asked for and not done: better said than found out. */
+static void warn_about_rest(const struct loaded_policy *p, const struct assay_policy_text *text)
+{
+	uint32_t others = 0, measures = 0;
+
+	for (uint32_t i = 0; i < text->n_rules; i++) {
+		others += (text->rules[i].action & ASSAY_ACTION_DO_MASK) != 0;
+		measures += text->rules[i].action == ASSAY_ACTION_MEASURE;
+	}
+	others -= measures;
+	if (others)
+		log_line(LOG_WARNING,
+			 "policy '%s': rules that appraise, audit or hash: %u, without effect, as "
+			 "this version only measures",
+			 p->name, others);
+	if (!measures || !p->event_bits)
+		log_line(LOG_WARNING,
+			 "policy '%s' measures nothing that is seen here: FILE_CHECK, MMAP_CHECK, "
+			 "BPRM_CHECK, CREDS_CHECK",
+			 p->name);
+}
+
+static int parse(struct loaded_policy *p, const struct assay_core_config *core,
+		 struct assay_bytes bytes, struct assay_policy_text *ret, struct assay_err *err)
 {
 	struct assay_policy_options options = {
 		.size = sizeof(options),
 		.warn = warn,
 		.warn_ctx = (void *)(uintptr_t)p->name,
+		.template = core->template,
 	};
+
+	if (p->builtin)
+		return assay_policy_builtin_parse(assay_bytes_str(p->name), &p->arena, ret, err);
+	return assay_policy_parse(bytes, &options, &p->arena, ret, err);
+}
+
+static int compile(struct loaded_policy *p, const struct assay_core_config *core,
+		   struct assay_bytes bytes, struct assay_err *err)
+{
 	struct assay_policy_text text;
 	void *base = mmap(NULL, POLICY_ARENA_SIZE, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -111,11 +107,15 @@ static int parse(struct loaded_policy *p, struct assay_bytes bytes, struct assay
 	if (base == MAP_FAILED)
 		return assay_err_set(err, -ENOMEM, "out of memory");
 	assay_arena_init(&p->arena, base, POLICY_ARENA_SIZE);
-	r = assay_policy_parse(bytes, &options, &p->arena, &text, err);
+	r = parse(p, core, bytes, &text, err);
 	if (r == 0 && assay_policy_compile(&text, &p->arena, &p->compiled) < 0)
 		r = assay_err_set(err, -ENOMEM, "out of memory");
 	if (r == 0)
+		r = assay_core_check_policy(core, p->compiled, err);
+	if (r == 0) {
 		look_at_rules(p, &text);
+		warn_about_rest(p, &text);
+	}
 	return r;
 }
 
@@ -132,28 +132,52 @@ void policy_free(const struct loaded_policy *p)
 	}
 }
 
-static int load(struct loaded_policy *p, const struct assay_crypto *crypto, struct assay_err *err)
+static int load_text(struct loaded_policy *p, const struct assay_crypto *crypto,
+		     const struct assay_core_config *core, struct assay_bytes text,
+		     struct assay_err *err)
 {
-	struct assay_bytes text;
-	int r = read_text(p, &text, err);
+	int r;
 
-	if (r < 0)
-		return r;
 	p->digest.alg = ASSAY_HASH_SHA256;
 	r = crypto->ops->hash(crypto->ctx, p->digest.alg, text, p->digest.data);
-	if (r == 0)
-		r = parse(p, text, err);
-	free((void *)(uintptr_t)text.data);
-	if (r < 0 && err && err->line) {
-		uint32_t line = err->line, column = err->column;
+	return r < 0 ? assay_err_set(err, r, "cannot digest the policy")
+		     : compile(p, core, text, err);
+}
 
+/* The place goes into the message: who logs it knows nothing of lines. */
+static int with_place(const struct loaded_policy *p, int r, struct assay_err *err)
+{
+	uint32_t line = err ? err->line : 0, column = err ? err->column : 0;
+
+	if (line && column)
 		assay_err_prefix(err, "%s:%u:%u", p->name, line, column);
+	else if (line)
+		assay_err_prefix(err, "%s:%u", p->name, line);
+	return r;
+}
+
+static int load(struct loaded_policy *p, const struct assay_crypto *crypto,
+		const struct assay_core_config *core, struct assay_err *err)
+{
+	AUTO(file) struct assay_file file = { 0 };
+	char text[ASSAY_POLICY_BUILTIN_TEXT];
+	struct assay_bytes bytes;
+	int r;
+
+	p->builtin = !strchr(p->name, '/');
+	if (p->builtin) {
+		r = builtin_text(p->name, text, sizeof(text), &bytes, err);
+		return r < 0 ? r : load_text(p, crypto, core, bytes, err);
 	}
+	r = assay_file_read(AT_FDCWD, p->name, ASSAY_POLICY_SIZE_MAX, &file, err);
+	if (r == 0)
+		r = with_place(p, load_text(p, crypto, core, file.bytes, err), err);
 	return r;
 }
 
 int policy_load(const char *name, const struct assay_crypto *crypto,
-		const struct loaded_policy **ret, struct assay_err *err)
+		const struct assay_core_config *core, const struct loaded_policy **ret,
+		struct assay_err *err)
 {
 	struct loaded_policy *p = calloc(1, sizeof(*p));
 	int r;
@@ -162,7 +186,7 @@ int policy_load(const char *name, const struct assay_crypto *crypto,
 		free(p);
 		return assay_err_set(err, -ENOMEM, "out of memory");
 	}
-	r = load(p, crypto, err);
+	r = load(p, crypto, core, err);
 	if (r == 0)
 		*ret = p;
 	else

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "base/err.h"
-#include "engine/core/policy.h"
+#include "engine/core/event.h"
 #include "engine/ports.h"
 
 struct loaded_policy {
@@ -17,10 +17,12 @@ struct loaded_policy {
 	const struct loaded_policy *older; /* what was in force before; borrowers may be left */
 };
 
-/* "tcb", several as "tcb|critical_data", or a path, which has a '/'. Errors: as
- * assay_policy_parse() with file and place in the message. */
+/* "tcb", several as "tcb|critical_data", or a path, which has a '/'. What it says and is not done
+ * is logged. Errors: as assay_policy_parse() with file and place in the message; -EOPNOTSUPP what a
+ * core with @core cannot write. */
 int policy_load(const char *name, const struct assay_crypto *crypto,
-		const struct loaded_policy **ret, struct assay_err *err);
+		const struct assay_core_config *core, const struct loaded_policy **ret,
+		struct assay_err *err);
 
 /* With all that are older. NULL allowed. */
 void policy_free(const struct loaded_policy *p);
