@@ -197,7 +197,7 @@ static void handle(int fd)
 	let_writer_go();
 	spin_random(200);
 	if (r == 0) {
-		assert(assay_fanotify_ignore(group, fd, ASSAY_FANOTIFY_OPEN) == 0);
+		assert(assay_fanotify_ignore(group, fd, ASSAY_FANOTIFY_OPEN, 0) == 0);
 		n_marked++;
 		if (with_lease && !assay_lease_intact(fd)) {
 			assert(assay_fanotify_unignore(group, fd, ASSAY_FANOTIFY_OPEN) == 0);

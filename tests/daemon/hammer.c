@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Each file has one thread that changes it and then reads what it wrote, and two that open it
- * without a pause, so that an opener waits whenever a mark is set or taken away. Prints every
+ * Each file has one thread that changes it and then reads what it wrote, and READERS that open
+ * it without a pause, so that an opener waits whenever a mark is set or taken away. Prints every
  * content that was read after a change as "PATH<tab>CONTENT": all of them must have been measured.
  *
- * hammer FOLDER CHANGES
+ * hammer FOLDER CHANGES READERS
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -15,12 +15,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FILES	6
-#define READERS 2
+#define FILES	    6
+#define READERS_MAX 64
 
 struct target {
 	char path[512];
-	int changes;
+	int changes, readers;
 	atomic_bool done;
 };
 
@@ -54,9 +54,9 @@ static void change(const struct target *t, int i)
 static void *change_and_read(void *arg)
 {
 	struct target *t = arg;
-	pthread_t reader[READERS];
+	pthread_t reader[READERS_MAX];
 
-	for (int i = 0; i < READERS; i++)
+	for (int i = 0; i < t->readers; i++)
 		if (pthread_create(&reader[i], NULL, read_on, t) != 0)
 			abort();
 	for (int i = 0; i < t->changes; i++) {
@@ -73,7 +73,7 @@ static void *change_and_read(void *arg)
 		printf("%s\t%.*s\n", t->path, (int)n, buf);
 	}
 	atomic_store(&t->done, true);
-	for (int i = 0; i < READERS; i++)
+	for (int i = 0; i < t->readers; i++)
 		pthread_join(reader[i], NULL);
 	return NULL;
 }
@@ -83,13 +83,14 @@ int main(int argc, char **argv)
 	static struct target target[FILES];
 	pthread_t thread[FILES];
 
-	if (argc != 3)
+	if (argc != 4 || atoi(argv[3]) > READERS_MAX)
 		return 2;
 	for (int i = 0; i < FILES; i++) {
 		struct target *t = &target[i];
 
 		snprintf(t->path, sizeof(t->path), "%s/file-%d", argv[1], i);
 		t->changes = atoi(argv[2]);
+		t->readers = atoi(argv[3]);
 		close(open(t->path, O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
 		if (pthread_create(&thread[i], NULL, change_and_read, t) != 0)
 			return 1;

@@ -22,6 +22,17 @@ format() {
 	_mounts+=("$SCRATCH/$2")
 }
 
+# reload: the same policy anew.
+reload() {
+	forced=$(grep -c 'is in force' "$LOG" || true)
+	kill -HUP "$DAEMON"
+	wait_for 10 more_forced
+}
+
+more_forced() {
+	[ "$(grep -c 'is in force' "$LOG")" -gt "$forced" ]
+}
+
 # ---- each kind ------------------------------------------------------------------------------------------
 printf '%s\n' 'measure func=FILE_CHECK mask=^MAY_READ' 'measure func=BPRM_CHECK mask=MAY_EXEC' \
 	>"$SCRATCH/everything"
@@ -54,6 +65,26 @@ for kind in "${kinds[@]}"; do
 	"$MNT/dir/prog"
 	cat "$MNT/dir/file" "$MNT/dir/file" >/dev/null
 	[ "$(status events.read)" = "$before" ] || fail "$kind: what is known raises events"
+	# Another policy: every file is asked for again, one that is open and deleted too.
+	reload
+	"$MNT/dir/prog"
+	cat "$MNT/dir/file" >/dev/null
+	[ "$(status events.read)" -gt "$before" ] || fail "$kind: what is known stays so under another policy"
+	cat "$MNT/dir/file" "$MNT/dir/file" >/dev/null
+	exec 8<"$MNT/dir/file"
+	cp "$MNT/dir/file" "$MNT/dir/new"
+	rm "$MNT/dir/file"
+	before=$(status events.read)
+	cat /proc/self/fd/8 >/dev/null
+	[ "$(status events.read)" = "$before" ] || fail "$kind: what is known raises events after a reload"
+	reload
+	cat /proc/self/fd/8 >/dev/null
+	[ "$(status events.read)" -gt "$before" ] || fail "$kind: a deleted file stays known"
+	exec 8<&-
+	mv "$MNT/dir/new" "$MNT/dir/file"
+	flushed=$(grep -c 'all are removed' "$LOG" || true)
+	[ "$kind" = overlay ] || [ "$flushed" = "${before_flushed:-0}" ] || fail "$kind: its marks are not reached one by one"
+	before_flushed=$flushed
 	echo changed >>"$MNT/dir/file"
 	cat "$MNT/dir/file" >/dev/null
 	need_measured "$MNT/dir/file" 2

@@ -14,6 +14,7 @@
 #include "backends/source_fanotify/content.h"
 #include "backends/source_fanotify/inflight.h"
 #include "backends/source_fanotify/lease.h"
+#include "backends/source_fanotify/mark_list.h"
 #include "backends/source_fanotify/object.h"
 #include "backends/source_fanotify/opener.h"
 #include "base/hex.h"
@@ -108,6 +109,7 @@ static void mounts_by_line(void **state)
 
 	assert_true(assay_mountinfo_next(&rest, &m, &skipped));
 	assert_int_equal(m.dev, makedev(254, 0));
+	assert_int_equal(m.id, 22);
 	assert_string_equal(m.point, "/");
 	assert_string_equal(m.type, "ext4");
 	assert_string_equal(m.subtype, "");
@@ -119,6 +121,72 @@ static void mounts_by_line(void **state)
 	assert_string_equal(m.type, "tmpfs");
 	assert_false(assay_mountinfo_next(&rest, &m, &skipped));
 	assert_int_equal(skipped, 1);
+}
+
+/* As Linux 6.18 prints it, of a btrfs. */
+static const char mark_line[] = "fanotify ino:8d0 sdev:700001 mflags:200 mask:10000 "
+				"ignored_mask:50000 fhandle-bytes:14 fhandle-type:4d "
+				"f_handle:d008000000000000050000000000000007000000";
+
+static bool parse_mark(const char *text, size_t len, struct assay_inode_mark *ret)
+{
+	char *copy = malloc(len + 1); /* of just this size: nothing is read behind it */
+	bool is_mark;
+
+	memcpy(copy, text, len);
+	is_mark = assay_mark_parse(assay_bytes(copy, len), ret);
+	free(copy);
+	return is_mark;
+}
+
+static void marks_by_line(void **state)
+{
+	static const char *const others[] = {
+		"pos:\t0",
+		"",
+		"fanotify flags:36 event-flags:8000",
+		"fanotify sdev:2a mflags:0 mask:50000 ignored_mask:0",
+		"fanotify mnt_id:1 mflags:0 mask:50000 ignored_mask:0",
+	};
+	struct assay_inode_mark m;
+
+	assert_true(parse_mark(mark_line, sizeof(mark_line) - 1, &m));
+	assert_int_equal(m.dev, makedev(7, 1));
+	assert_int_equal(m.ignored, 0x50000);
+	assert_int_equal(m.handle_type, 0x4d);
+	assert_int_equal(m.handle_len, 20);
+	assert_int_equal(m.handle[0], 0xd0);
+	assert_int_equal(m.handle[8], 5);
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
+		assert_false(parse_mark(others[i], strlen(others[i]), &m));
+}
+
+/* A line that is cut is a mark that cannot be reached, not half a handle. */
+static void cut_marks_have_no_handle(void **state)
+{
+	const size_t whole = sizeof(mark_line) - 1;
+	struct assay_inode_mark m;
+
+	for (size_t len = strlen("fanotify ino:"); len < whole; len++) {
+		assert_true(parse_mark(mark_line, len, &m));
+		assert_int_equal(m.handle_len, 0);
+		if (len <
+		    strlen("fanotify ino:8d0 sdev:700001 mflags:200 mask:10000 ignored_mask:"))
+			assert_int_equal(m.ignored, UINT32_MAX);
+	}
+}
+
+static void changed_marks_stay_in_bounds(void **state)
+{
+	char changed[sizeof(mark_line)];
+	struct assay_inode_mark m;
+
+	for (size_t bit = 0; bit < 8 * (sizeof(mark_line) - 1); bit++) {
+		memcpy(changed, mark_line, sizeof(changed));
+		changed[bit / 8] ^= (char)(1u << bit % 8);
+		if (parse_mark(changed, sizeof(mark_line) - 1, &m))
+			assert_true(m.handle_len == 0 || m.handle_len == 20);
+	}
 }
 
 static int scratch_file(char path[static 64], const char *content)
@@ -363,6 +431,9 @@ int main(void)
 		cmocka_unit_test(subject_of_ourselves),
 		cmocka_unit_test(access_from_syscall),
 		cmocka_unit_test(mounts_by_line),
+		cmocka_unit_test(marks_by_line),
+		cmocka_unit_test(cut_marks_have_no_handle),
+		cmocka_unit_test(changed_marks_stay_in_bounds),
 		cmocka_unit_test(path_of_deleted_and_of_badly_named),
 		cmocka_unit_test(filesystem_of_proc),
 		cmocka_unit_test(lease_sees_writers),

@@ -29,6 +29,8 @@ int assay_fanotify_new(struct assay_fanotify **ret, struct assay_err *err)
 		return assay_err_set(err, -ENOMEM, "out of memory");
 	f->self = getpid();
 	atomic_store(&f->evictable, true);
+	pthread_rwlock_init(&f->marking, NULL);
+	pthread_mutex_init(&f->forgetting, NULL);
 	f->fd = fanotify_init(FAN_CLASS_CONTENT | FAN_UNLIMITED_QUEUE | FAN_UNLIMITED_MARKS |
 				      FAN_REPORT_TID | FAN_CLOEXEC | FAN_NONBLOCK,
 			      EVENT_FLAGS);
@@ -37,19 +39,32 @@ int assay_fanotify_new(struct assay_fanotify **ret, struct assay_err *err)
 		return 0;
 	}
 	r = errno == EINVAL ? -EOPNOTSUPP : -errno;
-	free(f);
+	assay_fanotify_free(f);
 	if (r == -EPERM)
 		return assay_err_set(err, r, "fanotify needs CAP_SYS_ADMIN");
 	return assay_err_set(err, r, "cannot open a fanotify group: %s", strerror(-r));
+}
+
+void assay_fanotify_close(struct assay_fanotify *f)
+{
+	if (!f)
+		return;
+	pthread_mutex_lock(&f->forgetting);
+	if (f->fd >= 0)
+		close(f->fd);
+	f->fd = -1;
+	pthread_mutex_unlock(&f->forgetting);
 }
 
 void assay_fanotify_free(struct assay_fanotify *f)
 {
 	if (!f)
 		return;
-	close(f->fd);
+	assay_fanotify_close(f);
 	for (size_t i = 0; i < f->n_exempt; i++)
 		close(f->exempt[i].pidfd);
+	pthread_rwlock_destroy(&f->marking);
+	pthread_mutex_destroy(&f->forgetting);
 	free(f);
 }
 

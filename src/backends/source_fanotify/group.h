@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What group.c and marks.c share. */
+/* What group.c, marks.c and forget.c share. */
 #pragma once
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "backends/source_fanotify/source_fanotify.h"
@@ -12,7 +13,11 @@ struct exempt_process {
 };
 
 struct assay_fanotify {
-	int fd;
+	int fd; /* -1: closed */
+	/* Held for reading while a mark is set, for writing while the epoch grows. */
+	pthread_rwlock_t marking;
+	_Atomic uint64_t epoch;
+	pthread_mutex_t forgetting; /* one at a time, and not while the group is closed */
 	atomic_bool evictable;
 	struct exempt_process exempt[ASSAY_FANOTIFY_EXEMPT_MAX];
 	size_t n_exempt;

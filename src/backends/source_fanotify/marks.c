@@ -67,11 +67,22 @@ static int keep_mark(struct assay_fanotify *f, int fd, uint32_t bits)
 	return r == -EINVAL ? change_mark(f, FAN_MARK_ADD, fd, bits) : r;
 }
 
-int assay_fanotify_ignore(struct assay_fanotify *f, int fd, uint32_t bits)
+uint64_t assay_fanotify_epoch(const struct assay_fanotify *f)
 {
-	int r = keep_mark(f, fd, bits);
+	return atomic_load(&f->epoch);
+}
 
-	return r < 0 ? r : add_ignore(f, fd, bits);
+int assay_fanotify_ignore(struct assay_fanotify *f, int fd, uint32_t bits, uint64_t epoch)
+{
+	int r = -ESTALE;
+
+	pthread_rwlock_rdlock(&f->marking);
+	if (epoch == atomic_load(&f->epoch))
+		r = keep_mark(f, fd, bits);
+	if (r == 0)
+		r = add_ignore(f, fd, bits);
+	pthread_rwlock_unlock(&f->marking);
+	return r;
 }
 
 int assay_fanotify_unignore(struct assay_fanotify *f, int fd, uint32_t bits)
@@ -79,12 +90,6 @@ int assay_fanotify_unignore(struct assay_fanotify *f, int fd, uint32_t bits)
 	int r = change_mark(f, FAN_MARK_REMOVE | FAN_MARK_IGNORED_MASK, fd, bits);
 
 	return r == -ENOENT ? 0 : r; /* dropped by the kernel already */
-}
-
-int assay_fanotify_forget(struct assay_fanotify *f)
-{
-	/* Of the inodes only; the path is not looked at. */
-	return fanotify_mark(f->fd, FAN_MARK_FLUSH, 0, AT_FDCWD, "/") < 0 ? -errno : 0;
 }
 
 bool assay_fanotify_has_evictable(const struct assay_fanotify *f)

@@ -56,6 +56,16 @@ static bool parse_dev(struct assay_bytes word, uint64_t *ret)
 	return true;
 }
 
+static bool parse_id(struct assay_bytes word, int32_t *ret)
+{
+	uint64_t number;
+
+	if (assay_num_parse(word, 10, INT32_MAX, &number) < 0)
+		return false;
+	*ret = (int32_t)number;
+	return true;
+}
+
 static bool parse_type(struct assay_bytes word, struct assay_mount *ret)
 {
 	struct assay_bytes type = word;
@@ -72,10 +82,10 @@ static bool parse_line(struct assay_bytes line, struct assay_mount *ret)
 {
 	struct assay_bytes id, parent, dev, root, point, word;
 
-	if (!take_until(&line, ' ', &id) || !take_until(&line, ' ', &parent) ||
-	    !take_until(&line, ' ', &dev) || !parse_dev(dev, &ret->dev) ||
-	    !take_until(&line, ' ', &root) || !take_until(&line, ' ', &point) ||
-	    !unescape(point, ret->point, sizeof(ret->point)))
+	if (!take_until(&line, ' ', &id) || !parse_id(id, &ret->id) ||
+	    !take_until(&line, ' ', &parent) || !take_until(&line, ' ', &dev) ||
+	    !parse_dev(dev, &ret->dev) || !take_until(&line, ' ', &root) ||
+	    !take_until(&line, ' ', &point) || !unescape(point, ret->point, sizeof(ret->point)))
 		return false;
 	do {
 		if (!take_until(&line, ' ', &word))

@@ -8,6 +8,7 @@
 #define ASSAY_MOUNT_TYPE_MAX 64u
 
 struct assay_mount {
+	int32_t id;							/* of the mount */
 	uint64_t dev;							/* as st_dev */
 	char point[ASSAY_MOUNT_PATH_MAX];				/* escapes undone */
 	char type[ASSAY_MOUNT_TYPE_MAX], subtype[ASSAY_MOUNT_TYPE_MAX]; /* "fuse", "sshfs" */

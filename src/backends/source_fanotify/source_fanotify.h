@@ -43,8 +43,10 @@ struct assay_fanotify_counts {
 /* Errors: -EPERM CAP_SYS_ADMIN is missing, -EOPNOTSUPP a kernel older than 5.0, others as
  * fanotify_init(). The calling process is exempt. */
 int assay_fanotify_new(struct assay_fanotify **ret, struct assay_err *err);
-/* Waiting openers go on, all marks go. NULL allowed. */
-void assay_fanotify_free(struct assay_fanotify *f);
+/* Waiting openers go on, all marks go. Nothing but assay_fanotify_forget() and counts from then on.
+ * NULL allowed. */
+void assay_fanotify_close(struct assay_fanotify *f);
+void assay_fanotify_free(struct assay_fanotify *f); /* closes it first; NULL allowed */
 AUTO_DEFINE(fanotify);
 
 /* To poll for input. */
@@ -71,16 +73,31 @@ int assay_fanotify_answer(struct assay_fanotify *f, int fd, bool allow);
 int assay_fanotify_mark(struct assay_fanotify *f, int fd, uint32_t bits);
 int assay_fanotify_unmark(struct assay_fanotify *f, int fd, uint32_t bits);
 
+/* Grows when verdicts of before no longer hold. */
+uint64_t assay_fanotify_epoch(const struct assay_fanotify *f);
+
 /*
  * From now on opens of @fd's inode raise no event of @bits, until its content changes or the
  * kernel needs the memory. Never done while somebody has it open for writing (returns 0 all the
- * same). Sound only between assay_lease_take() and assay_lease_intact(): see lease.h.
+ * same). Sound only between assay_lease_take() and assay_lease_intact(): see lease.h. Errors:
+ * -ESTALE the verdict is not of this @epoch.
  */
-int assay_fanotify_ignore(struct assay_fanotify *f, int fd, uint32_t bits);
+int assay_fanotify_ignore(struct assay_fanotify *f, int fd, uint32_t bits, uint64_t epoch);
 int assay_fanotify_unignore(struct assay_fanotify *f, int fd, uint32_t bits);
 
-/* Drops all ignore marks. */
-int assay_fanotify_forget(struct assay_fanotify *f);
+struct assay_fanotify_forgotten {
+	uint64_t marks, cleared; /* of inodes; of these, were ignored and are asked for again */
+	uint64_t unreached;	 /* on no mount that we see, or without file handles */
+	bool flushed;		 /* because of those all marks were removed */
+};
+
+/*
+ * The epoch grows, and every open raises events again: when it returns no ignore mark of an older
+ * epoch is there. Only if some cannot be reached one by one, all are removed at once, by which the
+ * kernel lets who opens a file while others wait for it pass unasked. Opens no watched file.
+ * Errors: -errno of fanotify_mark().
+ */
+int assay_fanotify_forget(struct assay_fanotify *f, struct assay_fanotify_forgotten *ret);
 
 /* Ignore marks can be dropped by the kernel when it needs memory (5.19 and later). */
 bool assay_fanotify_has_evictable(const struct assay_fanotify *f);

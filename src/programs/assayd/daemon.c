@@ -47,8 +47,19 @@ struct running {
 
 void daemon_forget_verdicts(struct daemon *d)
 {
-	atomic_fetch_add(&d->generation, 1);
-	assay_fanotify_forget(d->group);
+	struct assay_fanotify_forgotten n;
+	uint64_t began = jobs_now_ns();
+	int r = assay_fanotify_forget(d->group, &n);
+
+	if (r < 0)
+		log_line(LOG_ERR, "files that are known stay known: %s", strerror(-r));
+	else if (n.flushed)
+		log_line(LOG_NOTICE,
+			 "%llu marks are on files that cannot be reached: all are removed",
+			 (unsigned long long)n.unreached);
+	log_line(LOG_INFO, "%llu of %llu known files are asked for again, after %llu ms",
+		 (unsigned long long)n.cleared, (unsigned long long)n.marks,
+		 (unsigned long long)(jobs_now_ns() - began) / 1000000u);
 }
 
 /* ---- what the recorder calls ---------------------------------------------------------------- */
@@ -387,10 +398,11 @@ static void stop(struct running *r, const char *why)
 	if (d->jobs)
 		jobs_close(d->jobs);
 	workers_stop(r->workers);
-	assay_fanotify_free(d->group);
+	assay_fanotify_close(d->group);
 	if (d->recorder && d->jobs)
 		record_late_answers(d);
 	recorder_stop(d->recorder, why);
+	assay_fanotify_free(d->group);
 	policy_free(atomic_load(&d->policy));
 	mounts_free(d->mounts);
 	jobs_free(d->jobs);

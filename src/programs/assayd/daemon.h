@@ -35,13 +35,11 @@ struct daemon {
 	struct mounts *mounts;
 	/* Replaced whole by SIGHUP; those of before stay, as the recorder borrows them. */
 	_Atomic(const struct loaded_policy *) policy;
-	/* Grows when verdicts of before no longer hold: another policy, another segment. */
-	_Atomic uint64_t generation;
 	struct daemon_totals totals;
 };
 
-/* Verdicts of before no longer hold: ignore marks are dropped, those that are on their way are not
- * set. */
+/* Verdicts of before no longer hold, as the policy or the segment is another: ignore marks are
+ * dropped, those that are on their way are not set. */
 void daemon_forget_verdicts(struct daemon *d);
 
 /* Runs until SIGTERM or SIGINT. Returns 0, or -errno with @err why it could not start. */

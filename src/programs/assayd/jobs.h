@@ -18,7 +18,7 @@ struct findings {
 	bool has_digest;      /* of the content, true while the opener waited */
 	int64_t size;	      /* before the lease was taken */
 	uint32_t ignore_bits; /* events that the kernel may answer from now on */
-	uint64_t generation;  /* of the daemon, when it was judged */
+	uint64_t epoch;	      /* of the group, when it was judged */
 	uint64_t wait_for;    /* record, or ASSAY_NO_RECORD */
 	struct assay_digest digest;
 };

@@ -281,8 +281,8 @@ int judge_file(struct judge *j, const struct judge_case *c, struct findings *f,
 	bool known = f->has_digest;
 	int r = 0;
 
-	/* In this order: a change of policy raises the generation after it. */
-	f->generation = atomic_load(&d->generation);
+	/* In this order: a change of policy raises the epoch after it. */
+	f->epoch = assay_fanotify_epoch(d->group);
 	h.policy = atomic_load(&d->policy);
 	if (!c->late && !known)
 		r = assay_lease_take(c->fd);

@@ -69,8 +69,7 @@ static bool set_mark(struct daemon *d, struct job *job)
 	struct findings *f = &job->findings;
 
 	return f->leased && f->ignore_bits && !atomic_load(&job->answered) &&
-	       f->generation == atomic_load(&d->generation) &&
-	       assay_fanotify_ignore(d->group, job->event.fd, f->ignore_bits) == 0;
+	       assay_fanotify_ignore(d->group, job->event.fd, f->ignore_bits, f->epoch) == 0;
 }
 
 /* open(O_RDONLY | O_TRUNC) empties a file without breaking a lease, and after its own event. Looked
@@ -98,7 +97,7 @@ static struct assay_inflight_node *settle(struct daemon *d, struct job *job)
 	f->leased = assay_lease_intact(job->event.fd) && has_size(job->event.fd, f->size);
 	if (!f->leased)
 		atomic_fetch_add(&d->totals.broken_leases, 1);
-	if (marked && f->leased && f->generation == atomic_load(&d->generation))
+	if (marked && f->leased)
 		atomic_fetch_add(&d->totals.marks, 1);
 	else if (marked)
 		assay_fanotify_unignore(d->group, job->event.fd, f->ignore_bits);
