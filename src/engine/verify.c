@@ -27,8 +27,8 @@ struct assay_verify {
 	bool padded;
 	uint32_t base_set; /* bit per PCR that did not begin at zero, in a bank of ours */
 	uint8_t head[32];
-	bool has_head, head_said;
-	uint32_t head_pcr; /* where the record stands that says it */
+	bool has_head, head_met, head_said; /* met: an entry says what a head is */
+	uint32_t head_pcr;		    /* where the record stands that says it */
 	uint64_t head_index;
 	uint64_t violations, bare_violations, boot_aggregates;
 	struct pcr_count pcr[PCRS];
@@ -264,15 +264,17 @@ static void match_claim(struct assay_verify *v, struct claim *c, uint64_t index)
 		c->reach.next = index;
 }
 
-/* Whether this step is the record that vouches for the head. */
+/* Whether this step is the record that vouches for the head. Only the first that speaks of one can:
+ * it was extended before anything else ran, a later one may be of whoever broke in since. */
 static void look_for_head(struct assay_verify *v, uint32_t pcr, uint64_t index)
 {
 	struct assay_bytes state = assay_replay_state(v->replay), said;
 	char hex[2 * sizeof(v->head) + 1];
 
-	if (!v->has_head || v->head_said || state.len == 0 ||
+	if (!v->has_head || v->head_met || state.len == 0 ||
 	    !assay_bytes_is(assay_state_get(state, "event"), "segment"))
 		return;
+	v->head_met = true;
 	said = assay_state_get(state, "head");
 	assay_hex_encode(assay_bytes(v->head, sizeof(v->head)), hex);
 	v->head_said = assay_bytes_is(said, hex);
@@ -429,6 +431,7 @@ void assay_verify_summary(const struct assay_verify *v, struct assay_verify_summ
 		.boot_aggregates = v->boot_aggregates,
 		.all_reached = true,
 		.one_moment = at_one_moment(v),
+		.head_said = v->head_said,
 		.base_vouched = is_vouched(v),
 	};
 	for (uint32_t pcr = 0; pcr < PCRS; pcr++) {

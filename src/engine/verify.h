@@ -28,7 +28,8 @@ struct assay_verify_config {
 	 * base_banks.alg[i]. */
 	const struct assay_pcr_value *base; /* ASSAY_PCRS of them */
 	struct assay_banks base_banks;
-	/* 32 bytes that a "segment" record names if it vouches for @base; NULL: nothing does. */
+	/* 32 bytes that the first "segment" record names if it vouches for @base; NULL: nothing
+	 * does. */
 	const uint8_t *head;
 	bool padded;   /* also try extends of padded SHA-1 digests: more work */
 	bool anchored; /* the list is of the anchored form, as a first run found */
@@ -103,6 +104,7 @@ struct assay_verify_summary {
 	uint64_t uncovered;		      /* entries that no given value proves */
 	bool any_reached, all_reached;
 	bool base_set;	   /* a PCR with entries and a value did not begin at zero */
+	bool head_said;	   /* an entry names the head, proved or not */
 	bool base_vouched; /* an entry that the values prove says that it began there */
 	bool one_moment;   /* there was a moment at which all PCRs had the given values */
 	bool want_padded;  /* a value was not reached, and padded extends were not tried */

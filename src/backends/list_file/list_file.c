@@ -55,7 +55,7 @@ void assay_list_file_name(uint64_t number, char ret[static ASSAY_LIST_FILE_NAME_
 	assay_fmt(ret, ASSAY_LIST_FILE_NAME_MAX, "segment-%08llu", (unsigned long long)number);
 }
 
-static bool is_segment_name(const char *name, uint64_t *ret)
+bool assay_list_file_is_segment(const char *name, uint64_t *ret)
 {
 	static const char prefix[] = "segment-";
 	struct assay_bytes digits;
@@ -84,7 +84,7 @@ static int find_newest(struct assay_list_file *l, uint64_t *ret, struct assay_er
 	}
 	*ret = 0;
 	while ((entry = readdir(dir)))
-		if (is_segment_name(entry->d_name, &number) && number > *ret)
+		if (assay_list_file_is_segment(entry->d_name, &number) && number > *ret)
 			*ret = number;
 	closedir(dir);
 	return 0;

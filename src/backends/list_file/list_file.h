@@ -33,6 +33,9 @@ int assay_list_file_open(int dirfd, const struct assay_list_file_config *config,
 void assay_list_file_free(struct assay_list_file *l);
 AUTO_DEFINE(list_file);
 
+/* Whether a file of this name in the folder is a segment, and its number. */
+bool assay_list_file_is_segment(const char *name, uint64_t *ret);
+
 /* The current segment; NULL if there is none yet. */
 const struct assay_segment_head *assay_list_file_head(const struct assay_list_file *l);
 

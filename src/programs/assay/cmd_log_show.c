@@ -11,6 +11,7 @@
 
 struct show {
 	const struct log_input *input;
+	const char *path; /* that lines begin with; NULL: there is one file only */
 	struct assay_checker checker;
 	struct assay_replay *replay; /* NULL once the list is known to be wrong: roles end there */
 	struct log_text text, field;
@@ -50,8 +51,15 @@ static void json_record(struct show *s, const struct assay_record *record,
 {
 	struct assay_wr *w = &s->text.w;
 
-	log_text_reserve(&s->text, 8 * record->data.len + 2048);
-	assay_wr_fmt(w, "{\"index\":%llu,\"offset\":%llu,\"pcr\":%u,\"digest\":\"",
+	log_text_reserve(&s->text,
+			 8 * record->data.len + 2048 + (s->path ? 6 * strlen(s->path) : 0));
+	assay_wr_str(w, "{");
+	if (s->path) {
+		assay_wr_str(w, "\"file\":");
+		log_json_string(w, assay_bytes_str(s->path));
+		assay_wr_fmt(w, ",\"segment\":%llu,", (unsigned long long)s->input->head->number);
+	}
+	assay_wr_fmt(w, "\"index\":%llu,\"offset\":%llu,\"pcr\":%u,\"digest\":\"",
 		     (unsigned long long)s->index, (unsigned long long)offset, record->pcr);
 	for (size_t i = 0; i < record->template_digest.len; i++)
 		assay_wr_fmt(w, "%02x", record->template_digest.data[i]);
@@ -64,6 +72,16 @@ static void json_record(struct show *s, const struct assay_record *record,
 		json_field(s, cut->template.fields[i], cut->field[i]);
 	}
 	assay_wr_str(w, "}}\n");
+}
+
+static void text_record(struct show *s, const struct assay_record *record,
+			const struct assay_template_data *cut)
+{
+	if (s->path) {
+		log_text_reserve(&s->text, strlen(s->path) + 2);
+		assay_wr_fmt(&s->text.w, "%s: ", s->path);
+	}
+	log_text_record(&s->text, record, cut, s->input->form.big);
 }
 
 static int show_all(struct show *s, bool json, struct assay_err *err)
@@ -82,28 +100,25 @@ static int show_all(struct show *s, bool json, struct assay_err *err)
 		if (json)
 			json_record(s, &record, &cut, offset);
 		else
-			log_text_record(&s->text, &record, &cut, in->form.big);
+			text_record(s, &record, &cut);
 		if (s->text.w.len > 1u << 16)
 			log_text_flush(&s->text);
 	}
 	return 0;
 }
 
-static int show(const char *path, bool json, const struct assay_crypto *crypto)
+static int show_part(const struct log_part *part, bool chain, bool json,
+		     const struct assay_crypto *crypto)
 {
 	static const struct assay_banks banks = { { ASSAY_HASH_SHA1, ASSAY_HASH_SHA256 }, 2 };
-	__attribute__((cleanup(assay_auto_log_input))) struct log_input input = { 0 };
-	struct show s = { .input = &input };
+	struct show s = { .input = &part->input, .path = chain ? part->path : NULL };
 	struct assay_err err;
-	int r;
+	int r = assay_checker_init(&s.checker, crypto, &banks, &part->input.form, false);
 
-	if (log_input_open(path, crypto, &input, &err) < 0)
-		return assay_cmd_fail(NAME, path, &err);
-	r = assay_checker_init(&s.checker, crypto, &banks, &input.form, false);
 	if (r == 0 && json)
 		r = assay_replay_new(crypto, &banks, NULL, &s.replay);
 	if (r == 0 && s.replay)
-		r = assay_replay_set_form(s.replay, &input.form);
+		r = assay_replay_set_form(s.replay, &part->input.form);
 	if (r < 0)
 		assay_err_set(&err, r, "cannot compute the digests of this list");
 	else
@@ -112,10 +127,19 @@ static int show(const char *path, bool json, const struct assay_crypto *crypto)
 	log_text_done(&s.text);
 	log_text_done(&s.field);
 	assay_replay_free(s.replay);
-	return r < 0 ? assay_cmd_fail(NAME, path, &err) : EXIT_YES;
+	return r < 0 ? assay_cmd_fail(NAME, part->path, &err) : EXIT_YES;
+}
+
+static int show(const struct log_list *list, bool json, const struct assay_crypto *crypto)
+{
+	int r = EXIT_YES;
+
+	for (size_t i = 0; r == EXIT_YES && i < list->n; i++)
+		r = show_part(&list->part[i], list->chain, json, crypto);
+	return r;
 }
 
 int cmd_log_show(int argc, char **argv)
 {
-	return log_run_on_file(NAME, argc, argv, show);
+	return log_run_on_list(NAME, argc, argv, show);
 }

@@ -91,8 +91,13 @@ static const char *form_of(const struct stat_counts *c)
 	return c->covered >= c->entries ? "anchored" : "flat";
 }
 
-static void print_text(const struct log_input *in, const struct stat_counts *c)
+static void print_text(const struct log_part *part, bool chain, const struct stat_counts *c)
 {
+	const struct log_input *in = &part->input;
+
+	if (chain)
+		printf("segment          %llu, '%s'\n", (unsigned long long)in->head->number,
+		       part->path);
 	printf("source           %s, %s column, %s-endian\n", log_source_name(in->source),
 	       assay_hash_name(in->form.column), in->form.big ? "big" : "little");
 	printf("bytes            %zu\n", in->list.len);
@@ -112,11 +117,20 @@ static void print_text(const struct log_input *in, const struct stat_counts *c)
 	printf("form             %s\n", form_of(c));
 }
 
-static void print_json(const struct log_input *in, const struct stat_counts *c)
+static void print_json(const struct log_part *part, bool chain, const struct stat_counts *c)
 {
+	const struct log_input *in = &part->input;
 	const char *comma = "";
+	char buf[8192];
+	struct assay_wr w = assay_wr(buf, sizeof(buf));
 
-	printf("{\"source\":\"%s\",\"column\":\"%s\",\"big_endian\":%s,\"bytes\":%zu,"
+	putchar('{');
+	log_json_string(&w, assay_bytes_str(part->path));
+	if (chain)
+		printf("\"segment\":%llu,\"file\":%.*s,", (unsigned long long)in->head->number,
+		       (int)w.len, buf);
+
+	printf("\"source\":\"%s\",\"column\":\"%s\",\"big_endian\":%s,\"bytes\":%zu,"
 	       "\"entries\":%llu,\"violations\":%llu,\"boot_aggregates\":%llu,\"states\":%llu,"
 	       "\"batches\":%llu,\"covered\":%llu,\"form\":\"%s\",\"pcrs\":{",
 	       log_source_name(in->source), assay_hash_name(in->form.column),
@@ -142,33 +156,43 @@ static void print_json(const struct log_input *in, const struct stat_counts *c)
 	puts("}}");
 }
 
-static int stat_file(const char *path, bool json, const struct assay_crypto *crypto)
+static int stat_part(const struct log_part *part, bool chain, bool json,
+		     const struct assay_crypto *crypto)
 {
-	__attribute__((cleanup(assay_auto_log_input))) struct log_input input = { 0 };
 	struct assay_banks none = { 0 };
 	struct assay_checker checker;
-	struct stat_counts *c;
+	struct stat_counts *c = calloc(1, sizeof(*c));
 	struct assay_err err;
 	int r;
 
-	if (log_input_open(path, crypto, &input, &err) < 0)
-		return assay_cmd_fail(NAME, path, &err);
-	c = calloc(1, sizeof(*c));
 	if (!c)
 		r = assay_err_set(&err, -ENOMEM, "out of memory");
-	else if (assay_checker_init(&checker, crypto, &none, &input.form, false) < 0)
+	else if (assay_checker_init(&checker, crypto, &none, &part->input.form, false) < 0)
 		r = assay_err_set(&err, -EOPNOTSUPP, "cannot read lists of this column");
 	else
-		r = count_all(&input, &checker, c, &err);
+		r = count_all(&part->input, &checker, c, &err);
 	if (r == 0 && json)
-		print_json(&input, c);
+		print_json(part, chain, c);
 	else if (r == 0)
-		print_text(&input, c);
+		print_text(part, chain, c);
 	free(c);
-	return r < 0 ? assay_cmd_fail(NAME, path, &err) : EXIT_YES;
+	return r < 0 ? assay_cmd_fail(NAME, part->path, &err) : EXIT_YES;
+}
+
+/* Segments one after the other: an object, or a paragraph, each. */
+static int stat_list(const struct log_list *list, bool json, const struct assay_crypto *crypto)
+{
+	int r = EXIT_YES;
+
+	for (size_t i = 0; r == EXIT_YES && i < list->n; i++) {
+		if (i > 0 && !json)
+			puts("");
+		r = stat_part(&list->part[i], list->chain, json, crypto);
+	}
+	return r;
 }
 
 int cmd_log_stat(int argc, char **argv)
 {
-	return log_run_on_file(NAME, argc, argv, stat_file);
+	return log_run_on_list(NAME, argc, argv, stat_list);
 }

@@ -283,7 +283,10 @@ static void tell_json(const struct assay_quote_verdict *v, const struct input *i
 static int verify_list(const struct options *o, const struct assay_quote_pcrs *pcrs,
 		       const struct assay_crypto *crypto)
 {
+	__attribute__((cleanup(assay_auto_log_list))) struct log_list list = { 0 };
 	static struct log_verify_options v; /* large */
+	char *paths[] = { (char *)(uintptr_t)o->log };
+	int r;
 
 	if (pcrs->n == 0) {
 		puts(o->json ? "{\"verdict\":\"does-not-hold\",\"reason\":\"the quote came without "
@@ -296,6 +299,7 @@ static int verify_list(const struct options *o, const struct assay_quote_pcrs *p
 	}
 	v = (struct log_verify_options){ .ignore_violations = o->ignore_violations,
 					 .json = o->json,
+					 .first = 1,
 					 .jobs = log_walk_cpus() };
 	for (uint32_t i = 0; i < pcrs->n && v.claims.n < ASSAY_CLAIMS_MAX; i++) {
 		struct assay_pcr_claim *c = &v.claims.claim[v.claims.n++];
@@ -304,7 +308,8 @@ static int verify_list(const struct options *o, const struct assay_quote_pcrs *p
 		c->pcr = pcrs->v[i].pcr;
 		memcpy(c->value, pcrs->v[i].value, sizeof(c->value));
 	}
-	return log_verify(NAME, o->log, &v, crypto);
+	r = log_list_open(NAME, paths, 1, crypto, &list);
+	return r ? r : log_verify(NAME, &list, &v, crypto);
 }
 
 static int verify(const struct options *o, struct assay_crypto_openssl *openssl,

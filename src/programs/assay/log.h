@@ -19,9 +19,12 @@ int cmd_log_verify(int argc, char **argv);
 int cmd_log_stat(int argc, char **argv);
 int cmd_log_export(int argc, char **argv);
 
-/* "[--json] FILE", of subcommand @name; @run returns the exit status. */
-int log_run_on_file(const char *name, int argc, char **argv,
-		    int (*run)(const char *path, bool json, const struct assay_crypto *crypto));
+struct log_list;
+
+/* "[--json] FILE...", of subcommand @name; @run returns the exit status. */
+int log_run_on_list(const char *name, int argc, char **argv,
+		    int (*run)(const struct log_list *list, bool json,
+			       const struct assay_crypto *crypto));
 
 /* ---- the list: log_input.c ------------------------------------------------------------------ */
 
@@ -53,6 +56,30 @@ const char *log_source_name(enum log_source source);
 int log_input_next(const struct log_input *in, struct assay_rd *at, struct assay_checker *checker,
 		   struct assay_record *ret, struct assay_template_data *ret_cut,
 		   struct assay_err *err);
+
+/* ---- a list of several segments: log_list.c ------------------------------------------------- */
+
+struct log_part {
+	char *path;
+	struct log_input input;
+};
+
+struct log_list {
+	struct log_part *part;
+	size_t n;
+	bool chain; /* several files, or a folder: all are segments */
+};
+
+/* Opens all of @paths; a folder stands for the segments in it, by their numbers. Tells what is
+ * wrong in the name of @command, and returns an exit status. Release with log_list_done(). */
+int log_list_open(const char *command, char *const paths[], int n,
+		  const struct assay_crypto *crypto, struct log_list *ret);
+void log_list_done(struct log_list *l);
+
+static inline void assay_auto_log_list(struct log_list *l)
+{
+	log_list_done(l);
+}
 
 /* ---- PCR values: log_pcrs.c ----------------------------------------------------------------- */
 

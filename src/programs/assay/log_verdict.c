@@ -7,9 +7,9 @@
 
 static const char *form_name(const struct log_verdict *v)
 {
-	if (v->sum.absent)
+	if (v->found.sum.absent)
 		return "anchored form";
-	return v->sum.batches ? "flat form" : "every entry extended";
+	return v->found.sum.batches ? "flat form" : "every entry extended";
 }
 
 static const char *kind_name(const struct assay_reach *r)
@@ -83,15 +83,15 @@ static bool worth_telling(const struct log_verdict *v, const struct assay_pcr_fi
 {
 	if (f->entries)
 		return true;
-	for (size_t i = 0; i < v->claims->n; i++)
-		if (v->claims->named[i] && v->claims->claim[i].pcr == f->pcr)
+	for (size_t i = 0; i < v->o->claims.n; i++)
+		if (v->o->claims.named[i] && v->o->claims.claim[i].pcr == f->pcr)
 			return true;
 	return false;
 }
 
 static void print_notes(const struct log_verdict *v)
 {
-	const struct assay_verify_summary *s = &v->sum;
+	const struct assay_verify_summary *s = &v->found.sum;
 
 	if (s->absent)
 		printf("%llu batch records stand for %llu entries that this file does not hold\n",
@@ -116,24 +116,84 @@ static void print_notes(const struct log_verdict *v)
 		       U(s->violations), U(s->violations - s->bare_violations));
 }
 
+static const char *start_name(enum assay_segment_start start)
+{
+	static const char *const names[] = { "first", "reset", "broken" };
+
+	return names[start];
+}
+
+/* How the segment before the one at @i came to its end. */
+static const char *end_name(const struct log_verdict *v, size_t i)
+{
+	const struct log_segment *s = &v->segments[i];
+
+	if (i + 1 == v->list->n)
+		return "open";
+	if (v->segments[i + 1].head->start == ASSAY_SEGMENT_BROKEN)
+		return "broken";
+	return s->found.stopped ? "stopped" : "cut-off";
+}
+
+static void print_end(const struct log_verdict *v, size_t i)
+{
+	const struct log_segment *s = &v->segments[i], *next = s + 1;
+
+	if (i + 1 == v->list->n)
+		puts("; the last");
+	else if (next->head->start != ASSAY_SEGMENT_BROKEN)
+		puts(s->found.stopped ? "; assayd ended in order"
+				      : "; assayd did not end in order");
+	else
+		printf("; closed as broken (%s)%s\n", next->found.why,
+		       next->gap ? "" : ", and leads to what the next one began with");
+}
+
+static void print_segment(const struct log_verdict *v, size_t i)
+{
+	const struct log_segment *s = &v->segments[i];
+	unsigned long long number = U(s->head->number);
+
+	if (s->found.error)
+		printf("segment %llu, %s: %s (offset %llu of '%s')\n", number,
+		       start_name(s->head->start), s->found.err.text, U(s->found.err.offset),
+		       s->path);
+	else
+		printf("segment %llu, %s: %llu entries", number, start_name(s->head->start),
+		       U(s->found.sum.entries));
+	if (s->found.error == 0 && i + 1 < v->list->n && s->found.sum.waiting)
+		printf(", %llu of them without a batch record", U(s->found.sum.waiting));
+	if (s->found.error == 0)
+		print_end(v, i);
+	if (s->link.fault)
+		printf("segment %llu DOES NOT FOLLOW: %s ('%s')\n", number, s->link.why, s->path);
+	else if (s->gap)
+		printf("segment %llu: a gap: something was extended before it that is in no list\n",
+		       number);
+}
+
 void log_verdict_text(const struct log_verdict *v)
 {
+	for (size_t i = 0; v->segments && i < v->list->n; i++)
+		print_segment(v, i);
 	printf("%s list, %s column, %s-endian, %s: %llu entries%s\n",
 	       log_source_name(v->input->source), assay_hash_name(v->input->form.column),
-	       v->input->form.big ? "big" : "little", form_name(v), U(v->sum.entries),
-	       v->error ? " before the first wrong one" : "");
+	       v->input->form.big ? "big" : "little", form_name(v), U(v->found.sum.entries),
+	       v->found.error ? " before the first wrong one" : "");
 	for (uint32_t pcr = 0; pcr <= ASSAY_RECORD_PCR_MAX; pcr++) {
 		struct assay_pcr_finding f;
 
-		if (!v->error && v->claims->n && assay_verify_pcr(v->verify, pcr, &f) &&
-		    worth_telling(v, &f))
+		if (!v->found.error && v->o->claims.n &&
+		    assay_verify_pcr(v->found.verify, pcr, &f) && worth_telling(v, &f))
 			print_pcr(&f);
 	}
 	print_notes(v);
-	if (v->error && v->err.has_offset)
-		printf("%s (offset %llu)\n", v->err.text, U(v->err.offset));
-	else if (v->error)
-		puts(v->err.text);
+	if (v->segments)
+		; /* told above */
+	else if (v->found.error && v->found.err.has_offset)
+		printf("%s (offset %llu)\n", v->found.err.text, U(v->found.err.offset));
+	else if (v->found.error)
+		puts(v->found.err.text);
 	printf("verdict: %s\n", v->reason);
 }
 
@@ -169,7 +229,7 @@ static void json_pcrs(const struct log_verdict *v)
 	for (uint32_t pcr = 0; pcr <= ASSAY_RECORD_PCR_MAX; pcr++) {
 		struct assay_pcr_finding f;
 
-		if (!assay_verify_pcr(v->verify, pcr, &f) || !worth_telling(v, &f))
+		if (!assay_verify_pcr(v->found.verify, pcr, &f) || !worth_telling(v, &f))
 			continue;
 		printf("%s{\"pcr\":%u,\"state\":\"%s\",\"entries\":%llu,\"proved\":%llu", comma,
 		       pcr, state_name(f.state), U(f.entries), U(f.best.proved));
@@ -183,22 +243,51 @@ static void json_pcrs(const struct log_verdict *v)
 	}
 }
 
+static void json_text(const char *name, const char *text)
+{
+	char buf[8192];
+	struct assay_wr w = assay_wr(buf, sizeof(buf));
+
+	log_json_string(&w, assay_bytes_str(text));
+	printf(",\"%s\":%.*s", name, assay_wr_ok(&w) ? (int)w.len : 2,
+	       assay_wr_ok(&w) ? buf : "\"\"");
+}
+
+static void json_segment(const struct log_verdict *v, size_t i)
+{
+	const struct log_segment *s = &v->segments[i];
+
+	printf("%s{\"number\":%llu,\"start\":\"%s\",\"end\":\"%s\",\"entries\":%llu,"
+	       "\"violations\":%llu,\"waiting\":%llu,\"link\":\"%s\",\"gap\":%s",
+	       i ? "," : "", U(s->head->number), start_name(s->head->start), end_name(v, i),
+	       U(s->found.sum.entries), U(s->found.sum.violations), U(s->found.sum.waiting),
+	       assay_chain_fault_name(s->link.fault), s->gap ? "true" : "false");
+	json_text("file", s->path);
+	json_text("why", s->found.why);
+	if (s->link.fault)
+		json_text("fault", s->link.why);
+	if (s->found.error)
+		json_text("error", s->found.err.text);
+	putchar('}');
+}
+
 static void json_error(const struct log_verdict *v)
 {
 	char buf[2048];
 	struct assay_wr w = assay_wr(buf, sizeof(buf));
 
-	log_json_string(&w, assay_bytes_str(v->err.text));
-	printf(",\"error\":{\"entry\":%llu,\"text\":%.*s", U(v->sum.entries), (int)w.len, buf);
-	if (v->err.has_offset)
-		printf(",\"offset\":%llu", U(v->err.offset));
+	log_json_string(&w, assay_bytes_str(v->found.err.text));
+	printf(",\"error\":{\"entry\":%llu,\"text\":%.*s", U(v->found.sum.entries), (int)w.len,
+	       buf);
+	if (v->found.err.has_offset)
+		printf(",\"offset\":%llu", U(v->found.err.offset));
 	putchar('}');
 }
 
 void log_verdict_json(const struct log_verdict *v)
 {
 	static const char *const verdicts[] = { "holds", "does-not-hold", "could-not-tell" };
-	const struct assay_verify_summary *s = &v->sum;
+	const struct assay_verify_summary *s = &v->found.sum;
 
 	printf("{\"verdict\":\"%s\",\"reason\":\"%s\",\"source\":\"%s\",\"column\":\"%s\","
 	       "\"big_endian\":%s,\"anchored\":%s,\"entries\":%llu,\"violations\":%llu,"
@@ -214,7 +303,14 @@ void log_verdict_json(const struct log_verdict *v)
 				 : "not-vouched");
 	json_pcrs(v);
 	putchar(']');
-	if (v->error)
+	for (size_t i = 0; v->segments && i < v->list->n; i++) {
+		if (i == 0)
+			fputs(",\"segments\":[", stdout);
+		json_segment(v, i);
+		if (i + 1 == v->list->n)
+			putchar(']');
+	}
+	if (v->found.error)
 		json_error(v);
 	puts("}");
 }

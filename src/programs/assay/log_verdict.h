@@ -2,18 +2,16 @@
 /* What "assay log verify" found, told to people and to machines. Judges nothing. */
 #pragma once
 
-#include "programs/assay/log.h"
+#include "programs/assay/log_segments.h"
 
 struct log_verdict {
-	const struct log_input *input;
-	const struct assay_verify *verify;
-	const struct log_claims *claims;
-	struct assay_verify_summary sum;
-	int error;	      /* of the record that ended the walk, 0 if none did */
-	struct assay_err err; /* offset counts in the file */
-	bool ignore_violations, complete;
+	const struct log_list *list;
+	const struct log_input *input; /* the last, or only one */
+	const struct log_verify_options *o;
+	struct log_found found;	      /* of it */
+	struct log_segment *segments; /* of a chain, as many as the list has; else NULL */
 	int exit_status;
-	const char *reason; /* one line: why it holds or not */
+	char reason[320]; /* one line: why it holds or not */
 };
 
 void log_verdict_text(const struct log_verdict *v);

@@ -5,21 +5,26 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/fmt.h"
+#include "formats/batch.h"
 #include "programs/assay/cmd.h"
 #include "programs/assay/log_verdict.h"
 
-/* One run over the list. */
+/* The runs over one file. */
 struct run {
 	const struct log_input *input;
 	struct assay_crypto crypto;
+	const struct log_claims *claims;
 	const struct log_verify_options *o;
+	const char *label; /* in front of what is told of entries */
 	bool quick, padded, anchored;
 	uint64_t told; /* bare violations, in a run before this one too */
 	uint64_t seen; /* those of this run */
 	struct assay_verify *verify;
 	struct assay_checker checker; /* to name violations */
+	struct log_found *found;
 };
 
 /* ---- the walk ------------------------------------------------------------------------------- */
@@ -33,9 +38,9 @@ static void tell_violation(struct run *run, const struct assay_record *record)
 	if (assay_checker_cut(&run->checker, record, &cut, NULL) < 0)
 		return;
 	log_name_print(&cut, name);
-	printf("violation: entry %llu, PCR %u, '%s': its data are protected by nothing, anybody "
+	printf("%sviolation: entry %llu, PCR %u, '%s': its data are protected by nothing, anybody "
 	       "can have changed them\n",
-	       (unsigned long long)assay_replay_records(replay) - 1, record->pcr, name);
+	       run->label, (unsigned long long)assay_replay_records(replay) - 1, record->pcr, name);
 }
 
 /* One that a batch record covers is protected like any other entry. */
@@ -43,6 +48,23 @@ static bool is_bare_violation(const struct run *run, const struct assay_record *
 {
 	return record->violation &&
 	       assay_replay_role(assay_verify_replay(run->verify)) != ASSAY_ROLE_COVERED;
+}
+
+/* What assayd says of itself. */
+static void take_state(struct run *run)
+{
+	struct assay_bytes state = assay_replay_state(assay_verify_replay(run->verify)), event, why;
+	struct assay_wr w = assay_wr(run->found->why, sizeof(run->found->why) - 1);
+
+	if (state.len == 0)
+		return;
+	event = assay_state_get(state, "event");
+	run->found->stopped = assay_bytes_is(event, "stop");
+	if (!assay_bytes_is(event, "segment") || run->found->why[0])
+		return;
+	why = assay_state_get(state, "why"); /* escaped: no control characters are in it */
+	assay_wr_raw(&w, why.data, why.len < w.cap ? why.len : w.cap);
+	run->found->why[w.len] = '\0';
 }
 
 static int take_record(void *ctx, const struct assay_record *record, uint64_t offset,
@@ -53,6 +75,7 @@ static int take_record(void *ctx, const struct assay_record *record, uint64_t of
 
 	if (r < 0)
 		return r;
+	take_state(run);
 	if (is_bare_violation(run, record) && ++run->seen > run->told) {
 		run->told = run->seen;
 		if (!run->o->json)
@@ -70,8 +93,8 @@ static int run_once(struct run *run, struct assay_err *err)
 		.size = sizeof(config),
 		.crypto = run->crypto,
 		.form = in->form,
-		.claims = run->o->claims.claim,
-		.n_claims = run->o->claims.n,
+		.claims = run->claims->claim,
+		.n_claims = run->claims->n,
 		.base = in->head ? in->head->base : NULL,
 		.head = in->head ? in->file.bytes.data + ASSAY_SEGMENT_CHECKSUM : NULL,
 		.padded = run->padded,
@@ -88,6 +111,8 @@ static int run_once(struct run *run, struct assay_err *err)
 	assay_verify_free(run->verify);
 	run->verify = NULL;
 	run->seen = 0;
+	run->found->stopped = false;
+	run->found->why[0] = '\0';
 	r = assay_verify_new(&config, &run->verify, err);
 	if (r < 0)
 		return r;
@@ -126,7 +151,7 @@ static int run_all(struct run *run, struct assay_verify_summary *ret, struct ass
 {
 	int r;
 
-	run->quick = run->o->claims.n > 0;
+	run->quick = run->claims->n > 0;
 	r = run->quick ? run_once(run, err) : -EAGAIN;
 	if (r < 0 || !assay_verify_columns(run->verify)) {
 		run->quick = false;
@@ -141,64 +166,6 @@ static int run_all(struct run *run, struct assay_verify_summary *ret, struct ass
 		assay_verify_summary(run->verify, ret);
 	}
 	return r;
-}
-
-/* ---- the verdict ---------------------------------------------------------------------------- */
-
-/* A PCR that was named must be reached even if the list has nothing for it. */
-static bool named_all_reached(const struct assay_verify *v, const struct log_claims *c)
-{
-	for (size_t i = 0; i < c->n; i++) {
-		struct assay_pcr_finding f;
-
-		if (!c->named[i])
-			continue;
-		if (assay_verify_pcr(v, c->claim[i].pcr, &f) && f.state < ASSAY_PCR_NO_CLAIM)
-			return false;
-	}
-	return true;
-}
-
-static bool any_missed(const struct log_verdict *v)
-{
-	return v->claims->n && (!v->sum.all_reached || !named_all_reached(v->verify, v->claims));
-}
-
-static void judge(struct log_verdict *v)
-{
-	const struct assay_verify_summary *s = &v->sum;
-
-	v->exit_status = EXIT_NO;
-	if (v->error == -EOPNOTSUPP || v->error == -ENOMEM) {
-		v->exit_status = EXIT_TROUBLE;
-		v->reason = "could not tell: an entry is of a kind that is not known here";
-	} else if (v->error < 0) {
-		v->reason = "does not hold: an entry cannot be right";
-	} else if (any_missed(v)) {
-		v->reason = "does not hold: a PCR value is not reached";
-	} else if (v->claims->n && !s->any_reached) {
-		v->reason = "does not hold: the PCR values prove no entry";
-	} else if (v->claims->n && !s->one_moment) {
-		v->reason = "does not hold: the PCRs never had these values at one moment";
-	} else if (s->base_set && !s->base_vouched) {
-		v->reason = "does not hold: it begins at PCR values that no proved entry vouches "
-			    "for, so entries before may be missing";
-	} else if (s->violations && !v->ignore_violations) {
-		v->reason = "does not hold: there are violations (see --ignore-violations)";
-	} else if (v->complete && (s->uncovered || s->waiting)) {
-		v->reason = "does not hold: not every entry is proved (--complete)";
-	} else if (v->complete && (s->absent || s->base_set)) {
-		v->reason = "does not hold: not all that was extended is in it (--complete)";
-	} else if (s->base_set) {
-		v->exit_status = EXIT_YES;
-		v->reason = "holds from its first entry on; what its PCRs held before is not in it";
-	} else {
-		v->exit_status = EXIT_YES;
-		v->reason = v->claims->n
-				    ? "holds"
-				    : "consistent in itself; no PCR value was given, so nothing "
-				      "says that it is this machine's list";
-	}
 }
 
 /* Adds to the message of the entry that ended the walk what it claims to be, if it can be read. */
@@ -222,31 +189,221 @@ static void name_entry(struct run *run, struct assay_err *err)
 	memcpy(err->text, text, sizeof(text));
 }
 
-int log_verify(const char *command, const char *file, const struct log_verify_options *o,
+void log_examine(const struct log_input *input, const struct log_claims *claims,
+		 const struct log_verify_options *o, const struct assay_crypto *crypto,
+		 const char *label, struct log_found *ret)
+{
+	struct run run = { .input = input,
+			   .crypto = *crypto,
+			   .claims = claims,
+			   .o = o,
+			   .label = label,
+			   .found = ret };
+
+	*ret = (struct log_found){ 0 };
+	ret->error = run_all(&run, &ret->sum, &ret->err);
+	ret->verify = run.verify;
+	if (!run.verify)
+		return;
+	if (ret->error < 0)
+		name_entry(&run, &ret->err);
+	ret->err.has_offset = input->source != LOG_ASCII;
+	ret->err.offset += input->offset;
+}
+
+void log_found_done(struct log_found *f)
+{
+	assay_verify_free(f->verify);
+	f->verify = NULL;
+}
+
+/* ---- the verdict ---------------------------------------------------------------------------- */
+
+/* A PCR that was named must be reached even if the list has nothing for it. */
+static bool named_all_reached(const struct assay_verify *v, const struct log_claims *c)
+{
+	for (size_t i = 0; i < c->n; i++) {
+		struct assay_pcr_finding f;
+
+		if (!c->named[i])
+			continue;
+		if (assay_verify_pcr(v, c->claim[i].pcr, &f) && f.state < ASSAY_PCR_NO_CLAIM)
+			return false;
+	}
+	return true;
+}
+
+static bool any_missed(const struct log_verdict *v)
+{
+	const struct log_claims *c = &v->o->claims;
+
+	return c->n && (!v->found.sum.all_reached || !named_all_reached(v->found.verify, c));
+}
+
+static void say(struct log_verdict *v, int exit_status, const char *fmt, ...) ASSAY_PRINTF(3, 4);
+static void say(struct log_verdict *v, int exit_status, const char *fmt, ...)
+{
+	va_list ap;
+
+	v->exit_status = exit_status;
+	va_start(ap, fmt);
+	assay_fmt_v(v->reason, sizeof(v->reason), fmt, ap);
+	va_end(ap);
+}
+
+/* An error that tells nothing of the list: what it was met with is not known here. */
+static bool is_trouble(int error)
+{
+	return error == -EOPNOTSUPP || error == -ENOMEM;
+}
+
+/* False: an older segment, or how the segments follow each other, settles it. */
+static bool judge_segments(struct log_verdict *v)
+{
+	const struct log_segment *trouble = NULL;
+
+	for (size_t i = 0; v->segments && i < v->list->n; i++) {
+		const struct log_segment *s = &v->segments[i];
+		unsigned long long number = s->head->number;
+
+		if (s->found.error < 0 && !is_trouble(s->found.error)) {
+			say(v, EXIT_NO, "does not hold: an entry of segment %llu cannot be right",
+			    number);
+			return false;
+		}
+		if (s->found.error < 0 && !trouble)
+			trouble = s;
+		if (s->link.fault) {
+			say(v, EXIT_NO, "does not hold: segment %llu: %s", number, s->link.why);
+			return false;
+		}
+	}
+	if (trouble)
+		say(v, EXIT_TROUBLE,
+		    "could not tell: an entry of segment %llu is of a kind that is not known here",
+		    (unsigned long long)trouble->head->number);
+	return !trouble;
+}
+
+/* False: what the values say of the last segment, or the only one, settles it. */
+static bool judge_values(struct log_verdict *v)
+{
+	const struct assay_verify_summary *s = &v->found.sum;
+	size_t n = v->o->claims.n;
+
+	if (is_trouble(v->found.error))
+		say(v, EXIT_TROUBLE,
+		    "could not tell: an entry is of a kind that is not known here");
+	else if (v->found.error < 0)
+		say(v, EXIT_NO, "does not hold: an entry cannot be right");
+	else if (any_missed(v))
+		say(v, EXIT_NO, "does not hold: a PCR value is not reached");
+	else if (n && !s->any_reached)
+		say(v, EXIT_NO, "does not hold: the PCR values prove no entry");
+	else if (n && !s->one_moment)
+		say(v, EXIT_NO, "does not hold: the PCRs never had these values at one moment");
+	else if (s->base_set && !s->base_vouched)
+		say(v, EXIT_NO,
+		    "does not hold: it begins at PCR values that no proved entry vouches for, so "
+		    "entries before may be missing");
+	else
+		return true;
+	return false;
+}
+
+static bool any_violation(const struct log_verdict *v)
+{
+	bool any = v->found.sum.violations > 0;
+
+	for (size_t i = 0; v->segments && i < v->list->n; i++)
+		any |= v->segments[i].found.sum.violations > 0;
+	return any;
+}
+
+/* The newest segment that began with what no list explains; NULL: none did. */
+static const struct log_segment *last_gap(const struct log_verdict *v)
+{
+	for (size_t i = v->segments ? v->list->n : 0; i > 0; i--)
+		if (v->segments[i - 1].gap)
+			return &v->segments[i - 1];
+	return NULL;
+}
+
+/* False: it does not hold for whoever asks for that much. */
+static bool judge_demands(struct log_verdict *v, const struct log_segment *gap)
+{
+	const struct assay_verify_summary *s = &v->found.sum;
+
+	if (any_violation(v) && !v->o->ignore_violations)
+		say(v, EXIT_NO, "does not hold: there are violations (see --ignore-violations)");
+	else if (v->o->complete && (s->uncovered || s->waiting))
+		say(v, EXIT_NO, "does not hold: not every entry is proved (--complete)");
+	else if (v->o->complete && (s->absent || (s->base_set && !v->segments) || gap))
+		say(v, EXIT_NO, "does not hold: not all that was extended is in it (--complete)");
+	else
+		return true;
+	return false;
+}
+
+static void judge(struct log_verdict *v)
+{
+	const struct log_segment *gap = last_gap(v);
+
+	if (!judge_segments(v) || !judge_values(v) || !judge_demands(v, gap))
+		return;
+	if (v->o->claims.n == 0)
+		say(v, EXIT_YES,
+		    "consistent in itself; no PCR value was given, so nothing says that it is this "
+		    "machine's list");
+	else if (gap)
+		say(v, EXIT_YES,
+		    "holds, with a gap: what was extended right before segment %llu is not in it",
+		    (unsigned long long)gap->head->number);
+	else if (v->found.sum.base_set && !v->segments)
+		say(v, EXIT_YES,
+		    "holds from its first entry on; what its PCRs held before is not in it");
+	else
+		say(v, EXIT_YES, "holds");
+}
+
+/* Whether an entry names the last head; where the values are looked at, it must be proved. If they
+ * are not reached at all, that is what is to be told. */
+static bool is_vouched(const struct log_verdict *v)
+{
+	const struct assay_verify_summary *s = &v->found.sum;
+
+	return v->o->claims.n && !any_missed(v) && s->any_reached ? s->base_vouched : s->head_said;
+}
+
+int log_verify(const char *command, const struct log_list *list, const struct log_verify_options *o,
 	       const struct assay_crypto *crypto)
 {
-	__attribute__((cleanup(assay_auto_log_input))) struct log_input input = { 0 };
-	struct run run = { .crypto = *crypto, .o = o, .input = &input };
-	struct log_verdict v = { .input = &input,
-				 .claims = &o->claims,
-				 .ignore_violations = o->ignore_violations,
-				 .complete = o->complete };
+	const struct log_part *last = &list->part[list->n - 1];
+	struct log_verdict v = { .list = list, .input = &last->input, .o = o };
+	char label[64] = "";
 
-	if (log_input_open(file, crypto, &input, &v.err) < 0)
-		return assay_cmd_fail(command, file, &v.err);
-	v.error = run_all(&run, &v.sum, &v.err);
-	if (!run.verify)
-		return assay_cmd_fail(command, file, &v.err);
-	if (v.error < 0)
-		name_entry(&run, &v.err);
-	v.err.has_offset = input.source != LOG_ASCII;
-	v.err.offset += input.offset;
-	v.verify = run.verify;
+	if (list->chain)
+		v.segments = log_segments_walk(list, o, crypto);
+	if (list->chain)
+		assay_fmt(label, sizeof(label),
+			  "segment %llu: ", (unsigned long long)last->input.head->number);
+	log_examine(&last->input, &o->claims, o, crypto, label, &v.found);
+	if (list->chain && !v.segments) {
+		log_found_done(&v.found);
+		assay_err_set(&v.found.err, -ENOMEM, "out of memory");
+	}
+	if (!v.found.verify) {
+		free(v.segments);
+		return assay_cmd_fail(command, last->path, &v.found.err);
+	}
+	if (v.segments)
+		log_segments_judge(v.segments, list, o->first, is_vouched(&v), &v.found, crypto);
 	judge(&v);
 	if (o->json)
 		log_verdict_json(&v);
 	else
 		log_verdict_text(&v);
-	assay_verify_free(run.verify);
+	log_found_done(&v.found);
+	free(v.segments);
 	return v.exit_status;
 }

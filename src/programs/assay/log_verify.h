@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Judges one list file against PCR values and tells what was found on stdout. */
+/* Judges a list against PCR values and tells what was found on stdout. */
 #pragma once
 
 #include "programs/assay/log.h"
@@ -7,9 +7,27 @@
 struct log_verify_options {
 	struct log_claims claims;
 	bool ignore_violations, complete, json;
-	unsigned jobs; /* threads */
+	unsigned jobs;	/* threads */
+	uint64_t first; /* segment that a chain must begin with; 0: any */
 };
 
+/* What a walk over one file found. */
+struct log_found {
+	struct assay_verify *verify; /* NULL: it could not begin, see err */
+	struct assay_verify_summary sum;
+	int error;	      /* of the record that ended the walk, 0 if none did */
+	struct assay_err err; /* offset counts in the file */
+	bool stopped;  /* the last entry of assayd about itself says that it ended in order */
+	char why[128]; /* a segment began, by its own entry */
+};
+void log_found_done(struct log_found *f);
+
+/* Walks over @input as often as it takes to hold it against @claims. @label is put in front of what
+ * is told of single entries. */
+void log_examine(const struct log_input *input, const struct log_claims *claims,
+		 const struct log_verify_options *o, const struct assay_crypto *crypto,
+		 const char *label, struct log_found *ret);
+
 /* An exit status. @command is for messages. */
-int log_verify(const char *command, const char *file, const struct log_verify_options *o,
+int log_verify(const char *command, const struct log_list *list, const struct log_verify_options *o,
 	       const struct assay_crypto *crypto);
