@@ -11,7 +11,8 @@ usage: sudo ./test.sh [--vm] [--all]
 
   --vm     also the tests in virtual machines, on other kernels: eight minutes more, and downloads
            two kernels and a small Debian once
-  --all    also long runs: fuzz targets for five minutes each, crash tests with 1,000 kills
+  --all    also long runs: fuzz targets for five minutes each, every bit of every list flipped, crash
+           tests with 1,000 kills; about an hour
 
 Without root nothing is installed, and the tests that need root are skipped.
 EOF
@@ -144,7 +145,7 @@ else
 fi
 
 if [ $all = yes ]; then
-	export FUZZ_SECONDS=300 ASSAY_TEST_LONG=1
+	export FUZZ_SECONDS=300 ASSAY_TEST_LONG=1 KILLS=1000
 	patience=10
 fi
 build build-test-release --buildtype=release && {

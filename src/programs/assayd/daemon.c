@@ -149,6 +149,28 @@ static const char *kernel_list(const struct daemon *d)
 	return access(KERNEL_LIST, R_OK) == 0 ? KERNEL_LIST : NULL;
 }
 
+/* Which list, where in it, and what to do. */
+static int explain_list(const struct daemon *d, struct assay_err *err)
+{
+	const char *hint = "";
+	struct assay_err why = *err;
+
+	if (why.code == -ENOSPC || why.code == -EDQUOT)
+		hint = "; make room on its filesystem";
+	else if (why.code == -EBADMSG || why.code == -EKEYREJECTED)
+		hint = "; nothing was changed: keep the folder for whoever looks into it, and move "
+		       "it away to begin a new list";
+	if (strstr(why.text, "move the folder away"))
+		hint = "";
+	if (!why.has_offset)
+		return assay_err_set(err, why.code, "list '%s': %s%s", d->conf.list_dir, why.text,
+				     hint);
+	/* Who replays it knows nothing of the file around the records. */
+	return assay_err_set(err, why.code, "list '%s', offset %llu%s: %s%s", d->conf.list_dir,
+			     (unsigned long long)why.offset,
+			     why.code == -EKEYREJECTED ? " of the records" : "", why.text, hint);
+}
+
 static int start_recorder(struct running *r, struct assay_err *err)
 {
 	struct daemon *d = r->daemon;
@@ -174,7 +196,8 @@ static int start_recorder(struct running *r, struct assay_err *err)
 		return rc;
 	config.anchor = r->anchor.port;
 	config.list_dirfd = r->list_dirfd;
-	return recorder_start(&config, &d->recorder, err);
+	rc = recorder_start(&config, &d->recorder, err);
+	return rc < 0 ? explain_list(d, err) : rc;
 }
 
 static int start_source(struct running *r, struct assay_err *err)

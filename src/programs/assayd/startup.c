@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -22,6 +23,7 @@ struct self {
 	struct daemon *daemon;
 	struct assay_content *content;
 	struct assay_err *err;
+	char list[PATH_MAX]; /* its folder, as maps show it */
 	/* the record that is written now */
 	const char *kind, *path;
 	const struct assay_digest *digest;
@@ -66,9 +68,19 @@ static int record_path(struct self *s, const char *kind, const char *path)
 	return record_fd(s, kind, path, fd);
 }
 
+/* The list, which grows by these very records and says nothing about what assayd is. */
+static bool is_list(const struct self *s, const char *path)
+{
+	size_t len = strlen(s->list);
+
+	return strncmp(path, s->list, len) == 0 && path[len] == '/';
+}
+
 /* Through /proc/self/map_files: what is mapped, whatever its path leads to by now. */
 static int record_mapped(void *ctx, const struct maps_file *file)
 {
+	if (is_list(ctx, file->path))
+		return 0;
 	return record_fd(ctx, file->is_exe ? "exe" : "mapped", file->path, file->fd);
 }
 
@@ -88,6 +100,9 @@ int startup_record_self(struct daemon *d, struct assay_err *err)
 	int r = assay_content_new(&d->crypto, &d->hash, 1, &content, err);
 
 	s.content = content;
+	if (r == 0 && !realpath(d->conf.list_dir, s.list))
+		r = assay_err_set(err, -errno, "cannot look at '%s': %s", d->conf.list_dir,
+				  strerror(errno));
 	if (r == 0)
 		r = maps_walk(getpid(), true, NULL, NULL, record_mapped, &s);
 	if (r == 0)
