@@ -14,6 +14,11 @@
 
 #define AHEAD_MIN (4 << 20) /* bytes of a file that is read by a second thread */
 
+/* Of what that thread has read: a piece is hashed at a time, and fetched so far ahead. */
+#define PIECE	   1024u
+#define PREFETCH   (4 * PIECE)
+#define CACHE_LINE 64u
+
 struct assay_content {
 	struct assay_crypto crypto;
 	enum assay_hash alg[ASSAY_CONTENT_ALGS_MAX];
@@ -65,6 +70,28 @@ static int hash_slice(struct assay_content *c, struct assay_bytes slice)
 	return r;
 }
 
+static void prefetch(const uint8_t *data)
+{
+	for (size_t i = 0; i < PIECE; i += CACHE_LINE)
+		__builtin_prefetch(data + i);
+}
+
+/* What another CPU has read is in that one's cache, and a hash waits for each line of it: by
+ * pieces, while the cache gets the piece after the next few. */
+static int hash_far_slice(struct assay_content *c, struct assay_bytes slice)
+{
+	int r = 0;
+
+	for (size_t at = 0; r == 0 && at < slice.len; at += PIECE) {
+		size_t left = slice.len - at;
+
+		if (left >= PREFETCH + PIECE)
+			prefetch(slice.data + at + PREFETCH);
+		r = hash_slice(c, assay_bytes(slice.data + at, left < PIECE ? left : PIECE));
+	}
+	return r;
+}
+
 /* The next run of bytes at @at: by ourselves, or by the thread that reads ahead. */
 static ssize_t next_slice(struct assay_content *c, int fd, bool ahead, uint64_t at,
 			  const uint8_t **ret)
@@ -89,7 +116,8 @@ static int hash_slices(struct assay_content *c, int fd, bool ahead, bool (*go_on
 	int r;
 
 	while ((n = next_slice(c, fd, ahead, at, &slice)) > 0) {
-		r = hash_slice(c, assay_bytes(slice, (size_t)n));
+		r = ahead ? hash_far_slice(c, assay_bytes(slice, (size_t)n))
+			  : hash_slice(c, assay_bytes(slice, (size_t)n));
 		if (r < 0)
 			return r;
 		at += (uint64_t)n;

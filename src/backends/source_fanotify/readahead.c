@@ -5,16 +5,22 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
-#define SLOTS	  4u
-#define SLOT_SIZE (256u << 10)
+#define SLOTS	  16u /* all of them within a second-level cache */
+#define SLOT_SIZE (128u << 10)
+/* The thread looks for itself whether there is room again: being woken from another CPU costs the
+ * user more than what the user hashes meanwhile. Far less than it takes to hash all slots. */
+#define NAP_NS	 250000L
+#define NS_PER_S 1000000000L
 
 struct assay_readahead {
 	pthread_t thread;
 	pthread_mutex_t lock;
-	pthread_cond_t changed;
-	uint8_t *buf; /* SLOTS times SLOT_SIZE */
+	pthread_cond_t wanted; /* the thread waits for something to read */
+	pthread_cond_t got;    /* the user waits: a slot was filled */
+	uint8_t *buf;	       /* SLOTS times SLOT_SIZE */
 	ssize_t len[SLOTS];
 	/* Slots filled and taken since start; taken < filled: slot taken % SLOTS is the next. */
 	uint64_t filled, taken;
@@ -41,6 +47,24 @@ static bool has_room(const struct assay_readahead *a)
 	return a->fd >= 0 && a->filled - a->taken + a->lent < SLOTS;
 }
 
+/* Waits for a start, or a while for room. Under the lock. */
+static void wait_for_room(struct assay_readahead *a)
+{
+	struct timespec until;
+
+	if (a->fd < 0) {
+		pthread_cond_wait(&a->wanted, &a->lock);
+		return;
+	}
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += NAP_NS;
+	if (until.tv_nsec >= NS_PER_S) {
+		until.tv_nsec -= NS_PER_S;
+		until.tv_sec++;
+	}
+	pthread_cond_timedwait(&a->wanted, &a->lock, &until);
+}
+
 static void *run(void *arg)
 {
 	struct assay_readahead *a = arg;
@@ -52,7 +76,7 @@ static void *run(void *arg)
 		ssize_t n;
 
 		if (!has_room(a)) {
-			pthread_cond_wait(&a->changed, &a->lock);
+			wait_for_room(a);
 			continue;
 		}
 		a->busy = true;
@@ -66,7 +90,7 @@ static void *run(void *arg)
 			a->at += (uint64_t)n;
 		else
 			a->fd = -1; /* the end, or an error: nothing follows */
-		pthread_cond_broadcast(&a->changed);
+		pthread_cond_signal(&a->got);
 	}
 	pthread_mutex_unlock(&a->lock);
 	return NULL;
@@ -75,6 +99,7 @@ static void *run(void *arg)
 int assay_readahead_new(struct assay_readahead **ret)
 {
 	struct assay_readahead *a = calloc(1, sizeof(*a));
+	pthread_condattr_t monotonic;
 
 	if (!a || !(a->buf = aligned_alloc(4096, (size_t)SLOTS * SLOT_SIZE))) {
 		free(a);
@@ -82,7 +107,11 @@ int assay_readahead_new(struct assay_readahead **ret)
 	}
 	a->fd = -1;
 	pthread_mutex_init(&a->lock, NULL);
-	pthread_cond_init(&a->changed, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&a->wanted, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	pthread_cond_init(&a->got, NULL);
 	if (pthread_create(&a->thread, NULL, run, a) != 0) {
 		free(a->buf);
 		free(a);
@@ -98,10 +127,11 @@ void assay_readahead_free(struct assay_readahead *a)
 		return;
 	pthread_mutex_lock(&a->lock);
 	a->quit = true;
-	pthread_cond_broadcast(&a->changed);
+	pthread_cond_signal(&a->wanted);
 	pthread_mutex_unlock(&a->lock);
 	pthread_join(a->thread, NULL);
-	pthread_cond_destroy(&a->changed);
+	pthread_cond_destroy(&a->wanted);
+	pthread_cond_destroy(&a->got);
 	pthread_mutex_destroy(&a->lock);
 	free(a->buf);
 	free(a);
@@ -113,7 +143,7 @@ void assay_readahead_start(struct assay_readahead *a, int fd)
 	a->fd = fd;
 	a->at = a->filled = a->taken = 0;
 	a->lent = false;
-	pthread_cond_broadcast(&a->changed);
+	pthread_cond_signal(&a->wanted);
 	pthread_mutex_unlock(&a->lock);
 }
 
@@ -122,11 +152,9 @@ ssize_t assay_readahead_next(struct assay_readahead *a, const uint8_t **ret)
 	unsigned slot;
 
 	pthread_mutex_lock(&a->lock);
-	if (a->lent)
-		pthread_cond_broadcast(&a->changed);
 	a->lent = false;
 	while (a->taken == a->filled)
-		pthread_cond_wait(&a->changed, &a->lock);
+		pthread_cond_wait(&a->got, &a->lock);
 	slot = a->taken % SLOTS;
 	a->taken++;
 	a->lent = true;
@@ -140,7 +168,7 @@ void assay_readahead_stop(struct assay_readahead *a)
 	pthread_mutex_lock(&a->lock);
 	a->fd = -1;
 	while (a->busy)
-		pthread_cond_wait(&a->changed, &a->lock);
+		pthread_cond_wait(&a->got, &a->lock);
 	a->filled = a->taken = 0;
 	a->lent = false;
 	pthread_mutex_unlock(&a->lock);
