@@ -63,7 +63,9 @@ table_markdown() {
 
 # ---- processes --------------------------------------------------------------------------------------
 
-pids=() tpm_pids=() policy=tcb
+# What runs and must not be left behind; only what was not waited for yet, as its number may be another's.
+declare -A running=()
+tpm_pids=() guard_pid='' policy=tcb patience=300
 client=$build/bench/bench_files
 
 as_user() {
@@ -80,22 +82,28 @@ stop_pid() {
 	done
 	kill -KILL "$1" 2>/dev/null
 	wait "$1" 2>/dev/null
+	unset "running[$1]"
 	return 0
 }
 
 # Kills @1 after @2 seconds, whatever happens: nothing on this machine may hang for a bench.
 guard() {
 	(
+		nap=
 		trap - EXIT
-		sleep "$2"
-		kill -KILL "$1" 2>/dev/null
-	) &
+		trap 'kill $nap; exit 0' TERM
+		sleep "$2" &
+		nap=$!
+		wait $nap
+		kill -KILL "$1"
+	) </dev/null >/dev/null 2>&1 &
 	guard_pid=$!
 }
 unguard() {
+	[ -n "$guard_pid" ] || return 0
 	kill "$guard_pid" 2>/dev/null
 	wait "$guard_pid" 2>/dev/null
-	return 0
+	guard_pid=''
 }
 
 # wait_until SECONDS COMMAND...
@@ -131,10 +139,13 @@ drop_mount() {
 	umount -l "$mnt"
 }
 
-# cold: nothing of $mnt is in the page or inode cache any more.
+# cold: nothing of $mnt is in the page or inode cache any more, nor of the image that it is made of.
 cold() {
 	sync -f "$mnt"
-	umount "$mnt" && mount -o loop,noatime "$scratch/fs.img" "$mnt"
+	umount "$mnt" || return
+	sync "$scratch/fs.img"
+	dd if="$scratch/fs.img" iflag=nocache count=0 status=none
+	mount -o loop,noatime "$scratch/fs.img" "$mnt"
 }
 
 # ---- a software TPM, with a delay if asked for ------------------------------------------------------
@@ -147,12 +158,14 @@ start_tpm() {
 		--server "type=unixio,path=$dir/sock" --ctrl "type=unixio,path=$dir/sock.ctrl" \
 		>"$dir/log" 2>&1 &
 	tpm_pids=($!)
+	running[$!]=swtpm
 	wait_until 10 test -S "$dir/sock.ctrl"
 	tcti=swtpm:path=$dir/sock
 	[ -n "${1:-}" ] || return 0
 	"$build/tests/tools/tpm_delay" --extend-us $(($1 * 1000)) "$dir/slow" "$dir/sock" \
 		>"$dir/delay.log" 2>&1 &
 	tpm_pids+=($!)
+	running[$!]=tpm_delay
 	ln -s sock.ctrl "$dir/slow.ctrl"
 	wait_until 10 test -S "$dir/slow"
 	tcti=swtpm:path=$dir/slow
@@ -187,8 +200,8 @@ start_assayd_again() {
 	} >"$scratch/assayd.conf"
 	"$build/assayd" --config "$scratch/assayd.conf" >"$scratch/assayd.log" 2>&1 &
 	assayd_pid=$!
-	pids+=("$assayd_pid")
-	guard "$assayd_pid" 300
+	running[$assayd_pid]=assayd
+	guard "$assayd_pid" "$patience"
 	wait_until 60 test -S "$scratch/control" && return
 	tail -n 5 "$scratch/assayd.log" >&2
 	echo "bench: assayd did not start" >&2
@@ -196,6 +209,11 @@ start_assayd_again() {
 }
 
 stop_assayd() {
+	if ! kill -0 "$assayd_pid" 2>/dev/null; then
+		tail -n 5 "$scratch/assayd.log" >&2
+		echo "bench: assayd ended by itself, or took more than $patience s" >&2
+		exit 1
+	fi
 	stop_pid "$assayd_pid"
 	unguard
 }
@@ -220,7 +238,7 @@ start_fapolicyd() {
 	fi
 	fapolicyd --debug-deny >"$scratch/fapolicyd.log" 2>&1 &
 	fapolicyd_pid=$!
-	pids+=("$fapolicyd_pid")
+	running[$fapolicyd_pid]=fapolicyd
 	guard "$fapolicyd_pid" 120
 	wait_until 20 grep -q 'Starting to listen' "$scratch/fapolicyd.log"
 }

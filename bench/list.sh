@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # The sections of bench/run.sh about lists and policies. Sourced by it.
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2154,SC2034
 
 bench_policy() {
 	local i
@@ -82,6 +82,7 @@ one_size() {
 	mkdir "$mnt/files"
 	"$client" make "$mnt/files" "$files" 64
 	start_tpm
+	patience=$((300 + files / 500))
 	start_assayd
 	before=$(memory_kib RssAnon) mapped=$(memory_kib RssFile RssShmem)
 	read -r ms _ < <("$client" all "$mnt/files" 16 open)

@@ -6,34 +6,47 @@ set -u
 here=$(dirname "$(readlink -f "$0")")
 
 usage() {
-	cat <<'EOF'
-usage: sudo bench/run.sh [--rounds N] [--build FOLDER] [--quick] [SECTION]...
+	cat <<EOF
+usage: sudo bench/run.sh [--rounds N] [--build FOLDER] [--quick] [--markdown FILE] [SECTION]...
 
   --rounds N      rounds of each figure (5)
   --build FOLDER  a release build (build-bench, made if it is not there)
   --quick         no list of 1,000,000 files, and fewer files elsewhere
-  --markdown FILE append the table to FILE too
+  --markdown FILE
+                  append the table to FILE too
 
-Sections: open cold digest group policy verify sizes; all of them if none is named.
+Sections: $all; all of them if none is named.
+They take about an hour, most of it "sizes"; the others minutes each.
 EOF
 }
 
+refuse() {
+	echo "bench/run.sh: $1, see --help" >&2
+	exit 2
+}
+
+all="open cold digest group policy verify sizes"
 rounds=5 build=$here/../build-bench quick=no markdown=
 while [ $# -gt 0 ]; do
 	case $1 in
+	--rounds | --build | --markdown) [ $# -gt 1 ] || refuse "$1 needs an argument" ;;&
 	--rounds) rounds=$2 && shift ;;
 	--build) build=$2 && shift ;;
 	--quick) quick=yes ;;
 	--markdown) markdown=$(readlink -f "$2") && shift ;;
 	-h | --help) usage && exit 0 ;;
-	-*) usage >&2 && exit 2 ;;
+	-*) refuse "unknown option '$1'" ;;
 	*) break ;;
 	esac
 	shift
 done
-[ "$(id -u)" = 0 ] || { echo "bench/run.sh needs root: it mounts, and starts daemons" >&2 && exit 2; }
+[[ $rounds =~ ^[1-9][0-9]*$ ]] || refuse "'$rounds' is no number of rounds"
 sections=("$@")
-[ $# -gt 0 ] || sections=(open cold digest group policy verify sizes)
+[ $# -gt 0 ] || read -ra sections <<<"$all"
+for section in "${sections[@]}"; do
+	[[ " $all " = *" $section "* ]] || refuse "unknown section '$section'"
+done
+[ "$(id -u)" = 0 ] || { echo "bench/run.sh needs root: it mounts, and starts daemons" >&2 && exit 2; }
 
 if [ "${ASSAY_BENCH_NAMESPACE:-}" != 1 ]; then
 	[ -f "$build/build.ninja" ] || meson setup --buildtype=release "$build" "$here/.." >/dev/null || exit 2
@@ -60,8 +73,10 @@ mkdir "$mnt" "$scratch/samples"
 finish() {
 	trap - EXIT
 	local pid
-	for pid in "${pids[@]}" "${tpm_pids[@]}"; do
+	unguard
+	for pid in "${!running[@]}"; do
 		kill -KILL "$pid" 2>/dev/null
+		wait "$pid" 2>/dev/null
 	done
 	drop_mount
 	umount /etc/fapolicyd /var/lib/fapolicyd /run/fapolicyd 2>/dev/null
@@ -70,9 +85,6 @@ finish() {
 trap finish EXIT
 trap 'exit 130' INT TERM HUP
 
-for section in "${sections[@]}"; do
-	declare -F "bench_$section" >/dev/null || { usage >&2 && exit 2; }
-done
 echo "$(date -u +%Y-%m-%d), $(uname -sr), $(nproc) CPUs: $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1)"
 echo "medians of $rounds rounds"
 table_head
