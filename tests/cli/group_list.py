@@ -42,7 +42,9 @@ class List:
         self.index += 1
 
     def file(self, pcr, name, step, violation=False):
-        digest = bytes(32) if violation else hashlib.sha256(name).digest()
+        # PCR 0 to 9 of a TPM that no firmware has extended, for the boot_aggregate.
+        content = bytes(320) if name == b'boot_aggregate' else name
+        digest = bytes(32) if violation else hashlib.sha256(content).digest()
         data = field(b'sha256:\0' + digest) + field(name + b'\0')
         self.entry(pcr, b'ima-ng', data, step, violation)
 

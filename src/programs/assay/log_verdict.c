@@ -89,6 +89,34 @@ static bool worth_telling(const struct log_verdict *v, const struct assay_pcr_fi
 	return false;
 }
 
+static void print_list(uint32_t mask)
+{
+	const char *comma = "";
+
+	for (uint32_t p = 0; mask >> p; p++) {
+		if (!(mask & 1u << p))
+			continue;
+		printf("%s%u", comma, p);
+		comma = ",";
+	}
+}
+
+static void print_boot(const struct assay_boot_finding *b)
+{
+	if (b->state == ASSAY_BOOT_NONE) {
+		puts("boot_aggregate: not checked: the values prove none");
+		return;
+	}
+	printf("boot_aggregate, entry %llu: ", U(b->said.index));
+	if (b->state == ASSAY_BOOT_UNKNOWN)
+		printf("not checked: not at hand, as it was then, is PCR ");
+	else
+		printf("%s PCR ", b->state == ASSAY_BOOT_AGREES ? "agrees with" : "DIFFERS from");
+	print_list(b->state == ASSAY_BOOT_UNKNOWN ? b->missing : b->pcrs);
+	printf(" of bank %s%s\n", assay_hash_name(b->said.digest.alg),
+	       b->zero ? ": it is zero, a kernel without a TPM made it" : "");
+}
+
 static void print_notes(const struct log_verdict *v)
 {
 	const struct assay_verify_summary *s = &v->found.sum;
@@ -187,6 +215,8 @@ void log_verdict_text(const struct log_verdict *v)
 		    assay_verify_pcr(v->found.verify, pcr, &f) && worth_telling(v, &f))
 			print_pcr(&f);
 	}
+	if (!v->found.error && v->o->claims.n)
+		print_boot(&v->found.boot);
 	print_notes(v);
 	if (v->segments)
 		; /* told above */
@@ -241,6 +271,22 @@ static void json_pcrs(const struct log_verdict *v)
 		fputs("]}", stdout);
 		comma = ",";
 	}
+}
+
+static void json_boot(const struct assay_boot_finding *b)
+{
+	static const char *const names[] = { "differs", "none", "not-checked", "agrees" };
+
+	printf(",\"boot_aggregate\":{\"state\":\"%s\"", names[b->state]);
+	if (b->state != ASSAY_BOOT_NONE) {
+		printf(",\"entry\":%llu,\"bank\":\"%s\",\"pcrs\":[", U(b->said.index),
+		       assay_hash_name(b->said.digest.alg));
+		print_list(b->pcrs);
+		fputs("],\"missing\":[", stdout);
+		print_list(b->missing);
+		putchar(']');
+	}
+	putchar('}');
 }
 
 static void json_text(const char *name, const char *text)
@@ -303,6 +349,8 @@ void log_verdict_json(const struct log_verdict *v)
 				 : "not-vouched");
 	json_pcrs(v);
 	putchar(']');
+	if (!v->found.error && v->o->claims.n)
+		json_boot(&v->found.boot);
 	for (size_t i = 0; v->segments && i < v->list->n; i++) {
 		if (i == 0)
 			fputs(",\"segments\":[", stdout);

@@ -67,12 +67,37 @@ static void take_state(struct run *run)
 	run->found->why[w.len] = '\0';
 }
 
+static int take_boot(struct run *run, const struct assay_record *record, struct assay_err *err)
+{
+	struct log_found *f = run->found;
+	struct assay_boot boot = {
+		.index = assay_replay_records(assay_verify_replay(run->verify)) - 1,
+		.pcr = record->pcr,
+	};
+	struct assay_template_data cut;
+	struct assay_boot *more;
+
+	if (record->violation || assay_checker_cut(&run->checker, record, &cut, NULL) < 0 ||
+	    !assay_boot_read(&cut, &boot.digest))
+		return 0;
+	if (f->n_boots == LOG_BOOTS_MAX)
+		return assay_err_set(err, -E2BIG, "more than %u boot_aggregates", LOG_BOOTS_MAX);
+	more = realloc(f->boots, (f->n_boots + 1) * sizeof(*more));
+	if (!more)
+		return assay_err_set(err, -ENOMEM, "out of memory");
+	f->boots = more;
+	f->boots[f->n_boots++] = boot;
+	return 0;
+}
+
 static int take_record(void *ctx, const struct assay_record *record, uint64_t offset,
 		       const struct assay_record_digests *digests, struct assay_err *err)
 {
 	struct run *run = ctx;
 	int r = assay_verify_record(run->verify, record, offset, digests, err);
 
+	if (r == 0 && digests->boot_aggregate)
+		r = take_boot(run, record, err);
 	if (r < 0)
 		return r;
 	take_state(run);
@@ -112,6 +137,7 @@ static int run_once(struct run *run, struct assay_err *err)
 	run->verify = NULL;
 	run->seen = 0;
 	run->found->stopped = false;
+	run->found->n_boots = 0;
 	run->found->why[0] = '\0';
 	r = assay_verify_new(&config, &run->verify, err);
 	if (r < 0)
@@ -205,6 +231,9 @@ void log_examine(const struct log_input *input, const struct log_claims *claims,
 	ret->verify = run.verify;
 	if (!run.verify)
 		return;
+	if (ret->error == 0)
+		ret->error = assay_boot_judge(crypto, run.verify, claims->claim, claims->n,
+					      ret->boots, ret->n_boots, &ret->boot);
 	if (ret->error < 0)
 		name_entry(&run, &ret->err);
 	ret->err.has_offset = input->source != LOG_ASCII;
@@ -214,7 +243,9 @@ void log_examine(const struct log_input *input, const struct log_claims *claims,
 void log_found_done(struct log_found *f)
 {
 	assay_verify_free(f->verify);
+	free(f->boots);
 	f->verify = NULL;
+	f->boots = NULL;
 }
 
 /* ---- the verdict ---------------------------------------------------------------------------- */
@@ -306,6 +337,11 @@ static bool judge_values(struct log_verdict *v)
 		say(v, EXIT_NO,
 		    "does not hold: it begins at PCR values that no proved entry vouches for, so "
 		    "entries before may be missing");
+	else if (n && v->found.boot.state == ASSAY_BOOT_DIFFERS)
+		say(v, EXIT_NO,
+		    "does not hold: the boot_aggregate is not that of the PCR values: of another "
+		    "boot, "
+		    "or they were extended since");
 	else
 		return true;
 	return false;

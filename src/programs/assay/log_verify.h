@@ -2,7 +2,10 @@
 /* Judges a list against PCR values and tells what was found on stdout. */
 #pragma once
 
+#include "engine/boot.h"
 #include "programs/assay/log.h"
+
+#define LOG_BOOTS_MAX 4096u /* boot_aggregates in one file */
 
 struct log_verify_options {
 	struct log_claims claims;
@@ -19,6 +22,9 @@ struct log_found {
 	struct assay_err err; /* offset counts in the file */
 	bool stopped;  /* the last entry of assayd about itself says that it ended in order */
 	char why[128]; /* a segment began, by its own entry */
+	struct assay_boot *boots;
+	size_t n_boots;
+	struct assay_boot_finding boot;
 };
 void log_found_done(struct log_found *f);
 

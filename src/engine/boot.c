@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "engine/boot.h"
+
+#define NAME	      "boot_aggregate"
+#define PCRS_FIRMWARE 0xffu  /* PCR 0 to 7 */
+#define PCRS_AND_BOOT 0x3ffu /* and 8 and 9, where the boot loader measures */
+
+bool assay_boot_read(const struct assay_template_data *cut, struct assay_digest *ret)
+{
+	static const enum assay_field digests[] = { ASSAY_FIELD_D_NG, ASSAY_FIELD_D_NGV2,
+						    ASSAY_FIELD_D };
+	struct assay_bytes name = assay_template_field(cut, ASSAY_FIELD_N_NG), said;
+
+	if (!name.data)
+		name = assay_template_field(cut, ASSAY_FIELD_N);
+	/* A keyring can bear the name: what was measured is then a buffer. */
+	if (assay_template_field(cut, ASSAY_FIELD_BUF).data ||
+	    !assay_bytes_is(assay_field_text(name), NAME))
+		return false;
+	for (unsigned i = 0; i < ARRAY_LEN(digests); i++) {
+		said = assay_template_field(cut, digests[i]);
+		if (said.data)
+			return assay_field_digest(digests[i], said, ret, NULL) == 0;
+	}
+	return false;
+}
+
+static const struct assay_pcr_claim *find(const struct assay_pcr_claim *claims, size_t n,
+					  enum assay_hash alg, uint32_t pcr)
+{
+	for (size_t i = 0; i < n; i++)
+		if (claims[i].alg == alg && claims[i].pcr == pcr)
+			return &claims[i];
+	return NULL;
+}
+
+static bool is_proved(const struct assay_verify *v, const struct assay_boot *said)
+{
+	struct assay_pcr_finding f;
+
+	return assay_verify_pcr(v, said->pcr, &f) && f.state == ASSAY_PCR_REACHED &&
+	       f.best.steps > 0 && said->index <= f.best.index;
+}
+
+/* Its value now is not that of the boot. */
+static bool is_extended(const struct assay_verify *v, uint32_t pcr)
+{
+	struct assay_pcr_finding f;
+
+	return assay_verify_pcr(v, pcr, &f) && f.entries > 0;
+}
+
+/* Over the PCRs of @mask. */
+static int compare(const struct assay_crypto *crypto, const struct assay_verify *v,
+		   const struct assay_pcr_claim *claims, size_t n, uint32_t mask,
+		   struct assay_boot_finding *f)
+{
+	uint8_t all[10 * ASSAY_HASH_SIZE_MAX], digest[ASSAY_HASH_SIZE_MAX];
+	enum assay_hash alg = f->said.digest.alg;
+	struct assay_wr w = assay_wr(all, sizeof(all));
+	size_t size = assay_hash_size(alg);
+	int r;
+
+	f->pcrs = mask;
+	f->missing = 0;
+	for (uint32_t p = 0; mask >> p; p++) {
+		const struct assay_pcr_claim *c = find(claims, n, alg, p);
+
+		if (!c || is_extended(v, p))
+			f->missing |= 1u << p;
+		else
+			assay_wr_raw(&w, c->value, size);
+	}
+	f->state = ASSAY_BOOT_UNKNOWN;
+	if (f->missing)
+		return 0;
+	r = crypto->ops->hash(crypto->ctx, alg, assay_wr_done(&w), digest);
+	if (r == 0)
+		f->state = memcmp(digest, f->said.digest.data, size) == 0 ? ASSAY_BOOT_AGREES
+									  : ASSAY_BOOT_DIFFERS;
+	return r;
+}
+
+int assay_boot_judge(const struct assay_crypto *crypto, const struct assay_verify *v,
+		     const struct assay_pcr_claim *claims, size_t n_claims,
+		     const struct assay_boot *said, size_t n, struct assay_boot_finding *ret)
+{
+	struct assay_boot_finding f = { .state = ASSAY_BOOT_NONE }, old;
+	int r;
+
+	while (n > 0 && !is_proved(v, &said[n - 1]))
+		n--;
+	*ret = f;
+	if (n == 0)
+		return 0;
+	f.said = said[n - 1];
+	f.zero = assay_bytes_all(assay_digest_bytes(&f.said.digest), 0);
+	old = f;
+	if (f.said.digest.alg == ASSAY_HASH_SHA1)
+		r = compare(crypto, v, claims, n_claims, PCRS_FIRMWARE, &f);
+	else
+		r = compare(crypto, v, claims, n_claims, PCRS_AND_BOOT, &f);
+	if (r == 0 && f.state != ASSAY_BOOT_AGREES && f.pcrs == PCRS_AND_BOOT) {
+		r = compare(crypto, v, claims, n_claims, PCRS_FIRMWARE, &old);
+		if (old.state == ASSAY_BOOT_AGREES)
+			f = old;
+	}
+	if (r < 0)
+		return r;
+	*ret = f;
+	return 0;
+}
