@@ -222,11 +222,12 @@ opens() {
 
 # run_real WHAT COMMAND...: a program as anybody runs it, and how the list grew by it.
 run_real() {
-	local what=$1 before
+	local what=$1 before after
 	shift
 	before=$(entries)
 	"$@" >/dev/null 2>&1
-	printf '   %-44s %6d new entries, %d in all\n' "$what" $(($(entries) - before)) "$(entries)"
+	after=$(entries) # on a line of its own: bash 5.2 loses a trap that comes inside $(($(...)))
+	printf '   %-44s %6d new entries, %d in all\n' "$what" $((after - before)) "$after"
 }
 
 run_programs() {
