@@ -10,8 +10,10 @@
 #include "engine/checker.h"
 #include "engine/verify.h"
 #include "formats/segment.h"
+#include "programs/assay/options.h"
 
 extern const struct command cmd_log;
+extern const struct option_row log_export_rows[], log_verify_rows[];
 
 /* The subcommands, in cmd_log_NAME.c. */
 int cmd_log_show(int argc, char **argv);
@@ -75,6 +77,12 @@ struct log_list {
 int log_list_open(const char *command, char *const paths[], int n,
 		  const struct assay_crypto *crypto, struct log_list *ret);
 void log_list_done(struct log_list *l);
+
+/* The list is to begin with segment *@first, or, if that is 0, with the first: it becomes 1. A file
+ * alone may be any segment, unless it is said which. @command is for messages; an exit status. */
+int log_list_begin(const char *command, struct log_list *l, uint64_t *first);
+/* The number of a segment, as an option has it. */
+int log_first_parse(const char *text, uint64_t *ret, struct assay_err *err);
 
 static inline void assay_auto_log_list(struct log_list *l)
 {
