@@ -28,6 +28,8 @@ struct job {
 	struct assay_fanotify_event event;
 	uint64_t arrived_ns; /* monotonic */
 	bool owns_inode;     /* others wait behind it */
+	bool in_company;     /* others wait too */
+	bool fetched;	     /* its content was asked for */
 	bool judged;	     /* what is left: mark, answer, end */
 	struct findings findings;
 	atomic_bool answered;
@@ -35,11 +37,10 @@ struct job {
 	struct job *next, *older, *newer;
 };
 
-/* Who was answered before the file was measured, for the gap entry. */
+/* What the deadline let go, for the gap entry. */
 struct late_answer {
 	char path[4096];
 	uint64_t waited_ms;
-	bool at_end; /* not by the deadline, but as assayd ends */
 	struct late_answer *next;
 };
 
@@ -67,6 +68,8 @@ int jobs_add(struct jobs *j, const struct assay_fanotify_event *event);
 struct job *jobs_take(struct jobs *j);
 /* Back to the queue, to be judged. */
 void jobs_put(struct jobs *j, struct job *job);
+/* Back to the queue, behind those that nothing was begun for: its content is on its way. */
+void jobs_fetch(struct jobs *j, struct job *job);
 /* Back to the queue once its record is anchored. */
 void jobs_wait(struct jobs *j, struct job *job);
 /* All records below @upto are anchored. */
@@ -85,8 +88,7 @@ void jobs_end(struct jobs *j, struct job *job);
 /* The caller frees the chain. */
 struct late_answer *jobs_take_late(struct jobs *j);
 
-/* Everybody who waits is answered as at the deadline, and no job is taken on. Workers end what is
- * there. */
+/* Everybody who waits is let go, and no job is taken on. Workers end what is there. */
 void jobs_close(struct jobs *j);
 
 uint64_t jobs_now_ns(void);

@@ -7,6 +7,7 @@
 #include "programs/assayd/worker.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -20,6 +21,8 @@
 
 #define NODE_JOB(n) ((struct job *)(n))
 _Static_assert(offsetof(struct job, node) == 0, "NODE_JOB");
+
+#define FETCH_SIZE (128 << 10) /* bytes of a file that are asked for ahead */
 
 struct workers {
 	struct daemon *daemon;
@@ -169,6 +172,21 @@ static bool judge_and_count(struct daemon *d, struct judge *judge, struct job *j
 	return outcome == OUTCOME_SETTLE;
 }
 
+/* Where several wait, the medium is asked for the content of each before the first is read: few
+ * workers then wait for many files at once. */
+static bool fetch(struct daemon *d, struct job *job)
+{
+	const struct loaded_policy *p = atomic_load(&d->policy);
+	enum assay_hook hook = job->event.exec ? ASSAY_HOOK_BPRM_CHECK : ASSAY_HOOK_FILE_CHECK;
+
+	if (job->fetched || !job->in_company || assay_policy_needs(p->compiled, hook) == 0)
+		return false;
+	job->fetched = true;
+	(void)posix_fadvise(job->event.fd, 0, FETCH_SIZE, POSIX_FADV_WILLNEED);
+	jobs_fetch(d->jobs, job);
+	return true;
+}
+
 static void *run_worker(void *arg)
 {
 	struct worker *w = arg;
@@ -177,6 +195,8 @@ static void *run_worker(void *arg)
 	struct job *job;
 
 	while ((job = jobs_take(d->jobs))) {
+		if (!job->judged && fetch(d, job))
+			continue;
 		if (!job->judged && !judge_and_count(d, &w->judge, job))
 			continue;
 		waiters = settle(d, job);
