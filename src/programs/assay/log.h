@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <stdatomic.h>
+
 #include "base/err.h"
 #include "base/file.h"
 #include "engine/checker.h"
@@ -110,9 +112,12 @@ struct log_walk {
 	struct assay_bytes list;
 	const struct assay_checker *checker;
 	unsigned jobs; /* threads, this one included; at least 1 */
+	/* Borrowed, may be NULL. While it is set, what a record would extend is not computed ahead:
+	 * for lists whose records wait for others. */
+	const atomic_bool *waiting;
 	/* In list order, in the caller's thread. 0, or an error that ends the walk. */
 	int (*record)(void *ctx, const struct assay_record *record, uint64_t offset,
-		      const struct assay_record_digests *digests, struct assay_err *err);
+		      struct assay_record_digests *digests, struct assay_err *err);
 	void *ctx;
 };
 
