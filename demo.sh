@@ -317,7 +317,8 @@ say "Nothing is left running, and nothing is changed. To go on:" "" \
 	"man man/assay.1                         what there is" \
 	"build-demo/assay policy show tcb        the policy that was in force" \
 	"build-demo/assay policy explain --help  why a file is measured, or is not" \
-	"sudo ninja -C build-demo install        to stay; then see man assayd"
+	"sudo ninja -C build-demo install        to stay; then, on a machine with a TPM of its own," \
+	"sudo systemctl enable --now assayd      and see man assayd"
 if [ $keep = yes ]; then
 	say "" "Kept: $work/evidence (list, quote, ak.pub). Try it yourself:" \
 		"cd $work/evidence && ./assay log show list && ./assay quote verify --ak ak.pub --nonce $nonce --log list quote"
