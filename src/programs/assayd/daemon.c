@@ -196,6 +196,7 @@ static int start_recorder(struct running *r, struct assay_err *err)
 		return rc;
 	config.anchor = r->anchor.port;
 	config.list_dirfd = r->list_dirfd;
+	config.list_dir = d->conf.list_dir;
 	rc = recorder_start(&config, &d->recorder, err);
 	return rc < 0 ? explain_list(d, err) : rc;
 }

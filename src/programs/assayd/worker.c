@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "backends/source_fanotify/lease.h"
+#include "backends/source_fanotify/object.h"
 #include "programs/assayd/judge.h"
 #include "programs/assayd/log.h"
 
@@ -107,10 +108,17 @@ static struct assay_inflight_node *settle(struct daemon *d, struct job *job)
 	return waiters;
 }
 
-static void complain(struct daemon *d, const struct assay_err *err)
+/* A list that takes nothing is said once, by the recorder. */
+static void complain(struct daemon *d, const struct judge_case *c, const struct assay_err *err)
 {
+	char path[ASSAY_OBJECT_PATH_MAX];
+
 	atomic_fetch_add(&d->totals.errors, 1);
-	log_line(LOG_ERR, "a file was not measured: %s", err->text);
+	if (err->code == -ENOSPC || err->code == -EIO)
+		return;
+	if (assay_object_path(c->fd, &c->st, path) < 0)
+		path[0] = '\0';
+	log_line(LOG_ERR, "'%s' was not measured: %s", path, err->text);
 }
 
 /* Whoever is on the way to the recorder has arrived, or turned off. */
@@ -149,7 +157,7 @@ static enum outcome judge_job(struct daemon *d, struct judge *judge, struct job 
 	job->findings.size = c.st.st_size;
 	r = judge_file(judge, &c, &job->findings, &err);
 	if (r < 0 && r != -ECANCELED)
-		complain(d, &err);
+		complain(d, &c, &err);
 	job->judged = true;
 	if (r < 0) {
 		job->findings.ignore_bits = 0;
