@@ -91,11 +91,16 @@ need_measured() {
 		fail "the last record of '$1' is not its content"
 }
 
-# state_records WORD: how many state records say it.
-state_records() {
+# state_texts: the state records of all segments, one a line.
+state_texts() {
 	entries | awk '$5 == "assay-state" { print $6 }' | while read -r hex; do
 		printf '%b\n' "$(sed 's/../\\x&/g' <<<"$hex")"
-	done | grep -c -- "$1" || true
+	done
+}
+
+# state_records WORD: how many state records say it.
+state_records() {
+	state_texts | grep -c -- "$1" || true
 }
 
 # The whole list replays to the PCRs that the TPM has now.

@@ -123,6 +123,45 @@ cat "$SCRATCH/later/file" >/dev/null
 need_measured "$SCRATCH/later/file" 1
 stop_assayd
 
+# ---- more than anybody wants to know --------------------------------------------------------------------------
+# Many that are not watched, with long names of any bytes, coming and going: the reply stays one message,
+# and the list gets few records and a count. devpts stands for what an ordinary user mounts: each is new.
+echo 'measure func=FILE_CHECK fsmagic=0x1cd1' >"$SCRATCH/pts"
+ptys=$(grep -c ' - devpts ' /proc/self/mountinfo || true)
+LIST=$SCRATCH/list-many
+many=$SCRATCH/$'many-\e[31m\xff\x01'$(printf '%0200d' 0)
+mkdir "$many"
+start_assayd "policy=$SCRATCH/pts"
+for ((i = 0; i < 150; i++)); do
+	mkdir "$many/$i"
+	mount -t devpts none "$many/$i"
+	_mounts+=("$many/$i")
+done
+all_seen() {
+	[ $(($(status uncovered | grep -o '"point"' | wc -l) + $(status uncovered_more))) -ge 150 ]
+}
+wait_for 20 all_seen
+[ "$(status uncovered_more)" -gt 0 ] || fail 'the reply has them all'
+expect_text "$(status uncovered)" '"point": "[^"]*many-\\\\x1b\[31m\\\\xff\\\\x01'
+expect 0 "$ASSAY" status --control "$CONTROL"
+expect_text "$OUT" 'uncovered_more +[0-9]'
+for ((i = 0; i < 150; i++)); do umount -l "$many/$i"; done # -l: it may be looked at just now
+none_left() {
+	[ "$(status uncovered_more)" = 0 ] && [ "$(status uncovered | grep -o many | wc -l)" = 0 ]
+}
+wait_for 20 none_left
+for ((i = 0; i < 10; i++)); do mount -t devpts none "$many/$i"; done
+ten_seen() {
+	[ "$(status uncovered | grep -o many | wc -l)" = 10 ]
+}
+wait_for 20 ten_seen
+stop_assayd
+[ "$(state_records 'event=uncovered;type=devpts;point=')" = 32 ] || fail "devpts has $(state_records 'event=uncovered;type=devpts;point=') records"
+counted=$(state_texts | sed -n 's/.*event=uncovered;type=devpts;count=\([0-9]*\);$/\1/p')
+# One that goes while it is looked at seems to be mounted over, which is counted, too.
+echo "of $((ptys + 160)) filesystems 32 have records, $counted are counted"
+[ "$counted" -ge $((ptys + 160 - 32)) ] || fail "$counted are counted"
+
 # ---- what runs already ----------------------------------------------------------------------------------------
 # A program and a library that are gone by name, and still run.
 MNT=$SCRATCH/ext4 LIST=$SCRATCH/list-late
