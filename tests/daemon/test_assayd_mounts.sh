@@ -12,16 +12,6 @@ uuid() {
 	blkid -s UUID -o value "$SCRATCH/$1.img"
 }
 
-# format TYPE NAME: like scratch_mount, of another type; false if it cannot be had here.
-format() {
-	command -v "mkfs.$1" >/dev/null || return 1
-	truncate -s 320M "$SCRATCH/$2.img"
-	"mkfs.$1" -q "$SCRATCH/$2.img" >/dev/null
-	mkdir "$SCRATCH/$2"
-	mount -o loop "$SCRATCH/$2.img" "$SCRATCH/$2" || return 1
-	_mounts+=("$SCRATCH/$2")
-}
-
 # reload: the same policy anew.
 reload() {
 	forced=$(grep -c 'is in force' "$LOG" || true)
@@ -36,24 +26,10 @@ more_forced() {
 # ---- each kind ------------------------------------------------------------------------------------------
 printf '%s\n' 'measure func=FILE_CHECK mask=^MAY_READ' 'measure func=BPRM_CHECK mask=MAY_EXEC' \
 	>"$SCRATCH/everything"
-scratch_mount ext4
-mkdir "$SCRATCH/tmpfs" "$SCRATCH/overlay" "$SCRATCH/lower"
-mount -t tmpfs none "$SCRATCH/tmpfs"
-_mounts+=("$SCRATCH/tmpfs")
-mkdir "$SCRATCH/tmpfs/upper" "$SCRATCH/tmpfs/work"
-kinds=(ext4 tmpfs)
-if mount -t overlay none "$SCRATCH/overlay" \
-	-o "lowerdir=$SCRATCH/lower,upperdir=$SCRATCH/tmpfs/upper,workdir=$SCRATCH/tmpfs/work"; then
-	_mounts+=("$SCRATCH/overlay")
-	kinds+=(overlay)
-fi
-for type in xfs btrfs; do
-	format $type $type && kinds+=("$type")
-done
-
+scratch_kinds
 start_swtpm
 SWTPM_PID=$PID
-for kind in "${kinds[@]}"; do
+for kind in "${KINDS[@]}"; do
 	MNT=$SCRATCH/$kind LIST=$SCRATCH/list-$kind
 	mkdir -p "$MNT/dir"
 	echo "$kind" >"$MNT/dir/file"
