@@ -283,11 +283,10 @@ static int measure(struct assay_core *c, const struct assay_facts *facts,
 	return 0;
 }
 
-/* What the policy says; for everybody if it can be said at once, else for this opener. */
+/* What the policy says; for everybody if that is asked and has one answer, else for this opener. */
 static void match_policy(const struct assay_core *c, struct assay_match_facts *facts,
 			 struct assay_match *ret)
 {
-	facts->any_subject = c->config.first_sight == ASSAY_FIRST_SIGHT_EAGER || facts->any_subject;
 	assay_policy_match(c->policy, facts, ret);
 	if (!facts->any_subject || !ret->by_subject)
 		return;

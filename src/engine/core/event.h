@@ -14,16 +14,11 @@
 
 struct assay_core;
 
-/* exact: what the kernel would do for this opener. eager: measure at first sight by anyone what
- * some rule could match for somebody, so that one verdict holds for everybody. */
-enum assay_first_sight { ASSAY_FIRST_SIGHT_EXACT, ASSAY_FIRST_SIGHT_EAGER };
-
 struct assay_core_config {
 	enum assay_hash hash;	     /* of file contents; also the key of deduplication */
 	struct assay_bytes template; /* default template; borrowed for the core's life */
 	uint32_t pcr;		     /* default PCR */
-	enum assay_first_sight first_sight;
-	struct assay_banks banks; /* that batch records carry */
+	struct assay_banks banks;    /* that batch records carry */
 };
 
 #define ASSAY_CORE_DATA_MAX 65536u /* template data of one record that assay writes */

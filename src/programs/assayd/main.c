@@ -194,8 +194,6 @@ static int set_core(struct daemon *d, struct assay_err *err)
 		.hash = d->hash,
 		.template = assay_bytes_str(d->conf.template),
 		.pcr = d->conf.pcr,
-		/* judge.c asks for anybody event by event */
-		.first_sight = ASSAY_FIRST_SIGHT_EXACT,
 	};
 	return 0;
 }
