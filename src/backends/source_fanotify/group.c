@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/fanotify.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -19,6 +20,22 @@
 /* O_NONBLOCK: a file under somebody's write lease is refused to its opener instead of stopping our
  * read for the lease-break time, which would stop everybody. */
 #define EVENT_FLAGS (O_RDONLY | O_LARGEFILE | O_CLOEXEC | O_NONBLOCK | O_NOATIME)
+
+/* From Linux 6.13 on; older headers lack it. */
+#ifndef FAN_REPORT_FD_ERROR
+#define FAN_REPORT_FD_ERROR 0x2000
+#endif
+
+static void open_group(struct assay_fanotify *f)
+{
+	const unsigned flags = FAN_CLASS_CONTENT | FAN_UNLIMITED_QUEUE | FAN_UNLIMITED_MARKS |
+			       FAN_REPORT_TID | FAN_CLOEXEC | FAN_NONBLOCK;
+
+	f->fd = fanotify_init(flags | FAN_REPORT_FD_ERROR, EVENT_FLAGS);
+	f->tells_errors = f->fd >= 0;
+	if (f->fd < 0 && errno == EINVAL)
+		f->fd = fanotify_init(flags, EVENT_FLAGS);
+}
 
 int assay_fanotify_new(struct assay_fanotify **ret, struct assay_err *err)
 {
@@ -31,9 +48,7 @@ int assay_fanotify_new(struct assay_fanotify **ret, struct assay_err *err)
 	atomic_store(&f->evictable, true);
 	pthread_rwlock_init(&f->marking, NULL);
 	pthread_mutex_init(&f->forgetting, NULL);
-	f->fd = fanotify_init(FAN_CLASS_CONTENT | FAN_UNLIMITED_QUEUE | FAN_UNLIMITED_MARKS |
-				      FAN_REPORT_TID | FAN_CLOEXEC | FAN_NONBLOCK,
-			      EVENT_FLAGS);
+	open_group(f);
 	if (f->fd >= 0) {
 		*ret = f;
 		return 0;
@@ -125,9 +140,11 @@ static bool take_event(struct assay_fanotify *f, const struct fanotify_event_met
 		atomic_fetch_add(&f->overflows, 1);
 		return false;
 	}
-	if (m->fd < 0)
-		return false;
 	atomic_fetch_add(&f->events, 1);
+	if (m->fd < 0) {
+		atomic_fetch_add(&f->refused, 1);
+		return false;
+	}
 	if (is_exempt(f, m->pid)) {
 		atomic_fetch_add(&f->n_exempted, 1);
 		assay_fanotify_answer(f, m->fd, true);
@@ -151,21 +168,37 @@ static bool is_refusal(int error)
 	       error == ENOENT || error == ESTALE || error == EIO || error == EINTR;
 }
 
+/* Where the kernel does not tell: how many events a read of @max must give. At the first one that
+ * it cannot open it stops, says so only if that is the first of all, and has refused its opener.
+ * (An opener that was killed in between counts too; one that came in between may not.) */
+static size_t count_queued(const struct assay_fanotify *f, size_t max)
+{
+	int bytes = 0;
+	size_t n;
+
+	if (f->tells_errors || ioctl(f->fd, FIONREAD, &bytes) < 0 || bytes < 0)
+		return 0;
+	n = (size_t)bytes / sizeof(struct fanotify_event_metadata);
+	return n < max ? n : max;
+}
+
 int assay_fanotify_read(struct assay_fanotify *f, struct assay_fanotify_event *ret, size_t max)
 {
 	struct fanotify_event_metadata buf[ASSAY_FANOTIFY_READ_MAX];
 	const struct fanotify_event_metadata *m = buf;
-	size_t n_events = 0;
+	size_t n_events = 0, queued;
 	ssize_t n;
+	int error;
 
 	if (max > ASSAY_FANOTIFY_READ_MAX)
 		max = ASSAY_FANOTIFY_READ_MAX;
+	queued = count_queued(f, max);
 	n = read(f->fd, buf, max * sizeof(buf[0]));
-	if (n < 0) {
-		if (errno != EAGAIN && errno != EINTR)
-			atomic_fetch_add(&f->refused, 1);
-		return is_refusal(errno) ? 0 : -errno;
-	}
+	error = errno;
+	if (n < 0 ? queued || error != EAGAIN : (size_t)n / sizeof(buf[0]) < queued)
+		atomic_fetch_add(&f->refused, 1);
+	if (n < 0)
+		return is_refusal(error) ? 0 : -error;
 	for (; FAN_EVENT_OK(m, n); m = FAN_EVENT_NEXT(m, n)) {
 		if (m->vers != FANOTIFY_METADATA_VERSION)
 			return -EOPNOTSUPP;

@@ -18,6 +18,7 @@ struct assay_fanotify {
 	pthread_rwlock_t marking;
 	_Atomic uint64_t epoch;
 	pthread_mutex_t forgetting; /* one at a time, and not while the group is closed */
+	bool tells_errors; /* an event that could not be opened for us is one with an error */
 	atomic_bool evictable;
 	struct exempt_process exempt[ASSAY_FANOTIFY_EXEMPT_MAX];
 	size_t n_exempt;
