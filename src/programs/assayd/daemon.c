@@ -288,6 +288,8 @@ static void fill_late(void *ctx, struct assay_wr *w)
 
 	assay_state_add(w, "path", assay_bytes_str(late->path));
 	assay_state_add_u64(w, "waited_ms", late->waited_ms);
+	if (late->at_end)
+		assay_state_add(w, "why", assay_bytes_str("stop"));
 }
 
 static void fill_count(void *ctx, struct assay_wr *w)
@@ -325,7 +327,7 @@ static void record_late_answers(struct daemon *d)
 	if (more)
 		record_gap(d, "deadline", fill_count, &more);
 	atomic_fetch_add(&d->totals.deadlines, n);
-	log_line(LOG_WARNING, "%llu openers were answered at the deadline, unmeasured",
+	log_line(LOG_WARNING, "%llu openers were answered before their files were measured",
 		 (unsigned long long)n);
 }
 
@@ -421,6 +423,8 @@ static void stop(struct running *r, const char *why)
 {
 	struct daemon *d = r->daemon;
 
+	if (d->recorder)
+		recorder_ending(d->recorder);
 	control_stop(r->control);
 	if (d->jobs)
 		jobs_close(d->jobs);

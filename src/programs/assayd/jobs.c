@@ -99,8 +99,19 @@ static void note_late(struct jobs *j, const struct job *job, uint64_t now)
 	if (fstat(job->event.fd, &st) < 0 || assay_object_path(job->event.fd, &st, late->path) < 0)
 		late->path[0] = '\0';
 	late->waited_ms = (now - job->arrived_ns) / 1000000u;
+	late->at_end = j->closed;
 	late->next = j->late;
 	j->late = late;
+}
+
+/* False: it was answered already. */
+static bool answer_early(struct jobs *j, struct job *job, uint64_t now)
+{
+	if (atomic_exchange(&job->answered, true))
+		return false;
+	assay_fanotify_answer(j->config.group, job->event.fd, j->config.deadline_allows);
+	note_late(j, job, now);
+	return true;
 }
 
 /* Answers what is overdue, before anything that could wait. Returns when the next one is due, 0:
@@ -113,11 +124,7 @@ static uint64_t answer_overdue(struct jobs *j)
 	struct job *job;
 
 	for (job = j->oldest; job && now - job->arrived_ns >= limit; job = job->newer) {
-		if (atomic_exchange(&job->answered, true))
-			continue;
-		assay_fanotify_answer(j->config.group, job->event.fd, j->config.deadline_allows);
-		note_late(j, job, now);
-		any = true;
+		any |= answer_early(j, job, now);
 	}
 	if (any) {
 		release_waiting(j);
@@ -223,6 +230,7 @@ int jobs_add(struct jobs *j, const struct assay_fanotify_event *event)
 	job->findings.wait_for = ASSAY_NO_RECORD;
 	pthread_mutex_lock(&j->lock);
 	if (j->closed) {
+		note_late(j, job, job->arrived_ns);
 		pthread_mutex_unlock(&j->lock);
 		free(job);
 		return -ESHUTDOWN;
@@ -353,8 +361,7 @@ void jobs_close(struct jobs *j)
 	pthread_mutex_lock(&j->lock);
 	j->closed = true;
 	for (struct job *job = j->oldest; job; job = job->newer)
-		if (!atomic_exchange(&job->answered, true))
-			assay_fanotify_answer(j->config.group, job->event.fd, true);
+		answer_early(j, job, jobs_now_ns());
 	release_waiting(j);
 	pthread_cond_broadcast(&j->ready_cond);
 	pthread_cond_broadcast(&j->room_cond);

@@ -37,10 +37,11 @@ struct job {
 	struct job *next, *older, *newer;
 };
 
-/* What the deadline let go, for the gap entry. */
+/* Who was answered before the file was measured, for the gap entry. */
 struct late_answer {
 	char path[4096];
 	uint64_t waited_ms;
+	bool at_end; /* not by the deadline, but as assayd ends */
 	struct late_answer *next;
 };
 
@@ -88,7 +89,8 @@ void jobs_end(struct jobs *j, struct job *job);
 /* The caller frees the chain. */
 struct late_answer *jobs_take_late(struct jobs *j);
 
-/* Everybody who waits is let go, and no job is taken on. Workers end what is there. */
+/* Everybody who waits is answered as at the deadline, and no job is taken on. Workers end what is
+ * there. */
 void jobs_close(struct jobs *j);
 
 uint64_t jobs_now_ns(void);

@@ -228,6 +228,14 @@ static int job_check(struct recorder *r, void *arg, struct assay_err *err)
 	return recorder_check(r, err);
 }
 
+void recorder_ending(struct recorder *r)
+{
+	pthread_mutex_lock(&r->lock);
+	r->ending = true;
+	pthread_cond_broadcast(&r->work);
+	pthread_mutex_unlock(&r->lock);
+}
+
 static void write_stop(struct recorder *r, const char *why)
 {
 	struct recorder_job check = { .run = job_check };
@@ -253,6 +261,7 @@ void recorder_stop(struct recorder *r, const char *why)
 {
 	if (!r)
 		return;
+	recorder_ending(r);
 	write_stop(r, why);
 	pthread_mutex_lock(&r->lock);
 	r->stopping = true;

@@ -54,6 +54,10 @@ struct recorder_config {
 int recorder_start(const struct recorder_config *config, struct recorder **ret,
 		   struct assay_err *err);
 
+/* recorder_stop() will come: a TPM that does not answer is not waited for any more, and whoever
+ * waits for it here returns. */
+void recorder_ending(struct recorder *r);
+
 /* Anchors what is pending, writes a "stop" record, anchors that, ends the thread, frees. NULL
  * allowed. */
 void recorder_stop(struct recorder *r, const char *why);

@@ -57,7 +57,7 @@ static void pause_ms(struct recorder *r, uint32_t ms)
 	uint64_t until = recorder_now_ns() + ms * 1000000ull;
 
 	pthread_mutex_lock(&r->lock);
-	for (uint64_t now; !r->stopping && (now = recorder_now_ns()) < until;)
+	for (uint64_t now; !r->ending && (now = recorder_now_ns()) < until;)
 		wait_for(r, until - now);
 	pthread_mutex_unlock(&r->lock);
 }
@@ -301,6 +301,18 @@ static void fail_job(struct recorder *r)
 	pthread_mutex_unlock(&r->lock);
 }
 
+/* A recorder that comes to its end asks no TPM again that has let a command run out of time, and
+ * none that was found lost. */
+static bool gives_up(struct recorder *r, int rc, uint32_t delay)
+{
+	bool ending;
+
+	pthread_mutex_lock(&r->lock);
+	ending = r->ending;
+	pthread_mutex_unlock(&r->lock);
+	return ending && (rc == -ETIMEDOUT || delay > LOST_FIRST_MS);
+}
+
 /* After an unknown outcome: until the TPM answers again and the place is known. A stopping
  * recorder tries once more and gives up. */
 static int find_place_again(struct recorder *r, const struct assay_err *cause, bool again)
@@ -309,10 +321,12 @@ static int find_place_again(struct recorder *r, const struct assay_err *cause, b
 	uint32_t delay = LOST_FIRST_MS;
 	int rc;
 
+	if (gives_up(r, cause->code, 0))
+		return cause->code;
 	if (!again)
 		recorder_log(r, LOG_WARNING, "the list cannot go on: %s", cause->text);
 	while ((rc = recorder_place(r, true, again ? NULL : cause->text, &err)) < 0) {
-		bool stop = must_end(r);
+		bool stop = must_end(r) || gives_up(r, rc, delay);
 
 		set_lost(r, true);
 		fail_job(r);
@@ -321,6 +335,8 @@ static int find_place_again(struct recorder *r, const struct assay_err *cause, b
 		if (stop)
 			return rc;
 		pause_ms(r, delay);
+		if (gives_up(r, rc, delay))
+			return rc;
 		if (delay < LOST_MAX_MS)
 			delay *= 2;
 	}

@@ -66,7 +66,7 @@ struct recorder {
 	uint64_t carry_until; /* of this segment: below stand records of the closed one */
 	struct recorder_counts counts;
 	struct recorder_job *job;
-	bool stopping, ended, released, list_full_noted;
+	bool ending, stopping, ended, released, list_full_noted;
 	char mode_word[MODE_WORD_MAX]; /* in force in the segment */
 
 	/* ---- the anchor thread's alone */
