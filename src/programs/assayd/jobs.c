@@ -123,9 +123,8 @@ static uint64_t answer_overdue(struct jobs *j)
 	bool any = false;
 	struct job *job;
 
-	for (job = j->oldest; job && now - job->arrived_ns >= limit; job = job->newer) {
+	for (job = j->oldest; job && now - job->arrived_ns >= limit; job = job->newer)
 		any |= answer_early(j, job, now);
-	}
 	if (any) {
 		release_waiting(j);
 		eventfd_write(j->config.wake_fd, 1);
