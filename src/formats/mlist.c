@@ -6,6 +6,7 @@
 #include "base/macros.h"
 
 #define LEGACY_DIGEST 20u
+#define LEGACY_MD5    16u
 #define DETECT_COUNT  4u /* records that must fit before a form is believed */
 
 static int cut_short(const struct assay_rd *in, struct assay_err *err, const char *what)
@@ -14,14 +15,14 @@ static int cut_short(const struct assay_rd *in, struct assay_err *err, const cha
 			    what);
 }
 
-/* Legacy data have no length of their own: a raw digest, then the name with its length. */
-static int parse_legacy_data(struct assay_rd *in, struct assay_bytes *ret, struct assay_err *err)
+static int parse_legacy(struct assay_rd *in, size_t digest, struct assay_bytes *ret,
+			struct assay_err *err)
 {
 	const uint8_t *start = in->at;
 	struct assay_bytes ignored;
 	uint32_t len;
 
-	if (!assay_rd_bytes(in, LEGACY_DIGEST, &ignored))
+	if (!assay_rd_bytes(in, digest, &ignored))
 		return cut_short(in, err, "file digest");
 	if (!assay_rd_u32(in, &len))
 		return cut_short(in, err, "event name length");
@@ -31,6 +32,25 @@ static int parse_legacy_data(struct assay_rd *in, struct assay_bytes *ret, struc
 	if (!assay_rd_bytes(in, len, &ignored))
 		return cut_short(in, err, "event name");
 	*ret = assay_bytes(start, (size_t)(in->at - start));
+	return 0;
+}
+
+/* Legacy data have no length of their own: a raw digest, then the name with its length. A digest of
+ * 16 bytes is md5's: then four letters of a name stand where else the length does, which no length
+ * is. */
+static int parse_legacy_data(struct assay_rd *in, struct assay_bytes *ret, struct assay_err *err)
+{
+	struct assay_rd at = *in;
+
+	if (parse_legacy(&at, LEGACY_DIGEST, ret, NULL) < 0) {
+		at = *in;
+		if (parse_legacy(&at, LEGACY_MD5, ret, NULL) < 0 ||
+		    assay_template_legacy_digest(*ret) != LEGACY_MD5) {
+			at = *in;
+			return parse_legacy(&at, LEGACY_DIGEST, ret, err);
+		}
+	}
+	in->at = at.at;
 	return 0;
 }
 

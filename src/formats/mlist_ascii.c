@@ -166,7 +166,7 @@ static int write_field(const struct assay_template *t, uint32_t i, struct assay_
 	int r;
 
 	if (t->legacy && i == 0)
-		return text.len == 40 ? write_hex(text, w) : -EBADMSG;
+		return text.len == 40 || text.len == 32 ? write_hex(text, w) : -EBADMSG;
 	if (t->legacy) {
 		assay_wr_field(w, text);
 		return 0;

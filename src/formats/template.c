@@ -8,6 +8,7 @@
 #define NAME_MAX_OLD  255u  /* the kernel's IMA_EVENT_NAME_LEN_MAX: fields "n" */
 #define NAME_MAX_NG   4095u /* PATH_MAX without the NUL */
 #define LEGACY_DIGEST 20u   /* the kernel's IMA_DIGEST_SIZE */
+#define LEGACY_MD5    16u
 
 /* First byte of an extended attribute (enum evm_ima_xattr_type). */
 enum {
@@ -235,17 +236,41 @@ static int check_field(enum assay_field id, struct assay_bytes field)
 	return id == ASSAY_FIELD_XATTRLENGTHS && field.len % 4 ? -EBADMSG : 0;
 }
 
+/* In either byte order: the order is the list's, and not known to all who ask. */
+static bool ends_with_name(struct assay_bytes data, size_t at)
+{
+	uint32_t le = 0, be = 0;
+	size_t len;
+
+	if (data.len < at + 4)
+		return false;
+	for (unsigned i = 0; i < 4; i++) {
+		le |= (uint32_t)data.data[at + i] << 8 * i;
+		be |= (uint32_t)data.data[at + i] << 8 * (3 - i);
+	}
+	len = data.len - at - 4;
+	return le == len || be == len;
+}
+
+size_t assay_template_legacy_digest(struct assay_bytes data)
+{
+	return !ends_with_name(data, LEGACY_DIGEST) && ends_with_name(data, LEGACY_MD5)
+		       ? LEGACY_MD5
+		       : LEGACY_DIGEST;
+}
+
 /* Raw digest, then the name with a length and without NUL. */
-static int cut_legacy(struct assay_rd *in, struct assay_template_data *ret, struct assay_err *err)
+static int cut_legacy(struct assay_rd *in, size_t digest, struct assay_template_data *ret,
+		      struct assay_err *err)
 {
 	uint32_t len;
 
-	if (!assay_rd_bytes(in, LEGACY_DIGEST, &ret->field[0]) || !assay_rd_u32(in, &len) ||
+	if (!assay_rd_bytes(in, digest, &ret->field[0]) || !assay_rd_u32(in, &len) ||
 	    !assay_rd_bytes(in, len, &ret->field[1]) || !assay_rd_end(in))
 		return assay_err_at(err, -EBADMSG, assay_rd_offset(in),
 				    "template data do not end where their lengths say");
 	if (len > NAME_MAX_OLD || (len && memchr(ret->field[1].data, '\0', len)))
-		return assay_err_at(err, -EBADMSG, LEGACY_DIGEST, "field 'n' is malformed");
+		return assay_err_at(err, -EBADMSG, digest, "field 'n' is malformed");
 	return 0;
 }
 
@@ -258,7 +283,7 @@ int assay_template_cut(const struct assay_template *t, struct assay_bytes data, 
 
 	in.big = big;
 	if (t->legacy) {
-		r = cut_legacy(&in, &d, err);
+		r = cut_legacy(&in, assay_template_legacy_digest(data), &d, err);
 		if (r == 0)
 			*ret = d;
 		return r;

@@ -82,6 +82,13 @@ struct assay_template_data {
 int assay_template_cut(const struct assay_template *t, struct assay_bytes data, bool big,
 		       struct assay_template_data *ret, struct assay_err *err);
 
+/*
+ * How long the digest in front of the data of an "ima" record is, which has no length of its own:
+ * 20 bytes, or 16 of a kernel with ima_hash=md5. The length of the name behind it leads to the end
+ * of the data; only where it does not from 20 on can it be 16.
+ */
+size_t assay_template_legacy_digest(struct assay_bytes data);
+
 /* The first field of @id, or an empty one with data NULL. */
 struct assay_bytes assay_template_field(const struct assay_template_data *d, enum assay_field id);
 

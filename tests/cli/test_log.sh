@@ -100,6 +100,39 @@ if command -v python3 >/dev/null && python3 -c 'import hashlib; hashlib.new("sm3
 	has "sm3 column"
 fi
 
+# A kernel with ima_hash=md5: 16 bytes of digest in "ima" records, 20 in violations and its boot_aggregate.
+if command -v python3 >/dev/null; then
+	python3 - "$SCRATCH" <<-'PY'
+		import hashlib, struct, sys
+		for order in '<>':
+		    pcr = {b: bytes(hashlib.new(b).digest_size) for b in ('sha1', 'sha256')}
+		    out, text = b'', ''
+		    for i, name in enumerate((b'boot_aggregate', b'/sbin/init', b'violated', b'/x', b'/usr/bin/' + 240 * b'n')):
+		        d = bytes(20) if name == b'violated' else hashlib.new('md5' if i else 'sha1', name).digest()
+		        data = d + name + bytes(256 - len(name))
+		        digest = {b: hashlib.new(b, data).digest() for b in pcr}
+		        shown = digest['sha1']
+		        if name == b'violated':
+		            digest, shown = {b: b'\xff' * len(pcr[b]) for b in pcr}, bytes(20)
+		        pcr = {b: hashlib.new(b, pcr[b] + digest[b]).digest() for b in pcr}
+		        out += struct.pack(order + 'I', 10) + shown + struct.pack(order + 'I', 3) + b'ima' + d
+		        out += struct.pack(order + 'I', len(name)) + name
+		        text += f'10 {shown.hex()} ima {d.hex()} {name.decode()}\n'
+		    open(f'{sys.argv[1]}/md5{order}', 'wb').write(out)
+		open(f'{sys.argv[1]}/md5.txt', 'w').write(text)
+		open(f'{sys.argv[1]}/md5.pcrs', 'w').writelines(f'{b} 10 {v.hex()}\n' for b, v in pcr.items())
+	PY
+	for f in 'md5<' 'md5>' md5.txt; do
+		expect 0 "$ASSAY" log verify -v -c --pcrs "$SCRATCH/md5.pcrs" "$SCRATCH/$f"
+		has "all of its 5 entries are proved"
+		"$ASSAY" log show "$SCRATCH/$f" | cmp - "$SCRATCH/md5.txt" || fail "show $f"
+	done
+	"$ASSAY" log export -f binary "$SCRATCH/md5.txt" | cmp - "$SCRATCH/md5<" || fail "md5"
+	sed 's#/sbin/init#/sbin/inix#' "$SCRATCH/md5<" >"$SCRATCH/md5-bent"
+	expect 1 "$ASSAY" log verify -v --pcrs "$SCRATCH/md5.pcrs" "$SCRATCH/md5-bent"
+	has "entry 1: template digest is not that of the data"
+fi
+
 # An answer that does not arrive is none.
 for command in "log show" "log stat" "log export -f ascii" "log verify -v" "log --help"; do
 	# shellcheck disable=SC2086

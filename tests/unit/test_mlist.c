@@ -115,6 +115,35 @@ static void test_legacy_record(void **state)
 	assert_int_equal(r.size, list.len);
 }
 
+/* Of a kernel with ima_hash=md5; one with 20 bytes stands behind it. */
+static void test_legacy_record_of_md5(void **state)
+{
+	struct assay_list_form form = { .column = ASSAY_HASH_SHA1 };
+	struct assay_bytes list = B("\x0a\0\0\0" DIGEST "\3\0\0\0ima"
+				    "0123456789abcdef\7\0\0\0/bin/sh"
+				    "\x0a\0\0\0" DIGEST "\3\0\0\0ima" DIGEST "\2\0\0\0/x");
+	struct assay_template template;
+	struct assay_template_data cut;
+	struct assay_digest said;
+	struct assay_rd in = assay_rd(list);
+	struct assay_record r;
+
+	assert_int_equal(assay_template_parse(B("ima"), &template, NULL), 0);
+	assert_int_equal(assay_record_parse(&in, &form, &r, NULL), 0);
+	assert_int_equal(r.data.len, 16 + 4 + 7);
+	assert_int_equal(assay_template_cut(&template, r.data, false, &cut, NULL), 0);
+	assert_int_equal(assay_field_digest(ASSAY_FIELD_D, cut.field[0], &said, NULL), 0);
+	assert_int_equal(said.alg, ASSAY_HASH_MD5);
+	assert_true(assay_bytes_is(cut.field[1], "/bin/sh"));
+	assert_int_equal(assay_record_parse(&in, &form, &r, NULL), 0);
+	assert_int_equal(r.data.len, 26);
+	assert_true(assay_rd_end(&in));
+	for (size_t len = 1; len < 27 + 31; len++) { /* no prefix of the first is one */
+		in = assay_rd(assay_bytes(list.data, len));
+		assert_int_equal(assay_record_parse(&in, &form, &r, NULL), -EBADMSG);
+	}
+}
+
 static void test_form_of_nothing_and_of_rubbish(void **state)
 {
 	struct assay_list_form form = { .big = true };
@@ -153,6 +182,7 @@ int main(void)
 		cmocka_unit_test(test_truncations),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_legacy_record),
+		cmocka_unit_test(test_legacy_record_of_md5),
 		cmocka_unit_test(test_form_of_nothing_and_of_rubbish),
 		cmocka_unit_test(test_form_of_a_big_endian_list),
 	};

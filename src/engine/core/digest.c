@@ -11,13 +11,14 @@ static int legacy_digest(const struct assay_crypto *crypto, enum assay_hash alg,
 			 struct assay_bytes data, uint8_t *ret)
 {
 	uint8_t padded[LEGACY_DIGEST_SIZE + LEGACY_NAME_SIZE] = { 0 };
-	const size_t head = LEGACY_DIGEST_SIZE + 4;
+	const size_t digest = assay_template_legacy_digest(data), head = digest + 4;
 
 	if (data.len < head || data.len - head > LEGACY_NAME_SIZE)
 		return -EBADMSG;
-	memcpy(padded, data.data, LEGACY_DIGEST_SIZE);
-	memcpy(padded + LEGACY_DIGEST_SIZE, data.data + head, data.len - head);
-	return crypto->ops->hash(crypto->ctx, alg, assay_bytes(padded, sizeof(padded)), ret);
+	memcpy(padded, data.data, digest);
+	memcpy(padded + digest, data.data + head, data.len - head);
+	return crypto->ops->hash(crypto->ctx, alg, assay_bytes(padded, digest + LEGACY_NAME_SIZE),
+				 ret);
 }
 
 /* The fields are hashed with their lengths, which is how they stand in the record. */
