@@ -77,10 +77,6 @@ int assay_replay_set_form(struct assay_replay *r, const struct assay_list_form *
 /* Before the first record: whether the values of @kind are computed; all are unless told. */
 void assay_replay_follow(struct assay_replay *r, enum assay_extend_kind kind, bool follow);
 
-/* Before the first record: the list is our own, not evidence to be judged. Of a batch record the
- * digest of one bank is compared with what it covers: damage shows in any. */
-void assay_replay_set_own(struct assay_replay *r);
-
 /* Before the first record: the list is known to be of the anchored form (below). */
 void assay_replay_set_anchored(struct assay_replay *r);
 
@@ -93,10 +89,9 @@ void assay_replay_set_anchored(struct assay_replay *r);
 int assay_replay_record(struct assay_replay *r, const struct assay_record *record, uint64_t offset,
 			bool *ret_is_step, struct assay_step *ret_step, struct assay_err *err);
 
-/* The same for a record that a checker found good already. @digests are completed if it is a step.
- */
+/* The same for a record that assay_checker_digests() found good already. */
 int assay_replay_checked(struct assay_replay *r, const struct assay_record *record, uint64_t offset,
-			 struct assay_record_digests *digests, bool *ret_is_step,
+			 const struct assay_record_digests *digests, bool *ret_is_step,
 			 struct assay_step *ret_step, struct assay_err *err);
 
 /* The value of @pcr after the steps so far. */
@@ -118,6 +113,9 @@ uint32_t assay_replay_behind(const struct assay_replay *r);
  * none, or nothing may go before it any more. */
 const struct assay_tail_step *assay_replay_tail(struct assay_replay *r, uint32_t pcr,
 						uint32_t back);
+
+/* The lowest index before whose steps something may still go in @pcr. */
+uint64_t assay_replay_floor(const struct assay_replay *r, uint32_t pcr);
 
 /* Records that an event=kernel record announced and that did not come yet. */
 uint64_t assay_replay_kernel_left(const struct assay_replay *r);

@@ -44,9 +44,10 @@ hammer() {
 
 echo 'measure func=FILE_CHECK mask=^MAY_READ' >"$SCRATCH/policy"
 changes=${HAMMER_CHANGES:-300}
-read -r -a HAMMER_KINDS <<<"${HAMMER_ON:-tmpfs ext4}"
-scratch_kinds
-for fs in "${HAMMER_KINDS[@]}"; do
+scratch_mount ext4
+mkdir "$SCRATCH/tmpfs"
+mount -t tmpfs none "$SCRATCH/tmpfs" && _mounts+=("$SCRATCH/tmpfs")
+for fs in tmpfs ext4; do
 	MNT=$SCRATCH/$fs
 	rm -rf "$LIST"
 	start_assayd "policy=$SCRATCH/policy" first_sight=eager
@@ -59,7 +60,7 @@ done
 # Openers wait for a slow TPM, so that there are some whenever the marks are gone through.
 swtpm_begin
 delay_begin 4000
-for fs in "${HAMMER_KINDS[@]}"; do
+for fs in tmpfs ext4; do
 	MNT=$SCRATCH/$fs LIST=$SCRATCH/list-$fs
 	start_assayd "policy=$SCRATCH/policy" first_sight=eager
 	rm -f "$SCRATCH/enough"

@@ -11,9 +11,10 @@ struct kernel {
 	struct assay_arena arena;
 	void *memory;
 	struct assay_core *core;
-	uint8_t list[1 << 16];
+	uint8_t list[1 << 17];
 	size_t len, extended; /* bytes */
 	bool pads;	      /* extends sha256 with the SHA-1 digest */
+	bool two_pcrs;	      /* measures into PCR 11 too, by turns */
 	char path[128];
 };
 
@@ -34,8 +35,8 @@ static inline void kernel_init(struct kernel *k, struct fixture *f)
 	struct assay_ports ports = { .crypto = f->crypto, .append = { &kernel_append_ops, k } };
 	struct assay_core_config config = { .hash = ASSAY_HASH_SHA256, .pcr = 10 };
 
-	*k = (struct kernel){ .f = f, .memory = malloc(1 << 20) };
-	assay_arena_init(&k->arena, k->memory, 1 << 20);
+	*k = (struct kernel){ .f = f, .memory = malloc(1 << 21) };
+	assay_arena_init(&k->arena, k->memory, 1 << 21);
 	assert_int_equal(assay_core_new(&k->arena, &ports, &config, &k->core, NULL), 0);
 	assay_fmt(k->path, sizeof(k->path), "%s/" KERNEL_LIST, f->dir);
 	f->config.kernel_list = k->path;
@@ -47,30 +48,11 @@ static inline void kernel_done(struct kernel *k)
 	free(k->memory);
 }
 
-/* What was measured since goes into the TPM and to user space. */
-static inline void kernel_extend(struct kernel *k)
+/* What user space sees of it. */
+static inline void kernel_publish(struct kernel *k)
 {
-	static const struct assay_list_form form = { .column = ASSAY_HASH_SHA1 };
-	struct assay_banks banks = { .alg = { ASSAY_HASH_SHA1, ASSAY_HASH_SHA256 }, .n = 2 };
-	struct assay_rd in = assay_rd(assay_bytes(k->list + k->extended, k->len - k->extended));
-	struct assay_replay *replay;
-	struct assay_record record;
-	struct assay_step step;
 	char count[16];
-	bool is_step;
 
-	assert_int_equal(assay_replay_new(&k->f->crypto, &banks, NULL, &replay), 0);
-	while (!assay_rd_end(&in)) {
-		assert_int_equal(assay_record_parse(&in, &form, &record, NULL), 0);
-		assert_int_equal(assay_replay_record(replay, &record, 0, &is_step, &step, NULL), 0);
-		if (k->pads) {
-			memset(step.digests.value[1], 0, 32);
-			memcpy(step.digests.value[1], step.digests.value[0], 20);
-		}
-		assay_fake_anchor_foreign(k->f->tpm, step.pcr, &step.digests);
-	}
-	assay_replay_free(replay);
-	k->extended = k->len;
 	assert_int_equal(assay_file_replace(k->f->dirfd, KERNEL_LIST, 0600,
 					    assay_bytes(k->list, k->len), NULL),
 			 0);
@@ -80,15 +62,48 @@ static inline void kernel_extend(struct kernel *k)
 			 0);
 }
 
-static inline void kernel_measures(struct kernel *k, unsigned n)
+/* The next @n of what was measured go into the TPM. */
+static inline void kernel_extend(struct kernel *k, unsigned n)
+{
+	static const struct assay_list_form form = { .column = ASSAY_HASH_SHA1 };
+	struct assay_banks banks = { .alg = { ASSAY_HASH_SHA1, ASSAY_HASH_SHA256 }, .n = 2 };
+	struct assay_rd in = assay_rd(assay_bytes(k->list + k->extended, k->len - k->extended));
+	struct assay_replay *replay;
+	struct assay_record record;
+	struct assay_step step;
+	bool is_step;
+
+	assert_int_equal(assay_replay_new(&k->f->crypto, &banks, NULL, &replay), 0);
+	for (; n > 0 && !assay_rd_end(&in); n--) {
+		assert_int_equal(assay_record_parse(&in, &form, &record, NULL), 0);
+		assert_int_equal(assay_replay_record(replay, &record, 0, &is_step, &step, NULL), 0);
+		if (k->pads) {
+			memset(step.digests.value[1], 0, 32);
+			memcpy(step.digests.value[1], step.digests.value[0], 20);
+		}
+		assay_fake_anchor_foreign(k->f->tpm, step.pcr, &step.digests);
+	}
+	assay_replay_free(replay);
+	k->extended += assay_rd_offset(&in);
+}
+
+/* As a kernel does it: counted before it is extended. */
+static inline void kernel_counts(struct kernel *k, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
+		unsigned number = (unsigned)assay_core_records(k->core);
 		char name[32];
 
-		assay_fmt(name, sizeof(name), "kernel-%u", (unsigned)assay_core_records(k->core));
-		assert_int_equal(assay_core_buffer(k->core, 10, name, assay_bytes_str(name), NULL,
-						   NULL),
+		assay_fmt(name, sizeof(name), "kernel-%u", number);
+		assert_int_equal(assay_core_buffer(k->core, k->two_pcrs && number % 2 ? 11 : 10,
+						   name, assay_bytes_str(name), NULL, NULL),
 				 0);
 	}
-	kernel_extend(k);
+	kernel_publish(k);
+}
+
+static inline void kernel_measures(struct kernel *k, unsigned n)
+{
+	kernel_counts(k, n);
+	kernel_extend(k, UINT32_MAX);
 }

@@ -54,8 +54,8 @@ static void a_pcr_that_no_tpm_has(void **state)
 	len = k.len;
 	memcpy(k.list + len, k.list, len);
 	k.list[len] = 40;
-	k.len = k.extended = 2 * len;
-	kernel_extend(&k);
+	k.len = 2 * len;
+	kernel_publish(&k);
 	fixture_start(&f);
 	measure_files(&f, 10);
 	fixture_stop(&f);
@@ -71,23 +71,27 @@ static void later_records_are_merged(void **state)
 	struct fixture f;
 	struct kernel k;
 
-	for (unsigned m = 0; m < 2; m++) {
-		fixture_init(&f, m ? ANCHOR_GROUP : ANCHOR_EACH);
+	for (unsigned m = 0; m < 8; m++) {
+		unsigned many = m < 4 ? 2 : 150;
+
+		fixture_init(&f, m & 1 ? ANCHOR_GROUP : ANCHOR_EACH);
 		kernel_init(&k, &f);
+		k.pads = m & 2;
+		k.two_pcrs = m >= 4;
 		kernel_measures(&k, 3);
 		fixture_start(&f);
 		measure_files(&f, 10);
 		fixture_stop(&f);
-		kernel_measures(&k, 2); /* away */
+		kernel_measures(&k, many); /* away */
 		fixture_start(&f);
 		measure_files(&f, 5);
 		assert_int_equal(recorder_flush(f.recorder, FLUSH_MS), 0);
 		fixture_stop(&f);
 		assert_int_equal(assert_agrees(&f), 1);
 		fixture_start(&f);
-		for (unsigned i = 0; m && i < 3; i++) {
+		for (unsigned i = 0; i < 3; i++) {
 			assert_int_equal(recorder_flush(f.recorder, FLUSH_MS), 0);
-			kernel_measures(&k, 2); /* while we run */
+			kernel_measures(&k, many); /* while we run */
 			measure_files(&f, 5);
 		}
 		fixture_stop(&f);

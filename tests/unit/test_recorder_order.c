@@ -9,13 +9,17 @@
 
 #define WRITTEN_OFFSET 20480 /* docs/formats/segment.md: written, synced */
 
+#define WAIT_MAX       20 /* more than these must not wait in mode "each" */
+
 enum outcome { DONE, DONE_AND_LOST, LOST, OUTCOMES };
 
 struct order {
 	enum anchor_mode mode;
 	unsigned before, after; /* records of the kernel around our extend */
 	enum outcome outcome;
-	bool waiting; /* more of ours is written meanwhile */
+	bool late;	  /* the last of those before is counted, and extended behind ours */
+	unsigned waiting; /* more of ours that is written meanwhile */
+	bool pads, two_pcrs;
 };
 
 /* Stands between the recorder and the TPM: the kernel comes in between. */
@@ -74,8 +78,10 @@ static int wedge_extend(void *ctx, uint32_t pcr, const struct assay_pcr_value *d
 	bool struck = is_struck(w, pcr);
 	int rc = 0;
 
-	if (struck)
-		kernel_measures(w->k, w->order.before);
+	if (struck) {
+		kernel_counts(w->k, w->order.before);
+		kernel_extend(w->k, w->order.before - w->order.late);
+	}
 	if (!struck || w->order.outcome != LOST)
 		rc = w->inner.ops->extend(w->inner.ctx, pcr, digests, err);
 	if (struck)
@@ -173,9 +179,11 @@ static void strike(struct fixture *f, struct wedge *w)
 	wedge_arm(w);
 	measure_files(f, 1);
 	wedge_await(w);
-	if (w->order.waiting)
-		measure_files(f, 6);
+	if (w->order.waiting <= WAIT_MAX)
+		measure_files(f, w->order.waiting);
 	wedge_go(w);
+	if (w->order.waiting > WAIT_MAX)
+		measure_files(f, w->order.waiting);
 	assert_int_equal(recorder_flush(f->recorder, FLUSH_MS), 0);
 }
 
@@ -186,8 +194,8 @@ static void run_order(const struct order *o)
 	struct kernel k;
 	char name[64];
 
-	assay_fmt(name, sizeof(name), "%u-%u-%u-%u-%u", (unsigned)o->mode, o->before, o->after,
-		  (unsigned)o->outcome, o->waiting);
+	assay_fmt(name, sizeof(name), "%u-%u-%u-%u-%u-%u%u%u", (unsigned)o->mode, o->before,
+		  o->after, (unsigned)o->outcome, o->waiting, o->late, o->pads, o->two_pcrs);
 	if (getenv("VERBOSE"))
 		fprintf(stderr, "%s\n", name);
 	fixture_init(&f, o->mode);
@@ -195,6 +203,8 @@ static void run_order(const struct order *o)
 	pthread_mutex_init(&w.lock, NULL);
 	pthread_cond_init(&w.changed, NULL);
 	w.k = &k;
+	k.pads = o->pads;
+	k.two_pcrs = o->two_pcrs;
 	w.inner = f.config.anchor;
 	f.config.anchor = (struct assay_anchor){ &wedge_ops, &w };
 	kernel_measures(&k, 2);
@@ -231,7 +241,7 @@ static void run_mode(enum anchor_mode mode)
 			for (unsigned i = 0; i < 2 * OUTCOMES; i++) {
 				o.after = m - o.before;
 				o.outcome = (enum outcome)(i % OUTCOMES);
-				o.waiting = i >= OUTCOMES;
+				o.waiting = i >= OUTCOMES ? 6 : 0;
 				run_order(&o);
 			}
 }
@@ -249,6 +259,45 @@ static void every_order_in_mode_group(void **state)
 static void every_order_in_mode_ordered(void **state)
 {
 	run_mode(ANCHOR_ORDERED);
+}
+
+/* What is rarer: a kernel that pads, or measures into several PCRs, or counts what it has not
+ * extended yet, or does a lot meanwhile. */
+static void every_kernel(void **state)
+{
+	static const enum anchor_mode modes[] = { ANCHOR_EACH, ANCHOR_GROUP };
+	static const unsigned counts[][2] = { { 1, 1 }, { 3, 2 }, { 100, 70 } };
+
+	for (unsigned i = 0; i < 2 * 3 * 8 * OUTCOMES; i++) {
+		const struct order o = {
+			.mode = modes[i % 2],
+			.before = counts[i / 2 % 3][0],
+			.after = counts[i / 2 % 3][1],
+			.late = i / 6 & 1,
+			.pads = i / 12 & 1,
+			.two_pcrs = i / 24 & 1,
+			.outcome = (enum outcome)(i / 48),
+			.waiting = i % 5 ? 4 : 0,
+		};
+
+		run_order(&o);
+	}
+}
+
+/* More of ours comes at once than a replay can put a record of the kernel's before. */
+static void much_of_ours_comes(void **state)
+{
+	for (unsigned i = 0; i < 2 * OUTCOMES; i++) {
+		const struct order o = {
+			.mode = i % 2 ? ANCHOR_GROUP : ANCHOR_EACH,
+			.before = 1,
+			.after = 1,
+			.outcome = (enum outcome)(i / 2),
+			.waiting = 300,
+		};
+
+		run_order(&o);
+	}
 }
 
 /* The segment ends behind @records of the records that it has; what was beyond is lost. */
@@ -329,6 +378,8 @@ int main(void)
 		cmocka_unit_test(every_order_in_mode_each),
 		cmocka_unit_test(every_order_in_mode_group),
 		cmocka_unit_test(every_order_in_mode_ordered),
+		cmocka_unit_test(every_kernel),
+		cmocka_unit_test(much_of_ours_comes),
 		cmocka_unit_test(announced_records_are_completed),
 	};
 

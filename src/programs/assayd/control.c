@@ -35,12 +35,13 @@ struct pcr_values {
 	struct assay_tpm_clock clock;
 };
 
-#define ALL_PCRS ((1u << ASSAY_PCRS) - 1)
-
-static int read_pcrs(struct daemon *d, struct pcr_values *ret, struct assay_err *err)
+/* No more than are asked for: a TPM gives a few at a time, and they may not move meanwhile. */
+static int read_pcrs(struct daemon *d, const struct control_request *request,
+		     struct pcr_values *ret, struct assay_err *err)
 {
-	return recorder_read_pcrs(d->recorder, ALL_PCRS, ret->values, &ret->banks, &ret->clock,
-				  err);
+	memset(ret, 0, sizeof(*ret));
+	return recorder_read_pcrs(d->recorder, control_pcr_mask(&request->selection), ret->values,
+				  &ret->banks, &ret->clock, err);
 }
 
 static int reply_pcrs(struct daemon *d, const struct control_request *request, json_t **ret,
@@ -48,7 +49,7 @@ static int reply_pcrs(struct daemon *d, const struct control_request *request, j
 {
 	struct assay_quote_pcrs pcrs;
 	struct pcr_values got;
-	int r = read_pcrs(d, &got, err);
+	int r = read_pcrs(d, request, &got, err);
 
 	if (r == 0)
 		r = control_pick(&request->selection, &got.banks, got.values, &pcrs, err);
@@ -68,7 +69,7 @@ static int quote_with_pcrs(struct daemon *d, const struct control_request *reque
 
 	memset(&after, 0, sizeof(after)); /* compared whole */
 	for (int i = 0; i < QUOTE_TRIES; i++) {
-		int r = read_pcrs(d, &got, err);
+		int r = read_pcrs(d, request, &got, err);
 
 		if (r == 0)
 			r = control_pick(&request->selection, &got.banks, got.values, pcrs, err);
@@ -77,7 +78,7 @@ static int quote_with_pcrs(struct daemon *d, const struct control_request *reque
 		if (r == 0)
 			r = recorder_quote(d->recorder, &wanted, quote, err);
 		if (r == 0)
-			r = read_pcrs(d, &got, err);
+			r = read_pcrs(d, request, &got, err);
 		if (r == 0)
 			r = control_pick(&request->selection, &got.banks, got.values, &after, err);
 		if (r < 0 || memcmp(pcrs, &after, sizeof(after)) == 0)
@@ -205,10 +206,7 @@ int control_check(const char *path, struct assay_err *err)
 {
 	AUTO(fd) int fd = -1;
 
-	/* One that is busy is there as well. */
-	int r = control_connect(path, CLIENT_TIMEOUT_MS, &fd, NULL);
-
-	if (r < 0 && r != -ETIMEDOUT)
+	if (control_connect(path, &fd, NULL) < 0)
 		return 0;
 	return assay_err_set(err, -EADDRINUSE, "another assayd answers at '%s'", path);
 }

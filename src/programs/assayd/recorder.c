@@ -13,7 +13,8 @@
 #include "base/fmt.h"
 #include "base/hex.h"
 
-#define STOP_MS 10000u
+#define STOP_MS		 10000u
+#define EACH_WAITING_MAX (ASSAY_TAIL_MAX / 2 - 8) /* records about ourselves come on top */
 
 void recorder_log(struct recorder *r, int priority, const char *fmt, ...)
 {
@@ -158,13 +159,22 @@ struct quote_args {
 	struct assay_quote_reply *reply;
 };
 
+/* Values that leave here shall be in the list: the kernel may have extended since its last record
+ * was taken over. */
+static int take_kernels(struct recorder *r, struct assay_err *err)
+{
+	return recorder_kernel_moved(r) ? recorder_check(r, err) : 0;
+}
+
 static int job_quote(struct recorder *r, void *arg, struct assay_err *err)
 {
 	struct quote_args *a = arg;
+	int rc;
 
 	if (!recorder_has_anchor(r) || !r->config.anchor.ops->quote)
 		return assay_err_set(err, -EOPNOTSUPP, "there is no TPM");
-	return r->config.anchor.ops->quote(r->config.anchor.ctx, a->request, a->reply, err);
+	rc = r->config.anchor.ops->quote(r->config.anchor.ctx, a->request, a->reply, err);
+	return rc < 0 ? rc : take_kernels(r, err);
 }
 
 int recorder_quote(struct recorder *r, const struct assay_quote_request *request,
@@ -192,7 +202,9 @@ static int job_read(struct recorder *r, void *arg, struct assay_err *err)
 	if (!recorder_has_anchor(r))
 		return assay_err_set(err, -EOPNOTSUPP, "there is no TPM");
 	rc = anchor->ops->banks(anchor->ctx, a->banks, err);
-	return rc < 0 ? rc : anchor->ops->read(anchor->ctx, a->mask, a->values, a->clock, err);
+	if (rc == 0)
+		rc = anchor->ops->read(anchor->ctx, a->mask, a->values, a->clock, err);
+	return rc < 0 ? rc : take_kernels(r, err);
 }
 
 int recorder_read_pcrs(struct recorder *r, uint32_t pcr_mask,
@@ -293,7 +305,7 @@ static void fill_full(void *ctx, struct assay_wr *w)
 
 /* The list took no record: said once, out of the reserve, and once more when it takes them again.
  */
-static void note_full(struct recorder *r, int rc)
+static void note_full(struct recorder *r, const char *why)
 {
 	r->counts.lost_events++;
 	if (r->list_full_noted)
@@ -302,9 +314,8 @@ static void note_full(struct recorder *r, int rc)
 	r->counts.list_full = true;
 	(void)recorder_state_locked(r, "list-full", NULL, NULL, true, NULL, NULL);
 	recorder_log(r, LOG_ERR,
-		     "list '%s' after %zu bytes: %s; %s; until then events are not recorded",
-		     r->config.list_dir, assay_list_file_records(r->list).len, strerror(-rc),
-		     rc == -ENOSPC ? "make room on its filesystem" : "look at its medium");
+		     "%s: make room on the list's filesystem; until then events are not recorded",
+		     why);
 }
 
 static void note_room(struct recorder *r)
@@ -339,7 +350,7 @@ static int event_locked(struct recorder *r, const struct assay_facts *facts,
 		return assay_err_set(err, -EIO, "there is no segment to write to");
 	rc = assay_event(r->core, facts, ret, &why);
 	if (rc == -ENOSPC || rc == -EIO)
-		note_full(r, rc);
+		note_full(r, why.text);
 	if (rc < 0 && err)
 		*err = why;
 	if (rc < 0 || ret->need)
@@ -353,12 +364,34 @@ static int event_locked(struct recorder *r, const struct assay_facts *facts,
 	return 0;
 }
 
+static bool has_room(const struct recorder *r)
+{
+	return r->config.mode != ANCHOR_EACH || !r->config.kernel_list || !recorder_has_anchor(r) ||
+	       r->stopping || r->ended || r->released ||
+	       records_so_far(r) <= r->upto + EACH_WAITING_MAX;
+}
+
+/* In mode "each" every record is a step, and a replay can put a record of the kernel's before no
+ * more than the last few: no more shall wait for their extend. A TPM that is gone holds nobody
+ * here. */
+static void wait_for_room(struct recorder *r)
+{
+	struct timespec until;
+	int rc = 0;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec++;
+	while (rc == 0 && !has_room(r))
+		rc = pthread_cond_timedwait(&r->progress, &r->lock, &until);
+}
+
 int recorder_event(struct recorder *r, const struct assay_facts *facts, struct assay_decision *ret,
 		   struct assay_err *err)
 {
 	int rc;
 
 	pthread_mutex_lock(&r->lock);
+	wait_for_room(r);
 	rc = event_locked(r, facts, ret, err);
 	pthread_mutex_unlock(&r->lock);
 	return rc;

@@ -16,7 +16,7 @@
 
 #define KERNEL_LIST_MAX (1u << 30) /* bytes */
 #define COUNT_FILE	"runtime_measurements_count"
-#define READ_TRIES	3 /* while the kernel goes on measuring */
+#define READ_TRIES	10 /* of a list that does not explain the PCRs: the kernel may be at work */
 
 static const struct assay_list_form form = { .column = ASSAY_HASH_SHA1 };
 
@@ -68,52 +68,43 @@ static int load_records(struct recorder *r, uint64_t skip, struct kernel_list *k
 	return rc;
 }
 
-/* Whether the records lead from @base to @seen; *ret_padded: the banks that need padded digests. */
-static bool explains(struct recorder *r, const struct kernel_list *k,
-		     const struct assay_pcr_value base[ASSAY_PCRS],
-		     const struct recorder_seen *seen, uint32_t *ret_padded)
+/* Leaves the first @n. */
+static void cut_records(struct kernel_list *k, uint64_t n)
 {
-	AUTO(replay) struct assay_replay *replay = NULL;
 	struct assay_rd in = assay_rd(k->records);
-	struct assay_pcr_value real, padded;
 	struct assay_record record;
-	struct assay_step step;
-	uint32_t pad = 0;
-	bool is_step;
 
-	if (assay_replay_new(&r->config.crypto, &seen->banks, base, &replay) < 0)
-		return false;
-	while (!assay_rd_end(&in)) {
-		uint64_t at = assay_rd_offset(&in);
-
-		if (assay_record_parse(&in, &form, &record, NULL) < 0 ||
-		    assay_replay_record(replay, &record, at, &is_step, &step, NULL) < 0)
-			return false;
+	k->n = 0;
+	k->pcrs = 0;
+	while (k->n < n && assay_record_parse(&in, &form, &record, NULL) == 0) {
+		k->n++;
+		k->pcrs |= 1u << record.pcr;
 	}
-	for (uint32_t p = 0; p < ASSAY_PCRS; p++) {
-		if (!(k->pcrs & 1u << p))
-			continue;
-		assay_replay_pcr(replay, p, ASSAY_EXTEND_REAL, &real);
-		assay_replay_pcr(replay, p, ASSAY_EXTEND_PADDED_FF, &padded);
-		for (uint32_t i = 0; i < seen->banks.n; i++) {
-			size_t size = assay_hash_size(seen->banks.alg[i]);
+	k->records.len = assay_rd_offset(&in);
+}
 
-			if (memcmp(real.value[i], seen->pcr[p].value[i], size) == 0)
-				continue;
-			if (memcmp(padded.value[i], seen->pcr[p].value[i], size) != 0)
-				return false;
-			pad |= 1u << i;
-		}
-	}
-	*ret_padded = pad;
-	return true;
+/* Leaves those that lead from zero to @seen. -ENOENT: there are none. */
+static int find_first(struct recorder *r, struct kernel_list *k, const struct recorder_seen *seen)
+{
+	struct assay_merge_input in = { .seen = seen->pcr, .pcrs = k->pcrs, .records = k->records };
+	AUTO(replay) struct assay_replay *replay = NULL;
+	struct assay_merge m;
+	int rc = assay_replay_new(&r->config.crypto, &seen->banks, NULL, &replay);
+
+	if (rc == 0)
+		rc = assay_merge_find(&r->config.crypto, &seen->banks, replay, &in, &m);
+	if (rc == 0 && m.n == 0)
+		rc = -ENOENT;
+	if (rc < 0)
+		return rc;
+	cut_records(k, m.n);
+	k->padded = m.padded;
+	return 0;
 }
 
 int recorder_kernel_read(struct recorder *r, struct recorder_seen *seen, struct kernel_list **ret,
 			 struct assay_err *err)
 {
-	static const struct assay_pcr_value zero[ASSAY_PCRS];
-
 	*ret = NULL;
 	r->kernel_unexplained = 0;
 	if (!r->config.kernel_list)
@@ -130,11 +121,14 @@ int recorder_kernel_read(struct recorder *r, struct recorder_seen *seen, struct 
 		}
 		if (k->n == 0)
 			return 0;
-		if (!recorder_has_anchor(r) || explains(r, k, zero, seen, &r->padded)) {
+		if (!recorder_has_anchor(r) || find_first(r, k, seen) == 0) {
 			r->kernel_unexplained = 0;
 			*ret = TAKE(k);
 			return 0;
 		}
+		/* If it stays so, the base stands for all that there are. */
+		if (r->kernel_unexplained == k->n)
+			break;
 		r->kernel_unexplained = k->n;
 		if (recorder_read(r, seen, err) < 0)
 			return err ? err->code : -EIO;
@@ -192,12 +186,11 @@ int recorder_adopt_first(struct recorder *r, const struct kernel_list *kernel,
 {
 	struct kernel_args args = { .total = kernel->n };
 	struct assay_rd in = assay_rd(kernel->records);
-	uint32_t padded = r->padded;
 	int rc;
 
 	rc = append_records(r, &in, kernel->n, false, err);
 	r->kernel_total = kernel->n;
-	r->padded = padded;
+	r->padded = kernel->padded;
 	if (rc == 0)
 		rc = recorder_state_locked(r, "adopted", fill_total, &args, false, NULL, err);
 	return rc;
@@ -223,197 +216,156 @@ int recorder_adopt_rest(struct recorder *r, uint64_t left, struct assay_err *err
 
 /* ---- later records -------------------------------------------------------------------------- */
 
-/* The kernel's records that are to be taken over, and where they came between our steps. */
-struct later {
-	const struct kernel_list *k;
-	struct assay_merge merge[ASSAY_PCRS];
-	uint64_t before, n; /* of the kernel's: before entry @first; in all */
-	uint64_t first;
-	uint64_t next; /* the entry that the others came before */
-};
-
 static int announce(struct recorder *r, struct assay_rd *in, uint64_t n, uint64_t at,
 		    struct assay_err *err)
 {
 	struct kernel_args args = { n, r->kernel_total + n, at, assay_core_records(r->core) };
-	int rc;
+	int rc = recorder_state_locked(r, "kernel", fill_kernel, &args, false, NULL, err);
 
-	if (n == 0)
-		return 0;
-	rc = recorder_state_locked(r, "kernel", fill_kernel, &args, false, NULL, err);
 	if (rc < 0)
 		return rc;
 	r->kernel_total += n; /* the announcement says so: adopt_rest() starts from there */
 	return append_records(r, in, n, true, err);
 }
 
-/* In mode "each" every record is a step, whoever extended it: if none of ours is to come after the
- * kernel's, the list stays in the PCR's order without a word. */
-static int append_later(struct recorder *r, const struct later *l, struct assay_err *err)
+static int append_plain(struct recorder *r, const struct kernel_list *k, uint64_t n,
+			struct assay_err *err)
 {
-	struct kernel_args args = { .total = r->kernel_total + l->n };
-	bool each = r->mode_word[0] == '\0' || strcmp(r->mode_word, "each") == 0;
-	bool at_end = l->next == assay_core_records(r->core);
-	struct assay_rd in = assay_rd(l->k->records);
-	int rc;
-
-	if (each && at_end && l->before == 0) {
-		rc = append_records(r, &in, l->n, false, err);
-		r->kernel_total += l->n;
-		return rc < 0 ? rc
-			      : recorder_state_locked(r, "adopted", fill_total, &args, false, NULL,
-						      err);
-	}
-	rc = announce(r, &in, l->before, l->first, err);
-	if (rc == 0)
-		rc = announce(r, &in, l->n - l->before, each || !at_end ? l->next : NOWHERE, err);
-	return rc;
-}
-
-static int kernel_digests(struct recorder *r, const struct kernel_list *k,
-			  const struct assay_banks *banks, struct assay_pcr_value *ret)
-{
+	struct kernel_args args = { .total = r->kernel_total + n };
 	struct assay_rd in = assay_rd(k->records);
-	struct assay_record_digests d;
-	struct assay_checker checker;
-	struct assay_record record;
-	int rc = assay_checker_init(&checker, &r->config.crypto, banks, &form, false);
+	int rc = append_records(r, &in, n, false, err);
 
-	for (uint64_t i = 0; rc == 0 && i < k->n; i++) {
-		rc = assay_record_parse(&in, &form, &record, NULL);
-		if (rc == 0)
-			rc = assay_checker_digests(&checker, &record, &d, NULL);
-		if (rc == 0)
-			ret[i] = d.bank;
-	}
-	return rc;
+	r->kernel_total += n;
+	return rc < 0 ? rc
+		      : recorder_state_locked(r, "adopted", fill_total, &args, false, NULL, err);
 }
 
-/* The few orders of the kernel's records and the last of ours in the one PCR that they extend. */
-static int try_orders(struct recorder *r, const struct recorder_seen *seen, uint32_t pcr,
-		      struct later *l)
+/* Those that came before the same entry are announced together. After all that was extended is,
+ * with the lock, still before what is written and was not. In mode "each" every record is a step,
+ * whoever extended it: if no step of ours is behind the kernel's, the list stays in the PCR's order
+ * without a word. */
+static int append_later(struct recorder *r, const struct kernel_list *k,
+			const struct assay_merge *m, struct assay_err *err)
 {
-	struct assay_pcr_value *digests;
-	struct assay_merge_input in = { .pcr = pcr, .seen = &seen->pcr[pcr] };
-	struct assay_merge *m = &l->merge[pcr];
-	int rc;
-
-	if (r->padded || l->k->n > ASSAY_MERGE_MAX)
-		return -ENOENT;
-	digests = calloc(l->k->n, sizeof(*digests));
-	if (!digests)
-		return -ENOMEM;
-	in.digests = digests;
-	in.n = (uint32_t)l->k->n;
-	rc = kernel_digests(r, l->k, &seen->banks, digests);
-	if (rc == 0)
-		rc = assay_merge_find(&r->config.crypto, &seen->banks, r->replay, &in, m);
-	free(digests);
-	if (rc < 0)
-		return rc;
-	l->before = m->before;
-	l->n = m->taken;
-	if (m->before > 0)
-		l->first = assay_replay_tail(r->replay, pcr, m->back)->index;
-	return 0;
-}
-
-/* The PCRs that the kernel did not extend have our steps, but for the last few. */
-static int place_others(struct recorder *r, const struct recorder_seen *seen, struct later *l)
-{
+	bool each = r->mode_word[0] == '\0' || strcmp(r->mode_word, "each") == 0;
+	bool at_end = r->cursor == assay_list_file_records(r->list).len;
+	struct assay_rd in = assay_rd(k->records);
+	struct assay_merge_walk walk;
+	uint64_t at;
+	uint32_t n;
 	int rc = 0;
 
-	for (uint32_t p = 0; rc == 0 && p < ASSAY_PCRS; p++) {
-		struct assay_merge_input in = { .pcr = p, .seen = &seen->pcr[p] };
-		struct assay_pcr_value now;
-
-		if (l->k->pcrs & 1u << p || r->seen[p] == 0)
-			continue;
-		recorder_value(r, p, &now);
-		if (memcmp(&now, &seen->pcr[p], sizeof(now)) != 0)
-			rc = assay_merge_find(&r->config.crypto, &seen->banks, r->replay, &in,
-					      &l->merge[p]);
-	}
-	return rc;
-}
-
-/* 0: @l is filled. -ENOENT: nothing explains what was seen. */
-static int find_order(struct recorder *r, const struct recorder_seen *seen, struct later *l)
-{
-	struct assay_pcr_value now[ASSAY_PCRS];
-	uint32_t padded, pcrs = l->k->pcrs;
-	int rc = 0;
-
-	for (uint32_t p = 0; p < ASSAY_PCRS; p++)
-		recorder_value(r, p, &now[p]);
-	if (!explains(r, l->k, now, seen, &padded) || padded != 0) {
-		if (pcrs == 0 || (pcrs & (pcrs - 1)) != 0)
-			return -ENOENT;
-		rc = try_orders(r, seen, (uint32_t)__builtin_ctz(pcrs), l);
-	}
-	if (rc == 0)
-		rc = place_others(r, seen, l);
-	l->next = assay_replay_records(r->replay);
-	for (uint32_t p = 0; rc == 0 && p < ASSAY_PCRS; p++) {
-		const struct assay_merge *m = &l->merge[p];
-
-		if (m->back > m->between && pcrs & 1u << p)
-			l->next = assay_replay_tail(r->replay, p, m->back - m->between)->index;
+	assay_merge_walk_init(&walk, m, k->records);
+	while (rc == 0 && assay_merge_next(&walk, m, r->replay, &n, &at)) {
+		if (at == NOWHERE && each && at_end && n == m->n && !m->padded)
+			return append_plain(r, k, n, err);
+		if (at == NOWHERE && (each || !at_end))
+			at = assay_replay_records(r->replay);
+		rc = announce(r, &in, n, at, err);
 	}
 	return rc;
 }
 
 /* The walk goes on where it is, or begins anew if some of our steps are still to be extended. */
-static int settle(struct recorder *r, const struct later *l, struct assay_err *err)
+static int settle(struct recorder *r, const struct assay_merge *m, struct assay_err *err)
 {
 	bool missing = false;
 
 	for (uint32_t p = 0; p < ASSAY_PCRS; p++) {
-		const struct assay_merge *m = &l->merge[p];
-		uint32_t lack = m->back - m->between - m->behind;
-
-		r->have[p] -= lack;
-		missing |= lack > 0;
+		r->have[p] -= assay_merge_lack(m, p);
+		missing |= assay_merge_lack(m, p) > 0;
 	}
+	r->places++;
+	r->padded |= m->padded;
 	r->check_from = assay_list_file_records(r->list).len;
 	return missing ? recorder_rewind(r, err) : 0;
 }
 
-int recorder_adopt_later(struct recorder *r, const struct recorder_seen *seen, bool *ret_done,
-			 struct assay_err *err)
+static int take_over(struct recorder *r, const struct kernel_list *k, const struct assay_merge *m,
+		     struct assay_err *err)
 {
-	AUTO(kernel_list) struct kernel_list *k = calloc(1, sizeof(*k));
-	struct later l = { .k = k };
+	int rc;
+
+	pthread_mutex_lock(&r->lock);
+	rc = append_later(r, k, m, err);
+	pthread_mutex_unlock(&r->lock);
+	return rc < 0 ? rc : settle(r, m, err);
+}
+
+/* Reads the list once more after each look at the PCRs: it then has what they have, or more. *ret
+ * NULL: it cannot be used. */
+static int load_later(struct recorder *r, uint64_t skip, struct recorder_seen *seen,
+		      struct kernel_list **ret, struct assay_err *err)
+{
+	for (;;) {
+		AUTO(kernel_list) struct kernel_list *k = calloc(1, sizeof(*k));
+		uint32_t pcrs;
+		int rc;
+
+		*ret = NULL;
+		if (!k)
+			return assay_err_set(err, -ENOMEM, "no memory for the kernel's list");
+		if (load_records(r, skip, k, NULL) < 0)
+			return 0;
+		pcrs = recorder_used(r) | k->pcrs;
+		if ((pcrs & ~seen->pcrs) == 0) {
+			*ret = TAKE(k);
+			return 0;
+		}
+		rc = recorder_read_pcrs_of(r, pcrs, seen, err);
+		if (rc < 0)
+			return rc;
+	}
+}
+
+/* Those after the first @skip. */
+static int try_later(struct recorder *r, uint64_t skip, struct recorder_seen *seen, uint32_t most,
+		     bool *ret_done, struct assay_err *err)
+{
+	AUTO(kernel_list) struct kernel_list *k = NULL;
+	struct assay_merge_input in;
+	struct assay_merge m;
+	int rc = load_later(r, skip, seen, &k, err);
+
+	if (rc < 0 || !k)
+		return rc;
+	in = (struct assay_merge_input){ seen->pcr, recorder_used(r) | k->pcrs, k->records, most };
+	rc = assay_merge_find(&r->config.crypto, &seen->banks, r->replay, &in, &m);
+	if (rc == -ENOMEM)
+		return assay_err_set(err, rc, "no memory to order the kernel's records");
+	if (rc < 0 || m.n == 0)
+		return 0;
+	r->kernel_total = skip;
+	*ret_done = true;
+	return take_over(r, k, &m, err);
+}
+
+/* A kernel that another one has started (kexec) begins a list of its own, or goes on with that of
+ * the other; the PCRs know nothing of it. */
+int recorder_adopt_later(struct recorder *r, struct recorder_seen *seen, uint32_t most,
+			 bool *ret_done, struct assay_err *err)
+{
 	int rc;
 
 	*ret_done = false;
-	if (!k)
-		return assay_err_set(err, -ENOMEM, "no memory for the kernel's list");
-	if (!r->config.kernel_list || load_records(r, r->kernel_total, k, err) < 0 || k->n == 0)
+	if (!r->config.kernel_list)
 		return 0;
-	l.n = k->n;
-	rc = find_order(r, seen, &l);
-	if (rc < 0 || l.n == 0)
-		return rc == -ENOMEM
-			       ? assay_err_set(err, rc, "no memory to order the kernel's records")
-			       : 0;
-	pthread_mutex_lock(&r->lock);
-	rc = append_later(r, &l, err);
-	pthread_mutex_unlock(&r->lock);
-	if (rc == 0)
-		rc = settle(r, &l, err);
-	*ret_done = rc == 0;
+	rc = try_later(r, r->kernel_total, seen, most, ret_done, err);
+	if (rc == 0 && !*ret_done && r->past.other_boot)
+		rc = try_later(r, 0, seen, most, ret_done, err);
+	if (rc == 0 && *ret_done)
+		r->past.other_boot = false;
 	return rc;
 }
 
-bool recorder_kernel_moved(const struct recorder *r)
+/* How many records the kernel says that it has; false: it does not. */
+static bool read_count(const struct recorder *r, uint64_t *ret)
 {
 	const char *slash = r->config.kernel_list ? strrchr(r->config.kernel_list, '/') : NULL;
 	struct assay_file file = { 0 };
 	char path[4096];
 	size_t len;
-	uint64_t count;
-	bool moved;
+	bool ok;
 
 	if (!slash ||
 	    (size_t)(slash - r->config.kernel_list) + sizeof("/" COUNT_FILE) > sizeof(path))
@@ -425,8 +377,27 @@ bool recorder_kernel_moved(const struct recorder *r)
 		return false;
 	for (len = file.bytes.len; len > 0 && file.bytes.data[len - 1] == '\n';)
 		len--;
-	moved = assay_num_parse(assay_bytes(file.bytes.data, len), 10, UINT64_MAX, &count) == 0 &&
-		count != r->kernel_total;
+	ok = assay_num_parse(assay_bytes(file.bytes.data, len), 10, UINT64_MAX, ret) == 0;
 	assay_file_free(&file);
-	return moved;
+	return ok;
+}
+
+bool recorder_kernel_moved(const struct recorder *r)
+{
+	uint64_t count;
+
+	return read_count(r, &count) && count != r->kernel_total;
+}
+
+int recorder_look_again(struct recorder *r, bool *ret_looked, struct assay_err *err)
+{
+	uint64_t count;
+
+	*ret_looked = r->cursor < r->check_from && read_count(r, &count) &&
+		      count != r->kernel_total && count != r->kernel_looked;
+	if (!*ret_looked)
+		return 0;
+	r->kernel_looked = count;
+	r->places++;
+	return recorder_place(r, false, NULL, err);
 }

@@ -32,13 +32,9 @@ uint64_t recorder_now_ns(void)
 	return clock_ns(CLOCK_MONOTONIC);
 }
 
-/* The clock that stops in a suspend is read first: the other way round the difference may be
- * negative, which is a very long sleep. */
 uint64_t recorder_suspended_ns(void)
 {
-	uint64_t awake = clock_ns(CLOCK_MONOTONIC);
-
-	return clock_ns(CLOCK_BOOTTIME) - awake;
+	return clock_ns(CLOCK_BOOTTIME) - clock_ns(CLOCK_MONOTONIC);
 }
 
 /* Waits on @r->work (with the lock) until it is signalled, or @ns have passed. */
@@ -171,14 +167,18 @@ static int extend(struct recorder *r, const struct assay_step *step, struct assa
 	return rc;
 }
 
+/* *ret_merged: it was not, as the place may be another. */
 static int take_step(struct recorder *r, const struct assay_step *step, uint64_t end,
-		     struct assay_err *err)
+		     bool *ret_merged, struct assay_err *err)
 {
 	int rc = 0;
 
 	if (step->kernel)
 		return 0;
 	if (recorder_has_anchor(r) && r->seen[step->pcr] >= r->have[step->pcr]) {
+		rc = recorder_look_again(r, ret_merged, err);
+		if (rc < 0 || *ret_merged)
+			return rc;
 		rc = sync_upto(r, end, err);
 		if (rc == 0)
 			rc = extend(r, step, err);
@@ -190,17 +190,20 @@ static int take_step(struct recorder *r, const struct assay_step *step, uint64_t
 	return rc;
 }
 
-/* Between two steps of one PCR the kernel's records are looked for: at most one of ours can then be
- * among them. In mode "group" there is one step in a round, and the round has looked. *ret_merged:
- * the list has grown and the place may be another. */
-static int check_between(struct recorder *r, bool *ret_merged, struct assay_err *err)
+/* Before each step the kernel's records are looked for: at most one of ours can then be among them.
+ * In mode "group" nothing but batch and mode records, which have a template of their own, can be a
+ * step. *ret_merged: the list has grown and the place may be another. */
+static int check_between(struct recorder *r, const struct assay_record *record, bool *ret_merged,
+			 struct assay_err *err)
 {
 	uint64_t places = r->places;
 	int rc = 0;
 
 	*ret_merged = false;
-	if (assay_replay_mode(r->replay) != ASSAY_LIST_EACH || !recorder_has_anchor(r) ||
-	    r->cursor < r->check_from || !recorder_kernel_moved(r))
+	if (assay_replay_mode(r->replay) != ASSAY_LIST_EACH &&
+	    !assay_bytes_is(record->template_name, "ima-buf"))
+		return 0;
+	if (!recorder_has_anchor(r) || r->cursor < r->check_from || !recorder_kernel_moved(r))
 		return 0;
 	rc = recorder_check(r, err);
 	*ret_merged = r->places != places;
@@ -221,20 +224,17 @@ static int advance(struct recorder *r, struct assay_err *err)
 	int rc = 0;
 
 	while (rc == 0 && !assay_rd_end(&in)) {
-		bool merged;
+		bool merged = false;
 
-		rc = check_between(r, &merged, err);
-		if (rc < 0 || merged)
-			return rc;
 		rc = assay_record_parse(&in, &form, &record, err);
 		if (rc == 0)
+			rc = check_between(r, &record, &merged, err);
+		if (rc == 0 && !merged)
 			rc = assay_replay_record(r->replay, &record, r->cursor, &is_step, &step,
 						 err);
-		if (rc < 0)
-			return rc;
-		if (is_step)
-			rc = take_step(r, &step, r->cursor + record.size, err);
-		if (rc < 0)
+		if (rc == 0 && !merged && is_step)
+			rc = take_step(r, &step, r->cursor + record.size, &merged, err);
+		if (rc < 0 || merged)
 			return rc;
 		r->cursor += record.size;
 		if (is_step)

@@ -25,6 +25,8 @@ struct recorder_past {
 	char mode_word[MODE_WORD_MAX];
 	uint64_t kernel_total; /* of the kernel's records that are in the segment */
 	uint64_t kernel_left;  /* records that a "kernel" record announced, still to come */
+	uint8_t boot[16];      /* of the last start; zero: none */
+	bool other_boot;       /* that is not this one: the kernel may count from one again */
 };
 
 /* A call that the anchor thread runs between two extends. */
@@ -82,6 +84,7 @@ struct recorder {
 	uint64_t check_from; /* bytes; a cursor below is behind what the PCRs hold */
 	uint64_t last_check_ns, suspended_ns;
 	uint64_t kernel_total;	     /* of the kernel's records that are in the segment */
+	uint64_t kernel_looked;	     /* its count when the place was last found in the walk */
 	uint64_t kernel_unexplained; /* records that did not lead to the PCRs: the base has them */
 	uint32_t padded; /* bit per bank: the kernel extended it with padded SHA-1 digests */
 	struct recorder_past past;
@@ -113,8 +116,14 @@ struct recorder_seen {
 	struct assay_banks banks;
 	struct assay_pcr_value pcr[ASSAY_PCRS];
 	struct assay_tpm_clock clock;
+	uint32_t pcrs; /* that were read */
 };
 int recorder_read(struct recorder *r, struct recorder_seen *ret, struct assay_err *err);
+/* Only some of them, at one moment. */
+int recorder_read_pcrs_of(struct recorder *r, uint32_t pcrs, struct recorder_seen *ret,
+			  struct assay_err *err);
+/* The PCRs that this segment has extended. */
+uint32_t recorder_used(const struct recorder *r);
 
 /* The walk begins anew: it passes over what have[] says, and extends the rest. */
 int recorder_rewind(struct recorder *r, struct assay_err *err);
@@ -140,7 +149,8 @@ struct kernel_list {
 	struct assay_file file;
 	struct assay_bytes records;
 	uint64_t n;
-	uint32_t pcrs; /* that they extend */
+	uint32_t pcrs;	 /* that they extend */
+	uint32_t padded; /* bit per bank: with padded SHA-1 digests */
 };
 void recorder_kernel_free(struct kernel_list *k); /* NULL allowed */
 static inline void assay_auto_kernel_list(struct kernel_list **k)
@@ -154,14 +164,19 @@ int recorder_kernel_read(struct recorder *r, struct recorder_seen *seen, struct 
 /* Puts them at the start of a new segment. With the lock. */
 int recorder_adopt_first(struct recorder *r, const struct kernel_list *kernel,
 			 struct assay_err *err);
-/* Takes over what the kernel has extended after our steps, or between the last of them. *ret_done
- * false: @seen is not explained by that. In the anchor thread, without the lock. */
-int recorder_adopt_later(struct recorder *r, const struct recorder_seen *seen, bool *ret_done,
-			 struct assay_err *err);
+/* Takes over what the kernel has extended after our steps, or between them, if of those before the
+ * cursor no more than the last @most of each PCR are missing or behind. *ret_done false: @seen is
+ * not explained by that. @seen is read again if there are other PCRs to look at. In the anchor
+ * thread, without the lock. */
+int recorder_adopt_later(struct recorder *r, struct recorder_seen *seen, uint32_t most,
+			 bool *ret_done, struct assay_err *err);
 /* A crash may have come between an announcement and its records: appends @left of them. */
 int recorder_adopt_rest(struct recorder *r, uint64_t left, struct assay_err *err);
 /* Whether the kernel has records that are not in the segment. */
 bool recorder_kernel_moved(const struct recorder *r);
+/* Before a step is extended that stands before what the PCRs were last compared with: finds the
+ * place anew if the kernel has moved since that was last done here. */
+int recorder_look_again(struct recorder *r, bool *ret_looked, struct assay_err *err);
 
 /* ---- recorder_state.c; with the lock */
 int recorder_state_locked(struct recorder *r, const char *what,

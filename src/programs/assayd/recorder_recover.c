@@ -11,25 +11,64 @@
 
 #include "base/fmt.h"
 
+#define ALL_PCRS   ((1u << ASSAY_PCRS) - 1)
 #define READ_TRIES 10 /* while the TPM says "not now", or its counts change between the clocks */
 
-int recorder_read(struct recorder *r, struct recorder_seen *ret, struct assay_err *err)
+static int read_some(struct recorder *r, uint32_t pcrs, struct recorder_seen *ret,
+		     struct assay_err *err)
 {
 	const struct assay_anchor *a = &r->config.anchor;
-	int rc;
+	int rc = 0;
 
-	memset(ret, 0, sizeof(*ret));
-	if (!recorder_has_anchor(r))
-		return 0;
-	rc = a->ops->banks(a->ctx, &ret->banks, err);
-	for (unsigned i = 0; rc == 0 && i < READ_TRIES; i++) {
-		rc = a->ops->read(a->ctx, (1u << ASSAY_PCRS) - 1, ret->pcr, &ret->clock, err);
+	for (unsigned i = 0; i < READ_TRIES; i++) {
+		rc = a->ops->read(a->ctx, pcrs, ret->pcr, &ret->clock, err);
 		if (rc != -EAGAIN)
 			break;
 	}
+	return rc;
+}
+
+int recorder_read_pcrs_of(struct recorder *r, uint32_t pcrs, struct recorder_seen *ret,
+			  struct assay_err *err)
+{
+	int rc;
+
+	memset(ret, 0, sizeof(*ret));
+	ret->pcrs = pcrs;
+	if (!recorder_has_anchor(r))
+		return 0;
+	rc = r->config.anchor.ops->banks(r->config.anchor.ctx, &ret->banks, err);
+	if (rc == 0)
+		rc = read_some(r, pcrs, ret, err);
 	r->last_check_ns = recorder_now_ns();
 	r->suspended_ns = recorder_suspended_ns();
 	return rc;
+}
+
+/* A kernel that extends all the time leaves no moment for so many: then they are read one by one,
+ * and those that move are read together at the end. */
+int recorder_read(struct recorder *r, struct recorder_seen *ret, struct assay_err *err)
+{
+	int rc = recorder_read_pcrs_of(r, ALL_PCRS, ret, err);
+
+	if (rc != -EAGAIN)
+		return rc;
+	rc = 0;
+	for (uint32_t p = 0; rc == 0 && p < ASSAY_PCRS; p++)
+		rc = read_some(r, 1u << p, ret, err);
+	return rc < 0 ? rc : read_some(r, recorder_used(r), ret, err);
+}
+
+uint32_t recorder_used(const struct recorder *r)
+{
+	const struct assay_segment_head *head = assay_list_file_head(r->list);
+	uint32_t used = 0;
+
+	for (uint32_t p = 0; r->replay && head && p < ASSAY_PCRS; p++)
+		if (r->seen[p] > 0 || memcmp(assay_replay_value(r->replay, p, ASSAY_EXTEND_REAL),
+					     &head->base[p], sizeof(head->base[p])) != 0)
+			used |= 1u << p;
+	return used;
 }
 
 void recorder_value(const struct recorder *r, uint32_t pcr, struct assay_pcr_value *ret)
@@ -143,7 +182,7 @@ static int begin_list(struct recorder *r, struct recorder_seen *seen, struct ass
 }
 
 /* The kernel may have measured while nobody looked. */
-static int try_kernel(struct recorder *r, const struct recorder_seen *seen,
+static int try_kernel(struct recorder *r, struct recorder_seen *seen,
 		      struct assay_recover_plan *plan, struct assay_replay *at_end, bool *ret_done,
 		      struct assay_err *err)
 {
@@ -155,7 +194,7 @@ static int try_kernel(struct recorder *r, const struct recorder_seen *seen,
 	rc = go_on(r, plan, at_end, assay_list_file_records(r->list).len, err);
 	if (rc == 0)
 		rc = ensure_core(r, seen, plan, err);
-	return rc < 0 ? rc : recorder_adopt_later(r, seen, ret_done, err);
+	return rc < 0 ? rc : recorder_adopt_later(r, seen, ASSAY_TAIL_MAX, ret_done, err);
 }
 
 static int look(struct recorder *r, const struct recorder_seen *seen,
@@ -248,7 +287,7 @@ static bool agrees(struct recorder *r, const struct recorder_seen *seen)
 	struct assay_pcr_value value;
 
 	for (uint32_t p = 0; p < ASSAY_PCRS; p++) {
-		if (r->seen[p] == 0)
+		if (!(seen->pcrs & 1u << p))
 			continue;
 		recorder_value(r, p, &value);
 		for (uint32_t i = 0; i < seen->banks.n; i++)
@@ -262,15 +301,21 @@ static bool agrees(struct recorder *r, const struct recorder_seen *seen)
 int recorder_check(struct recorder *r, struct assay_err *err)
 {
 	struct recorder_seen seen;
-	bool done = false;
+	bool done = false, same;
 	int rc;
 
 	if (!recorder_has_anchor(r) || r->cursor < r->check_from)
 		return 0;
-	rc = recorder_read(r, &seen, err);
-	if (rc < 0 || agrees(r, &seen))
+	rc = recorder_read_pcrs_of(r, recorder_used(r), &seen, err);
+	if (rc < 0)
+		return rc;
+	same = agrees(r, &seen);
+	if (same && !recorder_kernel_moved(r))
+		return 0;
+	rc = recorder_adopt_later(r, &seen, 1, &done, err);
+	if (rc < 0 || done || same)
 		return rc;
 	r->places++;
-	rc = recorder_adopt_later(r, &seen, &done, err);
-	return rc < 0 || done ? rc : decide(r, &seen, "the PCRs changed", err);
+	rc = recorder_read(r, &seen, err);
+	return rc < 0 ? rc : decide(r, &seen, "the PCRs changed", err);
 }

@@ -70,6 +70,8 @@ int recorder_load_core(struct recorder *r, const struct assay_banks *banks,
 					err);
 	}
 	r->kernel_total = r->past.kernel_total;
+	r->past.other_boot = r->past.kernel_total > 0 &&
+			     memcmp(r->past.boot, r->boot_id, sizeof(r->boot_id)) != 0;
 	memcpy(r->mode_word, r->past.mode_word, sizeof(r->mode_word));
 	return rc;
 }

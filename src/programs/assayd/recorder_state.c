@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/hex.h"
 #include "base/num.h"
 
 /* Some records may use the reserved space though nothing is missing. */
@@ -168,6 +169,9 @@ void recorder_past_add(struct recorder_past *past, const struct assay_record *re
 	word = assay_state_get(state, "kernel_total");
 	if (word.len > 0)
 		(void)assay_num_parse(word, 10, UINT64_MAX, &past->kernel_total);
+	word = assay_state_get(state, "boot");
+	if (assay_bytes_is(event, "start"))
+		(void)assay_hex_decode(word, past->boot, sizeof(past->boot));
 	word = assay_state_get(state, "mode");
 	if (assay_bytes_is(event, "mode") && word.len < MODE_WORD_MAX) {
 		memcpy(past->mode_word, word.data, word.len);

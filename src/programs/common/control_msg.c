@@ -297,6 +297,15 @@ int control_quote_request(const struct control_request *request, const struct as
 	return 0;
 }
 
+uint32_t control_pcr_mask(const struct assay_selection *selection)
+{
+	uint32_t mask = selection->n ? 0 : 1u << PCR_DEFAULT;
+
+	for (uint32_t i = 0; i < selection->n; i++)
+		mask |= selection->bank[i].mask;
+	return mask & ((1u << ASSAY_PCRS) - 1);
+}
+
 int control_pick(const struct assay_selection *selection, const struct assay_banks *banks,
 		 const struct assay_pcr_value values[ASSAY_PCRS], struct assay_quote_pcrs *ret,
 		 struct assay_err *err)
@@ -325,10 +334,8 @@ int control_pick(const struct assay_selection *selection, const struct assay_ban
 
 /* ---- the socket ----------------------------------------------------------------------------- */
 
-int control_connect(const char *path, int timeout_ms, int *ret_fd, struct assay_err *err)
+int control_connect(const char *path, int *ret_fd, struct assay_err *err)
 {
-	struct timeval limit = { .tv_sec = timeout_ms / 1000,
-				 .tv_usec = timeout_ms % 1000 * 1000 + 1 };
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
 	AUTO(fd) int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 
@@ -337,16 +344,10 @@ int control_connect(const char *path, int timeout_ms, int *ret_fd, struct assay_
 	if (strlen(path) >= sizeof(at.sun_path))
 		return assay_err_set(err, -ENAMETOOLONG, "path '%s' is too long", path);
 	memcpy(at.sun_path, path, strlen(path) + 1);
-	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0)
-		return assay_err_set(err, -errno, "cannot set up a socket: %s", strerror(errno));
-	if (connect(fd, (struct sockaddr *)&at, sizeof(at)) < 0) {
-		if (errno == EAGAIN)
-			return assay_err_set(err, -ETIMEDOUT, "assayd at '%s' is busy with others",
-					     path);
+	if (connect(fd, (struct sockaddr *)&at, sizeof(at)) < 0)
 		return assay_err_set(err, -errno, "cannot reach assayd at '%s': %s (%s)", path,
 				     strerror(errno),
 				     errno == EACCES ? "only root may ask" : "is it running?");
-	}
 	*ret_fd = TAKE_FD(fd);
 	return 0;
 }

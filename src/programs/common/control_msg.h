@@ -57,6 +57,8 @@ int control_quote_parse(const json_t *reply, struct assay_quote_reply *ret_quote
  * PCRs in one bank than in another. */
 int control_quote_request(const struct control_request *request, const struct assay_banks *banks,
 			  struct assay_quote_request *ret, struct assay_err *err);
+/* The PCRs of @selection in any bank (n 0: PCR 10). */
+uint32_t control_pcr_mask(const struct assay_selection *selection);
 /* Picks the values of @selection (n 0: PCR 10 of all) out of what the port read. */
 int control_pick(const struct assay_selection *selection, const struct assay_banks *banks,
 		 const struct assay_pcr_value values[ASSAY_PCRS], struct assay_quote_pcrs *ret,
@@ -64,9 +66,8 @@ int control_pick(const struct assay_selection *selection, const struct assay_ban
 
 /* ---- the socket ---- */
 
-/* -ENOENT or -ECONNREFUSED: nobody there; -ETIMEDOUT: others are before us, and it took longer than
- * @timeout_ms. The same limit holds for each control_send(). */
-int control_connect(const char *path, int timeout_ms, int *ret_fd, struct assay_err *err);
+/* -ENOENT or -ECONNREFUSED: nobody there. */
+int control_connect(const char *path, int *ret_fd, struct assay_err *err);
 /* One packet. -E2BIG, -EIO. */
 int control_send(int fd, const json_t *message, struct assay_err *err);
 /* One packet, within @timeout_ms. The caller owns *@ret. -EPIPE the other side is gone,

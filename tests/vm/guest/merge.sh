@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # The kernel measures by a policy of its own while we do, both into PCR 10: its records are taken over
-# between ours, under load, over a kill and while nobody of ours is there. $MODE: of the anchor.
+# between ours, under load, over a kill and while nobody of ours is there. $1: the mode of the anchor.
 . ./lib.sh
 
-install_assay policy=tcb "anchor_mode=${MODE:-group}"
+install_assay policy=tcb "anchor_mode=${1:-group}"
 step "the kernel has $(kernel_count) records"
 start_assayd
 step "assayd is up"
