@@ -222,11 +222,12 @@ opens() {
 
 # run_real WHAT COMMAND...: a program as anybody runs it, and how the list grew by it.
 run_real() {
-	local what=$1 before
+	local what=$1 before after
 	shift
 	before=$(entries)
 	"$@" >/dev/null 2>&1
-	printf '   %-44s %6d new entries, %d in all\n' "$what" $(($(entries) - before)) "$(entries)"
+	after=$(entries) # on a line of its own: bash 5.2 loses a trap that comes inside $(($(...)))
+	printf '   %-44s %6d new entries, %d in all\n' "$what" $((after - before)) "$after"
 }
 
 run_programs() {
@@ -316,7 +317,8 @@ say "Nothing is left running, and nothing is changed. To go on:" "" \
 	"man man/assay.1                         what there is" \
 	"build-demo/assay policy show tcb        the policy that was in force" \
 	"build-demo/assay policy explain --help  why a file is measured, or is not" \
-	"sudo ninja -C build-demo install        to stay; then see man assayd"
+	"sudo ninja -C build-demo install        to stay; then, on a machine with a TPM of its own," \
+	"sudo systemctl enable --now assayd      and see man assayd"
 if [ $keep = yes ]; then
 	say "" "Kept: $work/evidence (list, quote, ak.pub). Try it yourself:" \
 		"cd $work/evidence && ./assay log show list && ./assay quote verify --ak ak.pub --nonce $nonce --log list quote"

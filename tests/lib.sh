@@ -66,11 +66,21 @@ expect_text() {
 	grep -q -E -- "$2" <<<"$1" || fail "'$2' is not in: ${1:0:2000}"
 }
 
-# in_mount_namespace "$@": runs the script again in a private mount namespace, once.
+# in_mount_namespace "$@": runs the script again in a private mount namespace, once. Where "/" is no mount
+# point (a chroot) its propagation cannot be changed; then only what is below $SCRATCH is private.
 in_mount_namespace() {
 	[ "${ASSAY_TEST_NAMESPACE:-}" = 1 ] && return
-	local status=0
-	ASSAY_TEST_NAMESPACE=1 unshare -m --propagation private "$0" "$@" || status=$?
+	local status=0 propagation=private
+	[ -e /proc/self/mountinfo ] || skip "needs /proc"
+	unshare -m true 2>/dev/null || propagation=unchanged
+	if [ $propagation = unchanged ]; then
+		unshare -m --propagation unchanged true || skip "cannot make a mount namespace here"
+		mount --bind "$SCRATCH" "$SCRATCH" || skip "cannot mount here"
+		_mounts+=("$SCRATCH")
+		mount --make-private "$SCRATCH"
+		export TMPDIR=$SCRATCH
+	fi
+	ASSAY_TEST_NAMESPACE=1 unshare -m --propagation $propagation "$0" "$@" || status=$?
 	exit $status
 }
 

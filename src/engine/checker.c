@@ -56,32 +56,6 @@ static int check_column(const struct assay_checker *c, const struct assay_record
 	return assay_err_set(err, -EKEYREJECTED, "template digest is not that of the data");
 }
 
-static int compute(struct assay_checker *c, const struct assay_record *record,
-		   struct assay_record_digests *ret, struct assay_err *err)
-{
-	const uint8_t *column = record->template_digest.data;
-	int r = c->column_as_stated ? 0 : check_column(c, record, err);
-
-	if (r < 0)
-		return r;
-	for (uint32_t i = 0; i < c->banks.n; i++) {
-		if (c->banks.alg[i] == c->form.column)
-			memcpy(ret->bank.value[i], column, record->template_digest.len);
-		else
-			r = assay_template_digest(&c->crypto, c->banks.alg[i], record,
-						  ret->bank.value[i]);
-		if (r < 0)
-			return assay_err_set(err, r, "cannot compute a template digest");
-	}
-	if (!c->want_sha1)
-		return 0;
-	if (c->form.column == ASSAY_HASH_SHA1)
-		memcpy(ret->sha1, column, sizeof(ret->sha1));
-	else
-		r = assay_template_digest(&c->crypto, ASSAY_HASH_SHA1, record, ret->sha1);
-	return r;
-}
-
 /* The name is the second field of every built-in template. */
 static bool is_boot_aggregate(const struct assay_template_data *cut)
 {
@@ -89,18 +63,53 @@ static bool is_boot_aggregate(const struct assay_template_data *cut)
 	       assay_bytes_is(assay_field_text(cut->field[1]), "boot_aggregate");
 }
 
-int assay_checker_digests(struct assay_checker *c, const struct assay_record *record,
-			  struct assay_record_digests *ret, struct assay_err *err)
+int assay_checker_record(struct assay_checker *c, const struct assay_record *record,
+			 struct assay_record_digests *ret, struct assay_err *err)
 {
 	struct assay_template_data cut;
 	int r = assay_checker_cut(c, record, &cut, err);
 
+	if (r == 0 && !record->violation && !c->column_as_stated)
+		r = check_column(c, record, err);
 	if (r < 0)
 		return r;
+	ret->extends = false;
 	ret->boot_aggregate = is_boot_aggregate(&cut);
-	if (!record->violation)
-		return compute(c, record, ret, err);
-	memset(&ret->bank, 0xff, sizeof(ret->bank));
-	memset(ret->sha1, 0xff, sizeof(ret->sha1));
 	return 0;
+}
+
+/* One digest; that of the list's column is known already. */
+static int digest(const struct assay_checker *c, enum assay_hash alg,
+		  const struct assay_record *record, uint8_t *ret)
+{
+	if (alg != c->form.column)
+		return assay_template_digest(&c->crypto, alg, record, ret);
+	memcpy(ret, record->template_digest.data, record->template_digest.len);
+	return 0;
+}
+
+int assay_checker_extends(struct assay_checker *c, const struct assay_record *record,
+			  struct assay_record_digests *ret, struct assay_err *err)
+{
+	int r = 0;
+
+	ret->extends = true;
+	if (record->violation) {
+		memset(&ret->bank, 0xff, sizeof(ret->bank));
+		memset(ret->sha1, 0xff, sizeof(ret->sha1));
+		return 0;
+	}
+	for (uint32_t i = 0; r == 0 && i < c->banks.n; i++)
+		r = digest(c, c->banks.alg[i], record, ret->bank.value[i]);
+	if (r == 0 && c->want_sha1)
+		r = digest(c, ASSAY_HASH_SHA1, record, ret->sha1);
+	return r < 0 ? assay_err_set(err, r, "cannot compute a template digest") : 0;
+}
+
+int assay_checker_digests(struct assay_checker *c, const struct assay_record *record,
+			  struct assay_record_digests *ret, struct assay_err *err)
+{
+	int r = assay_checker_record(c, record, ret, err);
+
+	return r < 0 ? r : assay_checker_extends(c, record, ret, err);
 }

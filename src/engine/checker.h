@@ -12,6 +12,7 @@
 
 /* What a record would put into the PCRs if it is extended by itself. */
 struct assay_record_digests {
+	bool extends; /* the two digests are there; else assay_checker_extends() computes them */
 	struct assay_pcr_value bank; /* each bank's own digest; 0xff.. for a violation */
 	uint8_t sha1[20];	     /* for padded extends, if the checker was asked for it */
 	bool boot_aggregate;	     /* the record's name is that: a boot, or a kexec, begins */
@@ -41,7 +42,15 @@ int assay_checker_init(struct assay_checker *c, const struct assay_crypto *crypt
 int assay_checker_cut(struct assay_checker *c, const struct assay_record *record,
 		      struct assay_template_data *ret, struct assay_err *err);
 
-/* Errors: those of assay_checker_cut(), and -EKEYREJECTED: the stated template digest is not that
- * of the data. */
+/* All that can be said of a record but what it would extend. Errors: those of assay_checker_cut(),
+ * and -EKEYREJECTED: the stated template digest is not that of the data. */
+int assay_checker_record(struct assay_checker *c, const struct assay_record *record,
+			 struct assay_record_digests *ret, struct assay_err *err);
+
+/* The digests of a record that assay_checker_record() found good. */
+int assay_checker_extends(struct assay_checker *c, const struct assay_record *record,
+			  struct assay_record_digests *ret, struct assay_err *err);
+
+/* Both. */
 int assay_checker_digests(struct assay_checker *c, const struct assay_record *record,
 			  struct assay_record_digests *ret, struct assay_err *err);

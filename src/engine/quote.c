@@ -83,6 +83,34 @@ static bool check_form(const struct assay_quote *q, const struct assay_quote_que
 	return true;
 }
 
+static uint32_t mask_of(const struct assay_selection *s, enum assay_hash alg)
+{
+	for (uint32_t i = 0; i < s->n; i++)
+		if (s->bank[i].alg == alg)
+			return s->bank[i].mask;
+	return 0;
+}
+
+static bool check_demanded(const struct assay_selection *demanded, struct assay_quote_verdict *v)
+{
+	const struct assay_selection *s = &v->attest.selection;
+
+	if (assay_selection_count(s) == 0)
+		return fails(v, ASSAY_QUOTE_CHECK_DEMANDED, "it quotes no PCR at all");
+	for (uint32_t i = 0; i < demanded->n; i++) {
+		enum assay_hash alg = demanded->bank[i].alg;
+		uint32_t missing = demanded->bank[i].mask & ~mask_of(s, alg);
+
+		if (!missing)
+			continue;
+		assay_fmt(v->why, sizeof(v->why), "PCR %u of bank %s is not quoted",
+			  (unsigned)__builtin_ctz(missing), assay_hash_name(alg));
+		v->failed = ASSAY_QUOTE_CHECK_DEMANDED;
+		return false;
+	}
+	return true;
+}
+
 /* The given labels, in their order, are the selection's. */
 static bool check_selection(const struct assay_quote *q, struct assay_quote_verdict *v)
 {
@@ -149,6 +177,7 @@ int assay_quote_judge(const struct assay_crypto *crypto, const struct assay_quot
 	if (holds && !assay_bytes_equal(v.attest.nonce, question->nonce))
 		holds = fails(&v, ASSAY_QUOTE_CHECK_NONCE,
 			      "it answers another nonce: an old quote, or another's");
+	holds = holds && check_demanded(&question->demanded, &v);
 	if (holds && v.has_values)
 		holds = check_selection(q, &v) && check_pcrs(crypto, q, &v, &r);
 	if (r < 0)

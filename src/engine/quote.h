@@ -17,6 +17,7 @@
 	X(SIGNATURE, "signature") /* over the attestation, by the key */                           \
 	X(FORM, "form")		  /* magic, type, shape */                                         \
 	X(NONCE, "nonce")                                                                          \
+	X(DEMANDED, "demanded")	  /* all PCRs that must be quoted are, and there are any */        \
 	X(SELECTION, "selection") /* the values are of the PCRs that were quoted */                \
 	X(PCRS, "pcrs")		  /* the digest is over these values */
 
@@ -43,6 +44,7 @@ struct assay_quote_question {
 	const struct assay_key *key;
 	const struct assay_tpm_public *public; /* NULL: the key's attributes are not known */
 	struct assay_bytes nonce;
+	struct assay_selection demanded; /* that must be quoted; n 0: any one PCR */
 	/* A software anchor's quote may hold too; never under a TPM's key, which signs such bytes
 	 * for whoever asks: they do not begin with the TPM's magic. */
 	bool software;

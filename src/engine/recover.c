@@ -202,6 +202,7 @@ int assay_recover_decide(const struct assay_crypto *crypto, const struct assay_r
 	rc = assay_replay_new(crypto, &in->banks, in->head->base, &replay);
 	if (rc < 0)
 		return assay_err_set(err, rc, "cannot replay the list");
+	assay_replay_set_own(replay);
 	s.replay = replay;
 	rc = walk(&s, &plan, err);
 	if (rc < 0)

@@ -20,6 +20,7 @@ int assay_replay_new(const struct assay_crypto *crypto, const struct assay_banks
 		return -ENOMEM;
 	r->crypto = *crypto;
 	r->banks = *banks;
+	r->compared = UINT32_MAX;
 	for (unsigned kind = 0; kind < ASSAY_EXTEND_KIND_COUNT; kind++) {
 		r->follow[kind] = true;
 		for (unsigned i = 0; base && i < ASSAY_PCRS; i++)
@@ -48,6 +49,14 @@ int assay_replay_set_form(struct assay_replay *r, const struct assay_list_form *
 	return assay_checker_init(&r->checker, &r->crypto, &r->banks, form, true);
 }
 
+void assay_replay_set_own(struct assay_replay *r)
+{
+	r->compared = 1; /* the first, unless there is one for which CPUs have instructions */
+	for (uint32_t i = 0; i < r->banks.n; i++)
+		if (r->banks.alg[i] == ASSAY_HASH_SHA256)
+			r->compared = 1u << i;
+}
+
 void assay_replay_set_anchored(struct assay_replay *r)
 {
 	r->anchored = true;
@@ -60,12 +69,21 @@ void assay_replay_follow(struct assay_replay *r, enum assay_extend_kind kind, bo
 
 /* ---- covered records and their batch record ------------------------------------------------- */
 
+static bool is_compared(const struct assay_replay *r, uint32_t bank)
+{
+	return r->compared & 1u << bank;
+}
+
 static int pending_begin(struct assay_replay *r, struct pending *p)
 {
 	for (uint32_t i = 0; i < r->banks.n; i++) {
-		int error = p->hash[i] ? r->crypto.ops->hash_init(p->hash[i])
-				       : r->crypto.ops->hash_new(r->crypto.ctx, r->banks.alg[i],
-								 &p->hash[i]);
+		int error;
+
+		if (!is_compared(r, i))
+			continue;
+		error = p->hash[i] ? r->crypto.ops->hash_init(p->hash[i])
+				   : r->crypto.ops->hash_new(r->crypto.ctx, r->banks.alg[i],
+							     &p->hash[i]);
 
 		if (error < 0)
 			return error;
@@ -88,6 +106,8 @@ static int pending_hash(struct assay_replay *r, struct pending *p,
 	if (small)
 		assay_wr_bytes(&w, record->data);
 	for (uint32_t i = 0; error == 0 && i < r->banks.n; i++) {
+		if (!is_compared(r, i))
+			continue;
 		error = r->crypto.ops->hash_update(p->hash[i], assay_wr_done(&w));
 		if (error == 0 && !small)
 			error = r->crypto.ops->hash_update(p->hash[i], record->data);
@@ -120,8 +140,11 @@ static int compare_digests(struct assay_replay *r, struct pending *p, const stru
 
 	for (uint32_t i = 0; i < r->banks.n; i++) {
 		uint8_t digest[ASSAY_HASH_SIZE_MAX];
-		int error = r->crypto.ops->hash_final(p->hash[i], digest);
+		int error;
 
+		if (!is_compared(r, i))
+			continue;
+		error = r->crypto.ops->hash_final(p->hash[i], digest);
 		if (error < 0)
 			return assay_err_set(err, error, "cannot compute a batch digest");
 		for (uint32_t k = 0; k < b->n_banks; k++) {
@@ -330,7 +353,7 @@ static int take_own(struct assay_replay *r, const struct assay_record *record, b
 }
 
 static int take_record(struct assay_replay *r, const struct assay_record *record, uint64_t offset,
-		       const struct assay_record_digests *d, bool *ret_is_step,
+		       struct assay_record_digests *d, bool *ret_is_step,
 		       struct assay_step *ret_step, struct assay_err *err)
 {
 	bool is_step = r->mode == ASSAY_LIST_EACH || r->kernel_left > 0 || r->anchored;
@@ -350,6 +373,10 @@ static int take_record(struct assay_replay *r, const struct assay_record *record
 	r->of_kernel |= !r->saw_state;
 	if (!is_step)
 		r->role = ASSAY_ROLE_COVERED;
+	if (is_step && !d->extends)
+		error = assay_checker_extends(&r->checker, record, d, err);
+	if (error < 0)
+		return error;
 	error = is_step ? assay_replay_step(r, record, offset, d, pending - r->pending + 1,
 					    ret_step, err)
 			: take_covered(r, record, err);
@@ -361,7 +388,7 @@ static int take_record(struct assay_replay *r, const struct assay_record *record
 }
 
 int assay_replay_checked(struct assay_replay *r, const struct assay_record *record, uint64_t offset,
-			 const struct assay_record_digests *digests, bool *ret_is_step,
+			 struct assay_record_digests *digests, bool *ret_is_step,
 			 struct assay_step *ret_step, struct assay_err *err)
 {
 	struct assay_err why = { 0 };
@@ -378,7 +405,7 @@ int assay_replay_record(struct assay_replay *r, const struct assay_record *recor
 {
 	struct assay_record_digests digests;
 	struct assay_err why = { 0 };
-	int error = assay_checker_digests(&r->checker, record, &digests, &why);
+	int error = assay_checker_record(&r->checker, record, &digests, &why);
 
 	if (error < 0)
 		return assay_err_at(err, error, offset, "entry %llu: %s",

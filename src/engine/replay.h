@@ -77,6 +77,10 @@ int assay_replay_set_form(struct assay_replay *r, const struct assay_list_form *
 /* Before the first record: whether the values of @kind are computed; all are unless told. */
 void assay_replay_follow(struct assay_replay *r, enum assay_extend_kind kind, bool follow);
 
+/* Before the first record: the list is our own, not evidence to be judged. Of a batch record the
+ * digest of one bank is compared with what it covers: damage shows in any. */
+void assay_replay_set_own(struct assay_replay *r);
+
 /* Before the first record: the list is known to be of the anchored form (below). */
 void assay_replay_set_anchored(struct assay_replay *r);
 
@@ -89,9 +93,10 @@ void assay_replay_set_anchored(struct assay_replay *r);
 int assay_replay_record(struct assay_replay *r, const struct assay_record *record, uint64_t offset,
 			bool *ret_is_step, struct assay_step *ret_step, struct assay_err *err);
 
-/* The same for a record that assay_checker_digests() found good already. */
+/* The same for a record that a checker found good already. @digests are completed if it is a step.
+ */
 int assay_replay_checked(struct assay_replay *r, const struct assay_record *record, uint64_t offset,
-			 const struct assay_record_digests *digests, bool *ret_is_step,
+			 struct assay_record_digests *digests, bool *ret_is_step,
 			 struct assay_step *ret_step, struct assay_err *err);
 
 /* The value of @pcr after the steps so far. */

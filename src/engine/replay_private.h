@@ -20,8 +20,9 @@ struct assay_replay {
 	struct assay_banks banks;
 	struct assay_checker checker;
 	bool follow[ASSAY_EXTEND_KIND_COUNT];
-	bool saw_state; /* assayd is at work: only announced records are padded any more */
-	bool anchored;	/* covered records are not in the list */
+	bool saw_state;	   /* assayd is at work: only announced records are padded any more */
+	bool anchored;	   /* covered records are not in the list */
+	uint32_t compared; /* bit per bank: its digest in batch records is looked at */
 	enum assay_list_mode mode;
 	enum assay_record_role role;
 	struct assay_bytes state; /* of the record at hand, if it is a state record */

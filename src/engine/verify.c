@@ -283,7 +283,7 @@ static void look_for_head(struct assay_verify *v, uint32_t pcr, uint64_t index)
 }
 
 int assay_verify_record(struct assay_verify *v, const struct assay_record *record, uint64_t offset,
-			const struct assay_record_digests *digests, struct assay_err *err)
+			struct assay_record_digests *digests, struct assay_err *err)
 {
 	uint64_t index = assay_replay_records(v->replay);
 	struct pcr_count *n;

@@ -54,9 +54,10 @@ AUTO_DEFINE(verify);
 /* A checker to copy, one for each thread. */
 const struct assay_checker *assay_verify_checker(const struct assay_verify *v);
 
-/* The next record; @digests by such a checker. Errors: those of assay_replay_checked(). */
+/* The next record; @digests by such a checker: assay_checker_record() will do. Errors: those of
+ * assay_replay_checked(). */
 int assay_verify_record(struct assay_verify *v, const struct assay_record *record, uint64_t offset,
-			const struct assay_record_digests *digests, struct assay_err *err);
+			struct assay_record_digests *digests, struct assay_err *err);
 
 const struct assay_replay *assay_verify_replay(const struct assay_verify *v);
 

@@ -44,6 +44,17 @@ static int check_hash(const struct row *r, struct assay_bytes value, struct assa
 			     (int)value.len, (const char *)value.data);
 }
 
+/* sun_path of unix(7), with its NUL. */
+#define SOCKET_PATH_MAX 108
+
+static int check_socket(const struct row *r, struct assay_bytes value, struct assay_err *err)
+{
+	if (value.len < SOCKET_PATH_MAX)
+		return 0;
+	return assay_err_set(err, -E2BIG, "the path '%s' is longer than %u bytes", r->key,
+			     SOCKET_PATH_MAX - 1);
+}
+
 static int check_template(const struct row *r, struct assay_bytes value, struct assay_err *err)
 {
 	struct assay_template unused;

@@ -51,7 +51,7 @@ enum assay_conf_answer { ASSAY_CONF_ANSWER_ALLOW, ASSAY_CONF_ANSWER_DENY };
 	NUMBER(tpm_timeout_ms, 100, 600000, 20000)                                                 \
 	WORD(on_tpm_loss, "hold release", ASSAY_CONF_LOSS_HOLD)                                    \
 	STRING(soft_anchor_dir, "/var/lib/assay/anchor", any)                                      \
-	STRING(control_socket, "/run/assay/control", any)                                          \
+	STRING(control_socket, "/run/assay/control", socket)                                       \
 	WORD(lock_memory, "no yes", 0)
 
 struct assay_conf_strings {

@@ -55,6 +55,8 @@ expect_text "$ERR" '^odd\.policy:1:7: warning: labels are not read'
 expect_text "$ERR" '^odd\.policy:2:18: warning: fsname is given twice'
 
 expect 2 "$ASSAY" policy check - <<<'measure template=d-ng|n-ng|iuid'
+expect 2 "$ASSAY" policy check --template ima_ng - <<<'measure'
+expect_text "$ERR" "template: unknown template or field 'ima_ng'"
 expect 0 "$ASSAY" policy check --template 'd-ng|n-ng|iuid' - <<<'measure template=d-ng|n-ng|iuid'
 
 expect 0 "$ASSAY" policy check --json odd.policy

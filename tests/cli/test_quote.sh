@@ -40,6 +40,28 @@ expect 2 "$ASSAY" quote verify --ak "$dir/ak.pub" --nonce 00 nosuchfile
 expect 2 "$ASSAY" quote verify --ak "$dir/ak.pub" --nonce xyz file
 expect 2 "$ASSAY" quote verify --nonce 00 file
 
+# What is demanded must have been quoted; and the whole list, if that is asked for.
+dir=$VECTORS/quotes/6.12.95-rich-sha256-ima-sig
+full=$VECTORS/kernel/6.12.95/rich-sha256-ima-sig/binary_runtime_measurements
+run2=6.12.95-rich-sha256-ima-sig
+expect 0 tools_quote $run2 quote "$dir/ak.tpmt" --pcr-list sha1:10+sha256:10,11
+expect_text "$OUT" "^demanded +good"
+for list in sha256:10,12 sha512:10 sha1:10+sha384:10 sha256:0; do
+	expect 1 tools_quote $run2 quote "$dir/ak.tpmt" --pcr-list $list
+	expect_text "$OUT" "^demanded +BAD: PCR [0-9]+ of bank sha[0-9]+ is not quoted"
+done
+expect 0 tools_quote $run2 quote "$dir/ak.tpmt" --pcr-list sha256:11 --log "$full" -v --complete
+"$ASSAY" log export -f binary "$full" >longer
+"$ASSAY" log show --json "$full" | sed -n '2s/.*"offset":\([0-9]*\),.*/\1/p' >offset
+head -c "$(cat offset)" "$full" >>longer
+expect 0 tools_quote $run2 quote "$dir/ak.tpmt" --log longer -v
+expect 1 tools_quote $run2 quote "$dir/ak.tpmt" --log longer -v --complete
+expect_text "$OUT" "not every entry is proved"
+expect 2 tools_quote $run2 quote "$dir/ak.tpmt" --complete
+expect 2 tools_quote $run2 quote "$dir/ak.tpmt" --pcr-list frob
+expect_text "$ERR" "^assay quote verify: --pcr-list: "
+dir=$VECTORS/quotes/$run
+
 # A tampered entry is named: index, template, path.
 list=$VECTORS/kernel/6.1.0/sha1-ima-ng/binary_runtime_measurements
 expect 0 "$ASSAY" log show "$list"
@@ -50,6 +72,58 @@ printf 'X' | dd of=tampered bs=1 seek=$((at + 9)) conv=notrunc status=none
 expect 1 tools_quote $run quote "$dir/ak.tpmt" --ignore-violations --log tampered
 expect_text "$OUT$ERR" "entry [0-9]+"
 expect_text "$OUT$ERR" "${path:0:9}X"
+
+# An assayd that is busy for ever: the time is limited, and the reason told.
+cat >daemon.py <<'PY'
+import json, signal, socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+s.bind(sys.argv[1])
+s.listen(0)
+open(sys.argv[1] + '.ready', 'w')
+held = []
+if sys.argv[2] == 'deaf':
+    signal.pause()
+while True:
+    c, _ = s.accept()
+    while sys.argv[2] == 'busy' and c.recv(65536):
+        c.send(json.dumps({'error': 'the PCRs change too fast', 'code': 11}).encode())
+    if sys.argv[2] == 'silent':
+        c.recv(65536)
+        held.append(c)
+PY
+: >no.pub
+: >no.priv
+for how in busy silent; do
+	background python3 daemon.py "$SCRATCH/$how" $how
+	wait_for 10 test -e "$SCRATCH/$how.ready"
+	start=$SECONDS
+	expect 2 "$ASSAY" quote --nonce $NONCE --out q --ak no --control "$SCRATCH/$how" --timeout 1
+	expect_text "$ERR" "^assay quote: assayd gave no quote within 1 s \(--timeout\): "
+	[ $how = silent ] || expect_text "$ERR" "the PCRs change too fast"
+	[ $((SECONDS - start)) -le 5 ] || fail "it took $((SECONDS - start)) s"
+done
+background python3 daemon.py "$SCRATCH/deaf" deaf
+wait_for 10 test -e "$SCRATCH/deaf.ready"
+python3 - "$SCRATCH/deaf" <<'PY' &
+import socket, sys, time
+held = []
+while True:
+    c = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    c.setblocking(False)
+    try:
+        c.connect(sys.argv[1])
+    except BlockingIOError:
+        break
+    held.append(c)
+open(sys.argv[1] + '.full', 'w')
+time.sleep(20)
+PY
+_pids+=($!)
+wait_for 10 test -e "$SCRATCH/deaf.full"
+expect 2 "$ASSAY" quote --nonce $NONCE --out q --ak no --control "$SCRATCH/deaf" --timeout 1
+expect_text "$ERR" "is busy with others"
+expect 2 "$ASSAY" quote --nonce $NONCE --out q --ak no --timeout 0
+expect_text "$ERR" "^assay quote: --timeout: '0' is no number of seconds"
 
 # ---- with one ----
 need swtpm

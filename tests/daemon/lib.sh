@@ -7,6 +7,38 @@
 LIST=$SCRATCH/list CONTROL=$SCRATCH/control LOG=$SCRATCH/assayd.log CONF=$SCRATCH/assayd.conf
 DAEMON=''
 
+# scratch_kind TYPE: an empty filesystem of that type at $SCRATCH/TYPE; false if it cannot be had here. overlay
+# is over tmpfs, which must be there.
+scratch_kind() {
+	local dir=$SCRATCH/$1
+	mkdir "$dir"
+	case $1 in
+	tmpfs) mount -t tmpfs none "$dir" || return 1 ;;
+	overlay)
+		mkdir -p "$SCRATCH/lower" "$SCRATCH/tmpfs/upper" "$SCRATCH/tmpfs/work"
+		mount -t overlay none "$dir" \
+			-o "lowerdir=$SCRATCH/lower,upperdir=$SCRATCH/tmpfs/upper,workdir=$SCRATCH/tmpfs/work" || return 1
+		;;
+	*)
+		command -v "mkfs.$1" >/dev/null || return 1
+		truncate -s 320M "$SCRATCH/$1.img"
+		"mkfs.$1" -q "$SCRATCH/$1.img" >/dev/null
+		mount -o loop "$SCRATCH/$1.img" "$dir" || return 1
+		;;
+	esac
+	_mounts+=("$dir")
+}
+
+# scratch_kinds: each type that can be had here, ext4 and tmpfs at least; their names are in ${KINDS[@]}.
+scratch_kinds() {
+	local type
+	KINDS=()
+	for type in ext4 tmpfs overlay xfs btrfs; do
+		if scratch_kind "$type"; then KINDS+=("$type"); else echo "without $type"; fi
+	done
+	[ "${KINDS[*]:0:2}" = 'ext4 tmpfs' ] || skip 'cannot mount a loop device or tmpfs here'
+}
+
 # start_assayd [KEY=VALUE]...: on $MNT, with $TCTI if there is one, until it listens.
 start_assayd() {
 	local kv
@@ -91,11 +123,16 @@ need_measured() {
 		fail "the last record of '$1' is not its content"
 }
 
-# state_records WORD: how many state records say it.
-state_records() {
+# state_texts: the state records of all segments, one a line.
+state_texts() {
 	entries | awk '$5 == "assay-state" { print $6 }' | while read -r hex; do
 		printf '%b\n' "$(sed 's/../\\x&/g' <<<"$hex")"
-	done | grep -c -- "$1" || true
+	done
+}
+
+# state_records WORD: how many state records say it.
+state_records() {
+	state_texts | grep -c -- "$1" || true
 }
 
 # The whole list replays to the PCRs that the TPM has now.

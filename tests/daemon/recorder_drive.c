@@ -142,6 +142,7 @@ static int run(struct drive *d, char **argv)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	config.list_dir = argv[2];
 	config.list_dirfd = open(argv[2], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	config.mode = strcmp(argv[3], "each") == 0    ? ANCHOR_EACH
 		      : strcmp(argv[3], "group") == 0 ? ANCHOR_GROUP

@@ -44,10 +44,9 @@ hammer() {
 
 echo 'measure func=FILE_CHECK mask=^MAY_READ' >"$SCRATCH/policy"
 changes=${HAMMER_CHANGES:-300}
-scratch_mount ext4
-mkdir "$SCRATCH/tmpfs"
-mount -t tmpfs none "$SCRATCH/tmpfs" && _mounts+=("$SCRATCH/tmpfs")
-for fs in tmpfs ext4; do
+read -r -a HAMMER_KINDS <<<"${HAMMER_ON:-tmpfs ext4}"
+scratch_kinds
+for fs in "${HAMMER_KINDS[@]}"; do
 	MNT=$SCRATCH/$fs
 	rm -rf "$LIST"
 	start_assayd "policy=$SCRATCH/policy" first_sight=eager
@@ -60,7 +59,7 @@ done
 # Openers wait for a slow TPM, so that there are some whenever the marks are gone through.
 swtpm_begin
 delay_begin 4000
-for fs in tmpfs ext4; do
+for fs in "${HAMMER_KINDS[@]}"; do
 	MNT=$SCRATCH/$fs LIST=$SCRATCH/list-$fs
 	start_assayd "policy=$SCRATCH/policy" first_sight=eager
 	rm -f "$SCRATCH/enough"

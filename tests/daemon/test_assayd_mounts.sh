@@ -12,16 +12,6 @@ uuid() {
 	blkid -s UUID -o value "$SCRATCH/$1.img"
 }
 
-# format TYPE NAME: like scratch_mount, of another type; false if it cannot be had here.
-format() {
-	command -v "mkfs.$1" >/dev/null || return 1
-	truncate -s 320M "$SCRATCH/$2.img"
-	"mkfs.$1" -q "$SCRATCH/$2.img" >/dev/null
-	mkdir "$SCRATCH/$2"
-	mount -o loop "$SCRATCH/$2.img" "$SCRATCH/$2" || return 1
-	_mounts+=("$SCRATCH/$2")
-}
-
 # reload: the same policy anew.
 reload() {
 	forced=$(grep -c 'is in force' "$LOG" || true)
@@ -36,24 +26,10 @@ more_forced() {
 # ---- each kind ------------------------------------------------------------------------------------------
 printf '%s\n' 'measure func=FILE_CHECK mask=^MAY_READ' 'measure func=BPRM_CHECK mask=MAY_EXEC' \
 	>"$SCRATCH/everything"
-scratch_mount ext4
-mkdir "$SCRATCH/tmpfs" "$SCRATCH/overlay" "$SCRATCH/lower"
-mount -t tmpfs none "$SCRATCH/tmpfs"
-_mounts+=("$SCRATCH/tmpfs")
-mkdir "$SCRATCH/tmpfs/upper" "$SCRATCH/tmpfs/work"
-kinds=(ext4 tmpfs)
-if mount -t overlay none "$SCRATCH/overlay" \
-	-o "lowerdir=$SCRATCH/lower,upperdir=$SCRATCH/tmpfs/upper,workdir=$SCRATCH/tmpfs/work"; then
-	_mounts+=("$SCRATCH/overlay")
-	kinds+=(overlay)
-fi
-for type in xfs btrfs; do
-	format $type $type && kinds+=("$type")
-done
-
+scratch_kinds
 start_swtpm
 SWTPM_PID=$PID
-for kind in "${kinds[@]}"; do
+for kind in "${KINDS[@]}"; do
 	MNT=$SCRATCH/$kind LIST=$SCRATCH/list-$kind
 	mkdir -p "$MNT/dir"
 	echo "$kind" >"$MNT/dir/file"
@@ -122,6 +98,45 @@ echo late >"$SCRATCH/later/file"
 cat "$SCRATCH/later/file" >/dev/null
 need_measured "$SCRATCH/later/file" 1
 stop_assayd
+
+# ---- more than anybody wants to know --------------------------------------------------------------------------
+# Many that are not watched, with long names of any bytes, coming and going: the reply stays one message,
+# and the list gets few records and a count. devpts stands for what an ordinary user mounts: each is new.
+echo 'measure func=FILE_CHECK fsmagic=0x1cd1' >"$SCRATCH/pts"
+ptys=$(grep -c ' - devpts ' /proc/self/mountinfo || true)
+LIST=$SCRATCH/list-many
+many=$SCRATCH/$'many-\e[31m\xff\x01'$(printf '%0200d' 0)
+mkdir "$many"
+start_assayd "policy=$SCRATCH/pts"
+for ((i = 0; i < 150; i++)); do
+	mkdir "$many/$i"
+	mount -t devpts none "$many/$i"
+	_mounts+=("$many/$i")
+done
+all_seen() {
+	[ $(($(status uncovered | grep -o '"point"' | wc -l) + $(status uncovered_more))) -ge 150 ]
+}
+wait_for 20 all_seen
+[ "$(status uncovered_more)" -gt 0 ] || fail 'the reply has them all'
+expect_text "$(status uncovered)" '"point": "[^"]*many-\\\\x1b\[31m\\\\xff\\\\x01'
+expect 0 "$ASSAY" status --control "$CONTROL"
+expect_text "$OUT" 'uncovered_more +[0-9]'
+for ((i = 0; i < 150; i++)); do umount -l "$many/$i"; done # -l: it may be looked at just now
+none_left() {
+	[ "$(status uncovered_more)" = 0 ] && [ "$(status uncovered | grep -o many | wc -l)" = 0 ]
+}
+wait_for 20 none_left
+for ((i = 0; i < 10; i++)); do mount -t devpts none "$many/$i"; done
+ten_seen() {
+	[ "$(status uncovered | grep -o many | wc -l)" = 10 ]
+}
+wait_for 20 ten_seen
+stop_assayd
+[ "$(state_records 'event=uncovered;type=devpts;point=')" = 32 ] || fail "devpts has $(state_records 'event=uncovered;type=devpts;point=') records"
+counted=$(state_texts | sed -n 's/.*event=uncovered;type=devpts;count=\([0-9]*\);$/\1/p')
+# One that goes while it is looked at seems to be mounted over, which is counted, too.
+echo "of $((ptys + 160)) filesystems 32 have records, $counted are counted"
+[ "$counted" -ge $((ptys + 160 - 32)) ] || fail "$counted are counted"
 
 # ---- what runs already ----------------------------------------------------------------------------------------
 # A program and a library that are gone by name, and still run.

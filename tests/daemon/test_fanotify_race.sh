@@ -4,6 +4,7 @@
 # tmpfs, overlay, xfs and btrfs.
 # The same races without the lease show that the test can fail.
 . "$TEST_LIB"
+. "$SOURCE/tests/daemon/lib.sh"
 need_root
 need unshare mkfs.ext4
 in_mount_namespace "$@"
@@ -14,28 +15,8 @@ race() { # DIR MODE TRIES
 	timeout -s KILL 150 "$FANOTIFY_RACE" "$1" "$3" "$2" 1
 }
 
-scratch_mount ext4
-mkdir "$SCRATCH/tmpfs" "$SCRATCH/overlay" "$SCRATCH/layers"
-mount -t tmpfs none "$SCRATCH/tmpfs"
-_mounts+=("$SCRATCH/tmpfs")
-mkdir "$SCRATCH/tmpfs/upper" "$SCRATCH/tmpfs/work"
-folders=(ext4 tmpfs)
-if mount -t overlay none "$SCRATCH/overlay" \
-	-o "lowerdir=$SCRATCH/layers,upperdir=$SCRATCH/tmpfs/upper,workdir=$SCRATCH/tmpfs/work"; then
-	_mounts+=("$SCRATCH/overlay")
-	folders+=(overlay)
-fi
-for type in xfs btrfs; do
-	command -v mkfs.$type >/dev/null || continue
-	truncate -s 320M "$SCRATCH/$type.img"
-	mkfs.$type -q "$SCRATCH/$type.img" >/dev/null
-	mkdir "$SCRATCH/$type"
-	mount -o loop "$SCRATCH/$type.img" "$SCRATCH/$type" || continue
-	_mounts+=("$SCRATCH/$type")
-	folders+=("$type")
-done
-
-for f in "${folders[@]}"; do
+scratch_kinds
+for f in "${KINDS[@]}"; do
 	n=$tries
 	[ "$f" = ext4 ] || n=$((tries / 5))
 	expect 0 race "$SCRATCH/$f" lease "$n"

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/stat.h>
+#include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -41,7 +42,8 @@ struct fixture {
 	struct recorder *recorder;
 	pthread_mutex_t lock;
 	uint64_t upto, n_released, n_segments;
-	uint32_t files; /* that were measured so far: each has a name and a digest of its own */
+	char error[512]; /* the last one that was logged */
+	uint32_t files;	 /* that were measured so far: each has a name and a digest of its own */
 };
 
 static void on_anchored(void *ctx, uint64_t upto, bool released)
@@ -68,7 +70,12 @@ static void on_segment(void *ctx, enum assay_segment_start why)
 
 static void on_log(void *ctx, int priority, const char *text)
 {
-	(void)ctx;
+	struct fixture *f = ctx;
+
+	pthread_mutex_lock(&f->lock);
+	if (priority == LOG_ERR)
+		assay_fmt(f->error, sizeof(f->error), "%s", text);
+	pthread_mutex_unlock(&f->lock);
 	if (getenv("VERBOSE"))
 		fprintf(stderr, "<%d> %s\n", priority, text);
 }
@@ -101,6 +108,7 @@ static inline void fixture_init(struct fixture *f, enum anchor_mode mode)
 				      "measure func=FILE_CHECK\n");
 	pthread_mutex_init(&f->lock, NULL);
 	f->config = (struct recorder_config){ .list_dirfd = f->dirfd,
+					      .list_dir = f->dir,
 					      .anchor = assay_fake_anchor_port(f->tpm),
 					      .crypto = f->crypto,
 					      .mode = mode,

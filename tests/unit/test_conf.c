@@ -106,6 +106,13 @@ static void limits(void **state)
 		strcat(text, "mount = /\n");
 	assert_int_equal(parse(text, &c, &err), -E2BIG);
 	assert_int_equal(err.line, ASSAY_CONF_LIST_MAX + 1);
+	memset(text, 'a', 17 + 108);
+	memcpy(text, "control_socket = ", 17);
+	text[17 + 108] = '\0';
+	assert_int_equal(parse(text, &c, &err), -E2BIG);
+	assert_int_equal(err.column, 18);
+	text[17 + 107] = '\0';
+	assert_int_equal(parse(text, &c, &err), 0);
 	memset(text, '\n', ASSAY_CONF_SIZE_MAX + 1);
 	text[ASSAY_CONF_SIZE_MAX + 1] = '\0';
 	assert_int_equal(parse(text, &c, &err), -E2BIG);

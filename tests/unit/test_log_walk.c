@@ -35,19 +35,25 @@ struct outcome {
 
 struct walker {
 	struct assay_verify *verify;
+	atomic_bool waiting;
 	struct outcome *out;
 };
 
 /* ---- two ways to walk ----------------------------------------------------------------------- */
 
 static int take(void *ctx, const struct assay_record *record, uint64_t offset,
-		const struct assay_record_digests *digests, struct assay_err *err)
+		struct assay_record_digests *digests, struct assay_err *err)
 {
 	struct walker *w = ctx;
 
+	int r;
+
 	w->out->taken++;
 	w->out->offsets += offset;
-	return assay_verify_record(w->verify, record, offset, digests, err);
+	r = assay_verify_record(w->verify, record, offset, digests, err);
+	atomic_store(&w->waiting,
+		     assay_replay_mode(assay_verify_replay(w->verify)) == ASSAY_LIST_GROUP);
+	return r;
 }
 
 /* What log_walk_run() must be equal to. */
@@ -85,7 +91,9 @@ static void walk_list(struct assay_bytes list, unsigned jobs, bool quick, struct
 					      .n_claims = ARRAY_LEN(claims),
 					      .quick = quick };
 	struct walker w = { .out = out };
-	struct log_walk walk = { .list = list, .jobs = jobs, .record = take, .ctx = &w };
+	struct log_walk walk = {
+		.list = list, .jobs = jobs, .waiting = &w.waiting, .record = take, .ctx = &w
+	};
 	struct assay_pcr_finding found;
 
 	memset(out, 0, sizeof(*out));

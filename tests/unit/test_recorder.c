@@ -104,6 +104,41 @@ static void lost_at_every_extend(void **state)
 	}
 }
 
+static atomic_uint reads;
+static const struct assay_anchor_ops *counted;
+
+static int read_counted(void *ctx, uint32_t mask, struct assay_pcr_value values[ASSAY_PCRS],
+			struct assay_tpm_clock *clock, struct assay_err *err)
+{
+	atomic_fetch_add(&reads, 1);
+	return counted->read(ctx, mask, values, clock, err);
+}
+
+/* They are looked at when something may have happened, not between any two extends: the machine has
+ * not slept, whatever the order in which its clocks are read. */
+static void pcrs_are_not_read_each_time(void **state)
+{
+	struct assay_anchor_ops ops;
+	struct fixture f;
+	unsigned before;
+
+	fixture_init(&f, ANCHOR_EACH);
+	counted = f.config.anchor.ops;
+	ops = *counted;
+	ops.read = read_counted;
+	f.config.anchor.ops = &ops;
+	fixture_start(&f);
+	assert_int_equal(recorder_flush(f.recorder, FLUSH_MS), 0);
+	before = atomic_load(&reads);
+	for (unsigned i = 0; i < 50; i++) {
+		measure_files(&f, 1);
+		assert_int_equal(recorder_flush(f.recorder, FLUSH_MS), 0);
+	}
+	assert_int_equal(atomic_load(&reads), before);
+	fixture_stop(&f);
+	fixture_done(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -111,6 +146,7 @@ int main(void)
 		cmocka_unit_test(second_run_goes_on),
 		cmocka_unit_test(a_pause_ends_when_all_have_come),
 		cmocka_unit_test(lost_at_every_extend),
+		cmocka_unit_test(pcrs_are_not_read_each_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

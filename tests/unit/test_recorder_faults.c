@@ -343,6 +343,8 @@ static void list_full(void **state)
 	recorder_counts(f.recorder, &counts);
 	assert_true(counts.list_full);
 	assert_int_equal(counts.lost_events, 2);
+	assert_non_null(strstr(f.error, f.dir));
+	assert_non_null(strstr(f.error, "No space left on device; make room"));
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
 	measure_files(&f, 10);
 	recorder_counts(f.recorder, &counts);

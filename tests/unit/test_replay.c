@@ -174,6 +174,27 @@ static void test_steps_of_group_mode(void **state)
 
 /* Every bit of what a batch record covers counts, also what the kernel's format leaves open:
  * the data of a violation, the template's name. */
+/* Whether the replay finds fault with it. */
+static bool finds_fault(const struct list_builder *b, bool own)
+{
+	AUTO(replay) struct assay_replay *r = new_replay();
+	struct assay_list_form form = { .column = ASSAY_HASH_SHA1 };
+	struct assay_rd in = assay_rd(assay_wr_done(&b->w));
+	struct assay_record record;
+	struct assay_step step;
+	bool is_step;
+	int error = 0;
+
+	if (own)
+		assay_replay_set_own(r);
+	while (error == 0 && !assay_rd_end(&in)) {
+		error = assay_record_parse(&in, &form, &record, NULL);
+		if (error == 0)
+			error = assay_replay_record(r, &record, 0, &is_step, &step, NULL);
+	}
+	return error < 0;
+}
+
 static void test_batch_protects_its_records(void **state)
 {
 	struct list_builder b;
@@ -188,23 +209,32 @@ static void test_batch_protects_its_records(void **state)
 	to = b.w.len;
 	builder_batch(&b, 10);
 	assert_list(&b, 0, NULL);
+	assert_false(finds_fault(&b, true));
 	for (size_t bit = from * 8; bit < to * 8; bit++) {
-		AUTO(replay) struct assay_replay *r = new_replay();
-		struct assay_list_form form = { .column = ASSAY_HASH_SHA1 };
-		struct assay_rd in = assay_rd(assay_wr_done(&b.w));
-		struct assay_record record;
-		struct assay_step step;
-		bool is_step;
-		int error = 0;
+		b.buf[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		assert_true(finds_fault(&b, false));
+		assert_true(finds_fault(&b, true));
+		b.buf[bit / 8] ^= (uint8_t)(1u << bit % 8);
+	}
+}
 
-		b.buf[bit / 8] ^= (uint8_t)(1u << bit % 8);
-		while (error == 0 && !assay_rd_end(&in)) {
-			error = assay_record_parse(&in, &form, &record, NULL);
-			if (error == 0)
-				error = assay_replay_record(r, &record, 0, &is_step, &step, NULL);
-		}
-		assert_true(error < 0);
-		b.buf[bit / 8] ^= (uint8_t)(1u << bit % 8);
+/* Of a list of others each bank's digest is looked at, of our own one. */
+static void test_banks_of_a_batch(void **state)
+{
+	for (unsigned bank = 0; bank < 2; bank++) {
+		struct assay_batch batch;
+		struct list_builder b;
+
+		builder_init(&b, &crypto);
+		builder_state(&b, STATE_GROUP);
+		builder_wait(&b);
+		builder_file(&b, 10, "/bin/sh", false);
+		batch = builder_batch_of(&b, 10);
+		batch.digest[bank].data[0] ^= 1;
+		builder_put_batch(&b, 10, &batch);
+		assert_true(finds_fault(&b, false));
+		assert_int_equal(finds_fault(&b, true),
+				 batch.digest[bank].alg == ASSAY_HASH_SHA256);
 	}
 }
 
@@ -426,6 +456,7 @@ int main(void)
 		cmocka_unit_test(test_group_mode),
 		cmocka_unit_test(test_steps_of_group_mode),
 		cmocka_unit_test(test_batch_protects_its_records),
+		cmocka_unit_test(test_banks_of_a_batch),
 		cmocka_unit_test(test_batch_counts),
 		cmocka_unit_test(test_batch_of_another_bank),
 		cmocka_unit_test(test_batch_outside_group_mode),

@@ -4,7 +4,6 @@
  * every record is checked and replayed on the way.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -222,35 +221,51 @@ static int export_file(struct export *e, const char *path, const struct assay_cr
 	return EXIT_YES;
 }
 
-static int add_bank(struct export *e, const char *name)
+struct options {
+	enum format format;
+	bool has_format;
+	struct assay_banks banks;
+};
+
+static int add_bank(void *options, const char *name, struct assay_err *err)
 {
+	struct options *o = options;
 	enum assay_hash alg;
 
 	if (!assay_hash_by_name(assay_bytes_str(name), &alg) || !assay_hash_tpm_id(alg))
-		return assay_cmd_usage(NAME, "'%s' is no PCR bank", name);
-	if (e->banks.n == ASSAY_BANKS_MAX)
-		return assay_cmd_usage(NAME, "more than %u banks", ASSAY_BANKS_MAX);
-	for (uint32_t i = 0; i < e->banks.n; i++)
-		if (e->banks.alg[i] == alg)
-			return assay_cmd_usage(NAME, "bank '%s' is given twice", name);
-	e->banks.alg[e->banks.n++] = alg;
+		return assay_err_set(err, -EINVAL, "'%s' is no PCR bank", name);
+	if (o->banks.n == ASSAY_BANKS_MAX)
+		return assay_err_set(err, -E2BIG, "more than %u banks", ASSAY_BANKS_MAX);
+	for (uint32_t i = 0; i < o->banks.n; i++)
+		if (o->banks.alg[i] == alg)
+			return assay_err_set(err, -EINVAL, "bank '%s' is given twice", name);
+	o->banks.alg[o->banks.n++] = alg;
 	return 0;
 }
 
-static int set_format(struct export *e, const char *name, bool *ret_given)
+static int set_format(void *options, const char *name, struct assay_err *err)
 {
+	struct options *o = options;
+
 	for (size_t i = 0; i < ARRAY_LEN(format_names); i++) {
 		if (strcmp(name, format_names[i]) != 0)
 			continue;
-		e->format = (enum format)i;
-		*ret_given = true;
+		o->format = (enum format)i;
+		o->has_format = true;
 		return 0;
 	}
-	return assay_cmd_usage(NAME,
-			       "there is no format '%s' (cel-json, cel-tlv, binary, ascii, "
-			       "anchored)",
-			       name);
+	return assay_err_set(err, -EINVAL,
+			     "there is no format '%s' (cel-json, cel-tlv, binary, ascii, anchored)",
+			     name);
 }
+
+const struct option_row log_export_rows[] = {
+	{ 'f', "format", "FORMAT", "cel-json, cel-tlv, binary, ascii or anchored", OPTION_CALL,
+	  .take = set_format },
+	{ 'b', "bank", "BANK", "digests of a CEL record: a bank, once for each (sha1 and sha256)",
+	  OPTION_CALL, .take = add_bank },
+	{ 0 },
+};
 
 static int run(struct export *e, const char *file)
 {
@@ -268,27 +283,17 @@ static int run(struct export *e, const char *file)
 
 int cmd_log_export(int argc, char **argv)
 {
-	static const struct option longs[] = { { "format", required_argument, NULL, 'f' },
-					       { "bank", required_argument, NULL, 'b' },
-					       { 0 } };
+	struct options o = { 0 };
 	struct export e = { 0 };
-	bool has_format = false;
-	int c, r = 0;
+	int first, r = options_parse(NAME, log_export_rows, argc, argv, &o, &first);
 
-	opterr = 0;
-	while (r == 0 && (c = getopt_long(argc, argv, "f:b:", longs, NULL)) != -1) {
-		if (c == 'f')
-			r = set_format(&e, optarg, &has_format);
-		else if (c == 'b')
-			r = add_bank(&e, optarg);
-		else
-			r = assay_cmd_usage(NAME, "unknown option, or one without its argument");
-	}
 	if (r)
 		return r;
-	if (!has_format)
+	if (!o.has_format)
 		return assay_cmd_usage(NAME, "--format is missing");
-	if (optind + 1 != argc)
+	if (first + 1 != argc)
 		return assay_cmd_usage(NAME, "one file is needed ('-' is standard input)");
-	return run(&e, argv[optind]);
+	e.format = o.format;
+	e.banks = o.banks;
+	return run(&e, argv[first]);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "formats/template.h"
 #include "programs/assay/cmd_policy.h"
 #include "programs/assay/commands.h"
 #include "programs/assay/policy_file.h"
@@ -100,6 +101,8 @@ static int run_check(int argc, char **argv)
 		{ 0 },
 	};
 	struct check_args args = { 0 };
+	struct assay_template template;
+	struct assay_err err;
 	int c;
 
 	opterr = 0;
@@ -117,6 +120,9 @@ static int run_check(int argc, char **argv)
 		return assay_cmd_usage("policy check", "one FILE is expected");
 	if (args.print && args.json)
 		return assay_cmd_usage("policy check", "--print or --json, not both");
+	if (args.template &&
+	    assay_template_parse(assay_bytes_str(args.template), &template, &err) != 0)
+		return assay_cmd_usage("policy check", "--template: %s", err.text);
 	args.file = argv[optind];
 	return check_file(&args);
 }

@@ -3,100 +3,96 @@
  * itself. */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "backends/anchor_tpm2/anchor_tpm2.h"
 #include "base/file.h"
 #include "base/fmt.h"
 #include "base/hex.h"
+#include "base/num.h"
 #include "engine/quote.h"
 #include "programs/assay/commands.h"
 #include "programs/assay/quote.h"
 #include "programs/common/control_msg.h"
 
-#define NAME	  "quote"
-#define TRIES	  5	/* PCRs change between quote and reading when somebody extends */
-#define DAEMON_MS 60000 /* a quote takes a second in a slow TPM, and waits for extends */
+#define NAME	    "quote"
+#define TRIES	    5	 /* PCRs change between quote and reading when somebody extends */
+#define TIMEOUT_S   60	 /* a quote takes a second in a slow TPM, and waits for extends */
+#define TIMEOUT_MAX 3600 /* seconds */
+#define PAUSE_MS    100	 /* before it is asked again */
 
 struct options {
 	struct control_request request;
 	const char *out, *ak, *tcti, *control, *message, *signature;
 	bool has_nonce;
+	uint64_t timeout_s;
 };
 
 /* ---- options -------------------------------------------------------------------------------- */
 
-static int parse_nonce(const char *text, struct options *o)
+static int take_nonce(void *options, const char *text, struct assay_err *err)
 {
+	struct options *o = options;
 	long n = assay_hex_decode(assay_bytes_str(text), o->request.nonce.data, ASSAY_NONCE_MAX);
 
 	if (n <= 0)
-		return assay_cmd_usage(NAME, "the nonce is 1 to %d bytes in hexadecimal",
-				       ASSAY_NONCE_MAX);
+		return assay_err_set(err, -EINVAL, "the nonce is 1 to %d bytes in hexadecimal",
+				     ASSAY_NONCE_MAX);
 	o->request.nonce.len = (size_t)n;
 	o->has_nonce = true;
 	return 0;
 }
 
-static int parse_option(int c, struct options *o)
+static int take_pcrs(void *options, const char *text, struct assay_err *err)
 {
-	struct assay_err err;
+	struct options *o = options;
 
-	switch (c) {
-	case 'n':
-		return parse_nonce(optarg, o);
-	case 'p':
-		return assay_selection_parse_text(assay_bytes_str(optarg), &o->request.selection,
-						  &err) < 0
-			       ? assay_cmd_usage(NAME, "--pcrs: %s", err.text)
-			       : 0;
-	case 'o':
-		o->out = optarg;
-		return 0;
-	case 'a':
-		o->ak = optarg;
-		return 0;
-	case 'T':
-		o->tcti = optarg;
-		return 0;
-	case 'C':
-		o->control = optarg;
-		return 0;
-	case 'm':
-		o->message = optarg;
-		return 0;
-	case 's':
-		o->signature = optarg;
-		return 0;
-	default:
-		return assay_cmd_usage(NAME, "unknown option, or one without its argument");
-	}
+	return assay_selection_parse_text(assay_bytes_str(text), &o->request.selection, err);
 }
+
+static int take_timeout(void *options, const char *text, struct assay_err *err)
+{
+	struct options *o = options;
+
+	if (assay_num_parse(assay_bytes_str(text), 10, TIMEOUT_MAX, &o->timeout_s) < 0 ||
+	    o->timeout_s == 0)
+		return assay_err_set(err, -EINVAL, "'%s' is no number of seconds (1 to %d)", text,
+				     TIMEOUT_MAX);
+	return 0;
+}
+
+static const struct option_row rows[] = {
+	{ 'n', "nonce", "HEX", "what the verifier sent, at most 64 bytes", OPTION_CALL,
+	  .take = take_nonce },
+	{ 'o', "out", "FILE", "the quote", OPTION_TEXT, offsetof(struct options, out) },
+	{ 'a', "ak", "PREFIX", "the attestation key (" AK_PREFIX_DEFAULT ")", OPTION_TEXT,
+	  offsetof(struct options, ak) },
+	{ 'p', "pcrs", "SELECTION", "sha256:10+sha1:10 (PCR 10 of each bank)", OPTION_CALL,
+	  .take = take_pcrs },
+	{ 'C', "control", "SOCKET", "of assayd (" CONTROL_SOCKET ")", OPTION_TEXT,
+	  offsetof(struct options, control) },
+	{ 'T', "tcti", "TCTI", "ask this TPM, not assayd", OPTION_TEXT,
+	  offsetof(struct options, tcti) },
+	{ 't', "timeout", "SECONDS", "how long assayd may take (60)", OPTION_CALL,
+	  .take = take_timeout },
+	{ 'm', "message", "FILE", "TPMS_ATTEST too, for tpm2_checkquote", OPTION_TEXT,
+	  offsetof(struct options, message) },
+	{ 's', "signature", "FILE", "TPMT_SIGNATURE too", OPTION_TEXT,
+	  offsetof(struct options, signature) },
+	{ 0 },
+};
 
 static int parse_options(int argc, char **argv, struct options *o)
 {
-	static const struct option longs[] = {
-		{ "nonce", required_argument, NULL, 'n' },
-		{ "out", required_argument, NULL, 'o' },
-		{ "ak", required_argument, NULL, 'a' },
-		{ "pcrs", required_argument, NULL, 'p' },
-		{ "tcti", required_argument, NULL, 'T' },
-		{ "control", required_argument, NULL, 'C' },
-		{ "message", required_argument, NULL, 'm' },
-		{ "signature", required_argument, NULL, 's' },
-		{ 0 },
-	};
-	int c, r = 0;
+	int first, r = options_parse(NAME, rows, argc, argv, o, &first);
 
-	opterr = 0;
-	while (r == 0 && (c = getopt_long(argc, argv, "n:o:a:p:T:C:m:s:", longs, NULL)) != -1)
-		r = parse_option(c, o);
 	if (r)
 		return r;
-	if (optind != argc)
-		return assay_cmd_usage(NAME, "'%s' is too much", argv[optind]);
+	if (first != argc)
+		return assay_cmd_usage(NAME, "'%s' is too much", argv[first]);
 	if (!o->has_nonce || !o->out)
 		return assay_cmd_usage(NAME, "--nonce and --out are needed");
 	if (o->tcti && o->control)
@@ -175,14 +171,30 @@ static int fit_values(const struct assay_crypto *crypto, const struct assay_quot
 	return assay_err_set(err, -EAGAIN, "PCRs changed while they were quoted");
 }
 
-static int ask_daemon(int fd, const struct options *o, struct assay_quote_reply *ret,
-		      struct assay_quote_pcrs *ret_pool, struct assay_err *err)
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static int ms_left(uint64_t deadline)
+{
+	uint64_t now = now_ms();
+
+	return now < deadline ? (int)(deadline - now) : 0;
+}
+
+static int ask_daemon(int fd, const struct options *o, uint64_t deadline,
+		      struct assay_quote_reply *ret, struct assay_quote_pcrs *ret_pool,
+		      struct assay_err *err)
 {
 	json_t *request = control_request_pack(&o->request), *reply = NULL;
 	int r = control_send(fd, request, err);
 
 	if (r == 0)
-		r = control_receive(fd, DAEMON_MS, &reply, err);
+		r = control_receive(fd, ms_left(deadline), &reply, err);
 	if (r == 0)
 		r = control_quote_parse(reply, ret, ret_pool, err);
 	json_decref(request);
@@ -213,16 +225,52 @@ static int ask_tpm(struct assay_anchor_tpm2 *tpm, const struct options *o,
 }
 
 /* Whom to ask: 0 and *@ret_fd the daemon, or -1 nobody is there, so the TPM. */
-static int find_daemon(const struct options *o, int *ret_fd, struct assay_err *err)
+static int find_daemon(const struct options *o, uint64_t deadline, int *ret_fd,
+		       struct assay_err *err)
 {
 	int r;
 
 	if (o->tcti)
 		return 0;
-	r = control_connect(o->control ? o->control : CONTROL_SOCKET, ret_fd, err);
+	r = control_connect(o->control ? o->control : CONTROL_SOCKET, ms_left(deadline), ret_fd,
+			    err);
 	if ((r == -ENOENT || r == -ECONNREFUSED) && !o->control)
 		return 0;
 	return r;
+}
+
+static int ask(const struct options *o, int fd, struct assay_anchor_tpm2 *tpm, uint64_t deadline,
+	       const struct assay_crypto *crypto, struct assay_quote_reply *reply,
+	       struct assay_quote *ret, struct assay_err *err)
+{
+	struct assay_quote_pcrs pool = { 0 };
+	int r = tpm ? ask_tpm(tpm, o, reply, &pool, err)
+		    : ask_daemon(fd, o, deadline, reply, &pool, err);
+
+	return r < 0 ? r : fit_values(crypto, reply, &pool, ret, err);
+}
+
+/* The daemon may say "not now" as often as it likes, until the time is over. A TPM of our own is
+ * asked a few times: each of its commands has a limit already. */
+static int ask_often(const struct options *o, int fd, struct assay_anchor_tpm2 *tpm,
+		     uint64_t deadline, const struct assay_crypto *crypto,
+		     struct assay_quote_reply *reply, struct assay_quote *ret,
+		     struct assay_err *err)
+{
+	char why[sizeof(err->text)] = "no answer";
+	int r = -EAGAIN;
+
+	for (int i = 0; r == -EAGAIN && (tpm ? i < TRIES : ms_left(deadline) > 0); i++) {
+		if (i > 0 && !tpm)
+			(void)poll(NULL, 0, PAUSE_MS);
+		r = ask(o, fd, tpm, deadline, crypto, reply, ret, err);
+		if (r == -EAGAIN)
+			memcpy(why, err->text, sizeof(why));
+	}
+	if (tpm || (r != -EAGAIN && r != -ETIMEDOUT) || ms_left(deadline) > 0)
+		return r;
+	return assay_err_set(err, -ETIMEDOUT, "assayd gave no quote within %llu s (--timeout): %s",
+			     (unsigned long long)o->timeout_s, why);
 }
 
 static int get_quote(const struct options *o, const struct assay_crypto *crypto,
@@ -230,22 +278,14 @@ static int get_quote(const struct options *o, const struct assay_crypto *crypto,
 		     struct assay_err *err)
 {
 	struct assay_anchor_tpm2_config config = { .size = sizeof(config), .tcti = o->tcti };
+	uint64_t deadline = now_ms() + o->timeout_s * 1000;
 	AUTO(anchor_tpm2) struct assay_anchor_tpm2 *tpm = NULL;
-	struct assay_quote_pcrs pool = { 0 };
 	AUTO(fd) int fd = -1;
-	int r = find_daemon(o, &fd, err);
+	int r = find_daemon(o, deadline, &fd, err);
 
 	if (r == 0 && fd < 0)
 		r = assay_anchor_tpm2_new(&config, &tpm, err);
-	if (r < 0)
-		return r;
-	r = -EAGAIN;
-	for (int i = 0; i < TRIES && r == -EAGAIN; i++) {
-		r = tpm ? ask_tpm(tpm, o, reply, &pool, err) : ask_daemon(fd, o, reply, &pool, err);
-		if (r == 0)
-			r = fit_values(crypto, reply, &pool, ret, err);
-	}
-	return r;
+	return r < 0 ? r : ask_often(o, fd, tpm, deadline, crypto, reply, ret, err);
 }
 
 static int write_files(const struct options *o, const struct assay_quote *q, struct assay_err *err)
@@ -270,7 +310,7 @@ static int cmd_quote_run(int argc, char **argv)
 	static struct assay_quote_reply reply;
 	static struct assay_quote quote; /* large */
 	struct assay_crypto crypto;
-	struct options o = { .request = { .op = CONTROL_QUOTE } };
+	struct options o = { .request = { .op = CONTROL_QUOTE }, .timeout_s = TIMEOUT_S };
 	struct assay_err err = { 0 };
 	int r = parse_options(argc, argv, &o);
 
@@ -292,16 +332,7 @@ static const struct command subcommands[] = {
 			    "--ak PUB --nonce HEX --message FILE --signature FILE "
 			    "[--pcrs-file FILE] [OPTION]...",
 		.summary = "checks a quote, and the list that it vouches for",
-		.options = "  -a, --ak PUB             the attestation key: PEM, certificate, "
-			   "TPM2B_PUBLIC or TPMT_PUBLIC\n"
-			   "  -n, --nonce HEX          what the quote must answer\n"
-			   "  -l, --log LIST           the measurement list that the PCRs are of\n"
-			   "  -v, --ignore-violations  a list with violations may hold\n"
-			   "  -S, --software           a quote of a software anchor may hold\n"
-			   "  -m, --message FILE       TPMS_ATTEST, as tpm2_quote writes it\n"
-			   "  -s, --signature FILE     TPMT_SIGNATURE of it\n"
-			   "  -f, --pcrs-file FILE     PCR values of it\n"
-			   "  -j, --json               a JSON object; with --log a second one\n",
+		.rows = quote_verify_rows,
 		.run = cmd_quote_verify,
 	},
 	{ .name = NULL },
@@ -311,14 +342,7 @@ const struct command cmd_quote = {
 	.name = "quote",
 	.synopsis = "--nonce HEX --out FILE [OPTION]...",
 	.summary = "has the TPM sign PCR values over a nonce; checks such quotes",
-	.options = "  -n, --nonce HEX       what the verifier sent, at most 64 bytes\n"
-		   "  -o, --out FILE        the quote\n"
-		   "  -a, --ak PREFIX       the attestation key (" AK_PREFIX_DEFAULT ")\n"
-		   "  -p, --pcrs SELECTION  sha256:10+sha1:10 (PCR 10 of each bank)\n"
-		   "  -C, --control SOCKET  of assayd (" CONTROL_SOCKET ")\n"
-		   "  -T, --tcti TCTI       ask this TPM, not assayd\n"
-		   "  -m, --message FILE    TPMS_ATTEST too, for tpm2_checkquote\n"
-		   "  -s, --signature FILE  TPMT_SIGNATURE too\n",
+	.rows = rows,
 	.run = cmd_quote_run,
 	.sub = subcommands,
 };

@@ -2,7 +2,6 @@
 /* "assay quote verify": judges a quote and, against the quoted PCRs, a list. */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <jansson.h>
 #include <stdio.h>
 
@@ -20,7 +19,9 @@ struct options {
 	const char *ak, *log, *message, *signature, *pcrs, *file;
 	uint8_t nonce[ASSAY_NONCE_MAX];
 	size_t nonce_len;
-	bool ignore_violations, software, json;
+	struct assay_selection demanded;
+	uint64_t first;
+	bool ignore_violations, complete, software, json;
 };
 
 /* What is read for one verification; the quote borrows from the files. */
@@ -34,55 +35,57 @@ struct input {
 
 /* ---- options -------------------------------------------------------------------------------- */
 
-static int parse_nonce(const char *text, struct options *o)
+static int take_nonce(void *options, const char *text, struct assay_err *err)
 {
+	struct options *o = options;
 	long n = assay_hex_decode(assay_bytes_str(text), o->nonce, sizeof(o->nonce));
 
 	if (n <= 0)
-		return assay_cmd_usage(NAME, "the nonce is 1 to %d bytes in hexadecimal",
-				       ASSAY_NONCE_MAX);
+		return assay_err_set(err, -EINVAL, "the nonce is 1 to %d bytes in hexadecimal",
+				     ASSAY_NONCE_MAX);
 	o->nonce_len = (size_t)n;
 	return 0;
 }
 
-static const char **string_option(int c, struct options *o)
+static int take_demanded(void *options, const char *text, struct assay_err *err)
 {
-	switch (c) {
-	case 'a':
-		return &o->ak;
-	case 'l':
-		return &o->log;
-	case 'm':
-		return &o->message;
-	case 's':
-		return &o->signature;
-	case 'f':
-		return &o->pcrs;
-	default:
-		return NULL;
-	}
+	struct options *o = options;
+
+	return assay_selection_parse_text(assay_bytes_str(text), &o->demanded, err);
 }
 
-static int parse_option(int c, struct options *o)
+static int take_first(void *options, const char *text, struct assay_err *err)
 {
-	const char **s = string_option(c, o);
+	struct options *o = options;
 
-	if (s && *s)
-		return assay_cmd_usage(NAME, "an option stands there twice: '%s'", optarg);
-	if (s)
-		*s = optarg;
-	else if (c == 'n')
-		return parse_nonce(optarg, o);
-	else if (c == 'v')
-		o->ignore_violations = true;
-	else if (c == 'S')
-		o->software = true;
-	else if (c == 'j')
-		o->json = true;
-	else
-		return assay_cmd_usage(NAME, "unknown option, or one without its argument");
-	return 0;
+	return log_first_parse(text, &o->first, err);
 }
+
+#define AT(field) offsetof(struct options, field)
+
+const struct option_row quote_verify_rows[] = {
+	{ 'a', "ak", "PUB", "the attestation key: PEM, certificate, TPM2B_PUBLIC or TPMT_PUBLIC",
+	  OPTION_ONCE, AT(ak) },
+	{ 'n', "nonce", "HEX", "what the quote must answer", OPTION_CALL, .take = take_nonce },
+	{ 'p', "pcr-list", "SELECTION", "PCRs that must be quoted: sha256:10+sha1:10 (any)",
+	  OPTION_CALL, .take = take_demanded },
+	{ 'l', "log", "LIST", "the measurement list that the PCRs are of, or assayd's folder",
+	  OPTION_ONCE, AT(log) },
+	{ 'F', "first", "N", "the segment that the list begins with (1)", OPTION_CALL,
+	  .take = take_first },
+	{ 'c', "complete", NULL, "every entry of the list must be proved by the quote", OPTION_FLAG,
+	  AT(complete) },
+	{ 'v', "ignore-violations", NULL, "a list with violations may hold", OPTION_FLAG,
+	  AT(ignore_violations) },
+	{ 'S', "software", NULL, "a quote of a software anchor may hold", OPTION_FLAG,
+	  AT(software) },
+	{ 'm', "message", "FILE", "TPMS_ATTEST, as tpm2_quote writes it", OPTION_ONCE,
+	  AT(message) },
+	{ 's', "signature", "FILE", "TPMT_SIGNATURE of it", OPTION_ONCE, AT(signature) },
+	{ 'f', "pcrs-file", "FILE", "PCR values of it", OPTION_ONCE, AT(pcrs) },
+	{ 'j', "json", NULL, "a JSON object; with --log a second one", OPTION_FLAG, AT(json) },
+	{ 0 },
+};
 
 static int check_options(const struct options *o)
 {
@@ -95,34 +98,21 @@ static int check_options(const struct options *o)
 					     "together");
 	if (o->log && o->message && !o->pcrs)
 		return assay_cmd_usage(NAME, "--log needs the PCR values (--pcrs-file)");
+	if (!o->log && (o->complete || o->first))
+		return assay_cmd_usage(NAME, "--complete and --first are of no use without --log");
 	return 0;
 }
 
 static int parse_options(int argc, char **argv, struct options *o)
 {
-	static const struct option longs[] = {
-		{ "ak", required_argument, NULL, 'a' },
-		{ "nonce", required_argument, NULL, 'n' },
-		{ "log", required_argument, NULL, 'l' },
-		{ "ignore-violations", no_argument, NULL, 'v' },
-		{ "software", no_argument, NULL, 'S' },
-		{ "message", required_argument, NULL, 'm' },
-		{ "signature", required_argument, NULL, 's' },
-		{ "pcrs-file", required_argument, NULL, 'f' },
-		{ "json", no_argument, NULL, 'j' },
-		{ 0 },
-	};
-	int c, r = 0;
+	int first, r = options_parse(NAME, quote_verify_rows, argc, argv, o, &first);
 
-	opterr = 0;
-	while (r == 0 && (c = getopt_long(argc, argv, "a:n:l:vSm:s:f:j", longs, NULL)) != -1)
-		r = parse_option(c, o);
 	if (r)
 		return r;
-	if (optind + 1 < argc)
-		return assay_cmd_usage(NAME, "'%s' is too much", argv[optind + 1]);
-	if (optind < argc)
-		o->file = argv[optind];
+	if (first + 1 < argc)
+		return assay_cmd_usage(NAME, "'%s' is too much", argv[first + 1]);
+	if (first < argc)
+		o->file = argv[first];
 	return check_options(o);
 }
 
@@ -299,7 +289,8 @@ static int verify_list(const struct options *o, const struct assay_quote_pcrs *p
 	}
 	v = (struct log_verify_options){ .ignore_violations = o->ignore_violations,
 					 .json = o->json,
-					 .first = 1,
+					 .complete = o->complete,
+					 .first = o->first,
 					 .jobs = log_walk_cpus() };
 	for (uint32_t i = 0; i < pcrs->n && v.claims.n < ASSAY_CLAIMS_MAX; i++) {
 		struct assay_pcr_claim *c = &v.claims.claim[v.claims.n++];
@@ -309,6 +300,8 @@ static int verify_list(const struct options *o, const struct assay_quote_pcrs *p
 		memcpy(c->value, pcrs->v[i].value, sizeof(c->value));
 	}
 	r = log_list_open(NAME, paths, 1, crypto, &list);
+	if (r == 0)
+		r = log_list_begin(NAME, &list, &v.first);
 	return r ? r : log_verify(NAME, &list, &v, crypto);
 }
 
@@ -316,6 +309,7 @@ static int verify(const struct options *o, struct assay_crypto_openssl *openssl,
 		  const struct assay_crypto *crypto, struct input *in)
 {
 	struct assay_quote_question question = { .nonce = assay_bytes(o->nonce, o->nonce_len),
+						 .demanded = o->demanded,
 						 .software = o->software };
 	struct assay_quote_verdict v = { 0 };
 	struct assay_err err = { 0 };

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* "assay status": what a running assayd says of itself, and of its TPM's PCRs. */
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,32 +17,16 @@ struct options {
 	bool pcrs, json;
 };
 
-static int parse_options(int argc, char **argv, struct options *o)
-{
-	static const struct option options[] = {
-		{ "control", required_argument, NULL, 'C' },
-		{ "pcrs", no_argument, NULL, 'p' },
-		{ "json", no_argument, NULL, 'j' },
-		{ 0 },
-	};
-	int c;
-
-	optind = 0;
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, "C:pj", options, NULL)) >= 0) {
-		if (c == 'C')
-			o->control = optarg;
-		else if (c == 'p')
-			o->pcrs = true;
-		else if (c == 'j')
-			o->json = true;
-		else
-			return assay_cmd_usage(NAME, "unknown option, or one without its argument");
-	}
-	if (optind != argc)
-		return assay_cmd_usage(NAME, "it takes no argument, not '%s'", argv[optind]);
-	return 0;
-}
+static const struct option_row rows[] = {
+	{ 'C', "control", "SOCKET", "of assayd (" CONTROL_SOCKET ")", OPTION_TEXT,
+	  offsetof(struct options, control) },
+	{ 'p', "pcrs", NULL,
+	  "PCR 10 of each bank instead: BANK INDEX HEX, for 'assay log verify --pcrs'", OPTION_FLAG,
+	  offsetof(struct options, pcrs) },
+	{ 'j', "json", NULL, "the JSON that assayd sent", OPTION_FLAG,
+	  offsetof(struct options, json) },
+	{ 0 },
+};
 
 /* The caller owns *@ret. */
 static int ask(const struct options *o, json_t **ret, struct assay_err *err)
@@ -53,7 +36,7 @@ static int ask(const struct options *o, json_t **ret, struct assay_err *err)
 	AUTO(fd) int fd = -1;
 	int r;
 
-	r = control_connect(o->control, &fd, err);
+	r = control_connect(o->control, TIMEOUT_MS, &fd, err);
 	if (r == 0)
 		r = control_send(fd, message, err);
 	json_decref(message);
@@ -125,12 +108,14 @@ static bool in_trouble(const json_t *reply)
 static int run(int argc, char **argv)
 {
 	struct options o = { .control = CONTROL_SOCKET };
-	int r = parse_options(argc, argv, &o), status = EXIT_YES;
+	int first, r = options_parse(NAME, rows, argc, argv, &o, &first), status = EXIT_YES;
 	struct assay_err err;
 	json_t *reply;
 
 	if (r)
 		return r;
+	if (first != argc)
+		return assay_cmd_usage(NAME, "it takes no argument, not '%s'", argv[first]);
 	if (ask(&o, &reply, &err) < 0)
 		return assay_cmd_fail(NAME, NULL, &err);
 	if (o.json) {
@@ -151,9 +136,6 @@ const struct command cmd_status = {
 	.name = "status",
 	.synopsis = "[--control SOCKET] [--pcrs] [--json]",
 	.summary = "what a running assayd says of itself",
-	.options = "  -C, --control SOCKET  of assayd (" CONTROL_SOCKET ")\n"
-		   "  -p, --pcrs            PCR 10 of each bank instead: BANK INDEX HEX, "
-		   "for 'assay log verify --pcrs'\n"
-		   "  -j, --json            the JSON that assayd sent\n",
+	.rows = rows,
 	.run = run,
 };

@@ -2,7 +2,6 @@
 /* "assay tpm": what the TPM is, and attestation keys made in it. */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,42 +31,25 @@ struct create_options {
 	const char *tcti, *pem, *prefix;
 };
 
-static int parse_algorithm(const char *name, enum assay_ak_algorithm *ret)
+static int take_algorithm(void *options, const char *name, struct assay_err *err)
 {
+	struct create_options *o = options;
+
 	if (strcmp(name, "ecc") != 0 && strcmp(name, "rsa") != 0)
-		return assay_cmd_usage(CREATE, "'%s' is neither 'ecc' nor 'rsa'", name);
-	*ret = strcmp(name, "ecc") == 0 ? ASSAY_AK_ECC_P256 : ASSAY_AK_RSA_2048;
+		return assay_err_set(err, -EINVAL, "'%s' is neither 'ecc' nor 'rsa'", name);
+	o->algorithm = strcmp(name, "ecc") == 0 ? ASSAY_AK_ECC_P256 : ASSAY_AK_RSA_2048;
 	return 0;
 }
 
-static int parse_create(int argc, char **argv, struct create_options *o)
-{
-	static const struct option longs[] = {
-		{ "algorithm", required_argument, NULL, 'a' },
-		{ "tcti", required_argument, NULL, 'T' },
-		{ "pem", required_argument, NULL, 'p' },
-		{ 0 },
-	};
-	int c, r = 0;
-
-	opterr = 0;
-	while (r == 0 && (c = getopt_long(argc, argv, "a:T:p:", longs, NULL)) != -1) {
-		if (c == 'a')
-			r = parse_algorithm(optarg, &o->algorithm);
-		else if (c == 'T')
-			o->tcti = optarg;
-		else if (c == 'p')
-			o->pem = optarg;
-		else
-			r = assay_cmd_usage(CREATE, "unknown option, or one without its argument");
-	}
-	if (r)
-		return r;
-	if (optind + 1 != argc)
-		return assay_cmd_usage(CREATE, "one PREFIX for the files is needed");
-	o->prefix = argv[optind];
-	return 0;
-}
+static const struct option_row create_rows[] = {
+	{ 'a', "algorithm", "ALG", "ecc (P-256, the default) or rsa (2048 bits)", OPTION_CALL,
+	  .take = take_algorithm },
+	{ 'T', "tcti", "TCTI", "how to reach the TPM", OPTION_TEXT,
+	  offsetof(struct create_options, tcti) },
+	{ 'p', "pem", "FILE", "another file for the PEM", OPTION_TEXT,
+	  offsetof(struct create_options, pem) },
+	{ 0 },
+};
 
 static int write_part(const char *prefix, const char *suffix, unsigned mode, struct assay_bytes b,
 		      struct assay_err *err)
@@ -107,10 +89,13 @@ static int cmd_create_ak(int argc, char **argv)
 	struct create_options o = { .algorithm = ASSAY_AK_ECC_P256 };
 	struct assay_err err = { 0 };
 	struct assay_ak ak;
-	int r = parse_create(argc, argv, &o);
+	int first, r = options_parse(CREATE, create_rows, argc, argv, &o, &first);
 
 	if (r)
 		return r;
+	if (first + 1 != argc)
+		return assay_cmd_usage(CREATE, "one PREFIX for the files is needed");
+	o.prefix = argv[first];
 	if (open_tpm(o.tcti, &tpm, &err) < 0 ||
 	    assay_anchor_tpm2_create_ak(tpm, o.algorithm, &ak, &err) < 0 ||
 	    write_ak(&o, &ak, &err) < 0)
@@ -144,34 +129,33 @@ static void print_info(const struct assay_tpm_info *info, bool json)
 	       info->clock.safe ? (json ? "true" : "yes") : (json ? "false" : "no"));
 }
 
+struct info_options {
+	const char *tcti;
+	bool json;
+};
+
+static const struct option_row info_rows[] = {
+	{ 'T', "tcti", "TCTI", "how to reach the TPM", OPTION_TEXT,
+	  offsetof(struct info_options, tcti) },
+	{ 'j', "json", NULL, "one JSON object", OPTION_FLAG, offsetof(struct info_options, json) },
+	{ 0 },
+};
+
 static int cmd_info(int argc, char **argv)
 {
-	static const struct option longs[] = {
-		{ "tcti", required_argument, NULL, 'T' },
-		{ "json", no_argument, NULL, 'j' },
-		{ 0 },
-	};
 	AUTO(anchor_tpm2) struct assay_anchor_tpm2 *tpm = NULL;
 	struct assay_err err = { 0 };
+	struct info_options o = { 0 };
 	struct assay_tpm_info info;
-	const char *tcti = NULL;
-	bool json = false;
-	int c;
+	int first, r = options_parse(INFO, info_rows, argc, argv, &o, &first);
 
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, "T:j", longs, NULL)) != -1) {
-		if (c == 'T')
-			tcti = optarg;
-		else if (c == 'j')
-			json = true;
-		else
-			return assay_cmd_usage(INFO, "unknown option, or one without its argument");
-	}
-	if (optind != argc)
-		return assay_cmd_usage(INFO, "'%s' is too much", argv[optind]);
-	if (open_tpm(tcti, &tpm, &err) < 0 || assay_anchor_tpm2_info(tpm, &info, &err) < 0)
+	if (r)
+		return r;
+	if (first != argc)
+		return assay_cmd_usage(INFO, "'%s' is too much", argv[first]);
+	if (open_tpm(o.tcti, &tpm, &err) < 0 || assay_anchor_tpm2_info(tpm, &info, &err) < 0)
 		return assay_cmd_fail(INFO, NULL, &err);
-	print_info(&info, json);
+	print_info(&info, o.json);
 	return EXIT_YES;
 }
 
@@ -180,17 +164,14 @@ static const struct command subcommands[] = {
 		.name = "create-ak",
 		.synopsis = "[--algorithm ecc|rsa] [--tcti TCTI] [--pem FILE] PREFIX",
 		.summary = "makes an attestation key: PREFIX.pub, PREFIX.priv, PREFIX.pem",
-		.options = "  -a, --algorithm ALG  ecc (P-256, the default) or rsa (2048 bits)\n"
-			   "  -T, --tcti TCTI      how to reach the TPM\n"
-			   "  -p, --pem FILE       another file for the PEM\n",
+		.rows = create_rows,
 		.run = cmd_create_ak,
 	},
 	{
 		.name = "info",
 		.synopsis = "[--tcti TCTI] [--json]",
 		.summary = "says what the TPM is: maker, PCR banks, clock",
-		.options = "  -T, --tcti TCTI  how to reach the TPM\n"
-			   "  -j, --json       one JSON object\n",
+		.rows = info_rows,
 		.run = cmd_info,
 	},
 	{ .name = NULL },

@@ -5,13 +5,17 @@
  */
 #pragma once
 
+#include <stdatomic.h>
+
 #include "base/err.h"
 #include "base/file.h"
 #include "engine/checker.h"
 #include "engine/verify.h"
 #include "formats/segment.h"
+#include "programs/assay/options.h"
 
 extern const struct command cmd_log;
+extern const struct option_row log_export_rows[], log_verify_rows[];
 
 /* The subcommands, in cmd_log_NAME.c. */
 int cmd_log_show(int argc, char **argv);
@@ -76,6 +80,12 @@ int log_list_open(const char *command, char *const paths[], int n,
 		  const struct assay_crypto *crypto, struct log_list *ret);
 void log_list_done(struct log_list *l);
 
+/* The list is to begin with segment *@first, or, if that is 0, with the first: it becomes 1. A file
+ * alone may be any segment, unless it is said which. @command is for messages; an exit status. */
+int log_list_begin(const char *command, struct log_list *l, uint64_t *first);
+/* The number of a segment, as an option has it. */
+int log_first_parse(const char *text, uint64_t *ret, struct assay_err *err);
+
 static inline void assay_auto_log_list(struct log_list *l)
 {
 	log_list_done(l);
@@ -102,9 +112,12 @@ struct log_walk {
 	struct assay_bytes list;
 	const struct assay_checker *checker;
 	unsigned jobs; /* threads, this one included; at least 1 */
+	/* Borrowed, may be NULL. While it is set, what a record would extend is not computed ahead:
+	 * for lists whose records wait for others. */
+	const atomic_bool *waiting;
 	/* In list order, in the caller's thread. 0, or an error that ends the walk. */
 	int (*record)(void *ctx, const struct assay_record *record, uint64_t offset,
-		      const struct assay_record_digests *digests, struct assay_err *err);
+		      struct assay_record_digests *digests, struct assay_err *err);
 	void *ctx;
 };
 

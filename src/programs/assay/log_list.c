@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "backends/list_file/list_file.h"
+#include "base/num.h"
 #include "engine/chain.h"
 #include "programs/assay/cmd.h"
 #include "programs/assay/log.h"
@@ -134,4 +135,20 @@ void log_list_done(struct log_list *l)
 	}
 	free(l->part);
 	*l = (struct log_list){ 0 };
+}
+
+int log_list_begin(const char *command, struct log_list *l, uint64_t *first)
+{
+	if (*first && !l->part[0].input.head)
+		return assay_cmd_usage(command, "--first: '%s' is no segment", l->part[0].path);
+	l->chain |= *first > 0;
+	*first += *first == 0;
+	return 0;
+}
+
+int log_first_parse(const char *text, uint64_t *ret, struct assay_err *err)
+{
+	if (assay_num_parse(assay_bytes_str(text), 10, UINT64_MAX, ret) == 0 && *ret > 0)
+		return 0;
+	return assay_err_set(err, -EINVAL, "'%s' is no number of a segment", text);
 }

@@ -20,8 +20,9 @@ struct run {
 	const struct log_verify_options *o;
 	const char *label; /* in front of what is told of entries */
 	bool quick, padded, anchored;
-	uint64_t told; /* bare violations, in a run before this one too */
-	uint64_t seen; /* those of this run */
+	uint64_t told;	     /* bare violations, in a run before this one too */
+	uint64_t seen;	     /* those of this run */
+	atomic_bool waiting; /* records wait for batch records */
 	struct assay_verify *verify;
 	struct assay_checker checker; /* to name violations */
 	struct log_found *found;
@@ -91,10 +92,11 @@ static int take_boot(struct run *run, const struct assay_record *record, struct 
 }
 
 static int take_record(void *ctx, const struct assay_record *record, uint64_t offset,
-		       const struct assay_record_digests *digests, struct assay_err *err)
+		       struct assay_record_digests *digests, struct assay_err *err)
 {
 	struct run *run = ctx;
 	int r = assay_verify_record(run->verify, record, offset, digests, err);
+	bool each;
 
 	if (r == 0 && digests->boot_aggregate)
 		r = take_boot(run, record, err);
@@ -106,7 +108,9 @@ static int take_record(void *ctx, const struct assay_record *record, uint64_t of
 		if (!run->o->json)
 			tell_violation(run, record);
 	}
-	if (run->quick && assay_replay_mode(assay_verify_replay(run->verify)) != ASSAY_LIST_EACH)
+	each = assay_replay_mode(assay_verify_replay(run->verify)) == ASSAY_LIST_EACH;
+	atomic_store_explicit(&run->waiting, !each, memory_order_relaxed);
+	if (run->quick && !each)
 		return assay_err_set(err, -EAGAIN, "no quick run over batch records");
 	return 0;
 }
@@ -126,9 +130,11 @@ static int run_once(struct run *run, struct assay_err *err)
 		.anchored = run->anchored,
 		.quick = run->quick,
 	};
-	struct log_walk walk = {
-		.list = in->list, .jobs = run->o->jobs, .record = take_record, .ctx = run
-	};
+	struct log_walk walk = { .list = in->list,
+				 .jobs = run->o->jobs,
+				 .waiting = &run->waiting,
+				 .record = take_record,
+				 .ctx = run };
 	int r;
 
 	if (in->head)
@@ -136,6 +142,7 @@ static int run_once(struct run *run, struct assay_err *err)
 	assay_verify_free(run->verify);
 	run->verify = NULL;
 	run->seen = 0;
+	run->waiting = false;
 	run->found->stopped = false;
 	run->found->n_boots = 0;
 	run->found->why[0] = '\0';

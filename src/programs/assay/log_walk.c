@@ -102,23 +102,27 @@ static struct chunk *cut(struct pool *p)
 	return c;
 }
 
-static void compute(struct chunk *c, struct assay_checker *checker)
+static void compute(struct chunk *c, struct assay_checker *checker, bool extends)
 {
 	for (c->good = 0; c->good < c->n; c->good++) {
 		uint32_t i = c->good;
+		int r = assay_checker_record(checker, &c->record[i], &c->digests[i], &c->err);
 
-		if (assay_checker_digests(checker, &c->record[i], &c->digests[i], &c->err) < 0)
+		if (r == 0 && extends)
+			r = assay_checker_extends(checker, &c->record[i], &c->digests[i], &c->err);
+		if (r < 0)
 			return;
 	}
 }
 
 static void produce(struct pool *p, struct assay_checker *checker)
 {
+	const atomic_bool *waiting = p->walk->waiting;
 	struct chunk *c = cut(p);
 
 	if (!c)
 		return;
-	compute(c, checker);
+	compute(c, checker, !waiting || !atomic_load_explicit(waiting, memory_order_relaxed));
 	pthread_mutex_lock(&p->lock);
 	c->done = true;
 	pthread_cond_signal(&p->done);

@@ -25,8 +25,12 @@ static void print_own_help(const char *path, const struct command *c)
 		line = *end ? end + 1 : NULL;
 	}
 	printf("\n%s.\n", c->summary);
-	if (c->options)
+	if (c->rows) {
+		puts("");
+		options_print(c->rows);
+	} else if (c->options) {
 		printf("\n%s", c->options);
+	}
 }
 
 static void print_help(const char *path, const struct command *c)

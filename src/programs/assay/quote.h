@@ -4,9 +4,11 @@
 
 #include "backends/crypto_openssl/crypto_openssl.h"
 #include "formats/tpm_public.h"
+#include "programs/assay/options.h"
 
 #define AK_PREFIX_DEFAULT "/var/lib/assay/ak" /* .pub, .priv, .pem */
 
+extern const struct option_row quote_verify_rows[];
 int cmd_quote_verify(int argc, char **argv);
 
 /* A public key from a file of any form: PEM or DER, key or certificate, TPM2B_PUBLIC or

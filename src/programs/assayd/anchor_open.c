@@ -16,6 +16,7 @@
  * himself between us and the TPM later has another one. */
 #define EK_FILE	    "endorsement-key"
 #define EK_NAME_MAX 66u /* bytes: algorithm and SHA-512 */
+_Static_assert(ANCHOR_EK_NAME_TEXT == 2 * EK_NAME_MAX + 1, "a pinned name fits");
 
 struct ek_pin {
 	uint8_t name[EK_NAME_MAX];
@@ -114,6 +115,17 @@ int anchor_open(const struct assay_conf *conf, const struct assay_crypto *crypto
 		return 0;
 	}
 	return -EINVAL;
+}
+
+void anchor_ek_name(const struct opened_anchor *a, char ret[static ANCHOR_EK_NAME_TEXT])
+{
+	struct assay_bytes name = { 0 };
+
+	if (a->tpm)
+		name = assay_anchor_tpm2_ek_name(a->tpm);
+	if (name.len > EK_NAME_MAX)
+		name.len = 0;
+	assay_hex_encode(name, ret);
 }
 
 void anchor_close(struct opened_anchor *a)

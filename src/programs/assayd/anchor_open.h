@@ -15,6 +15,11 @@ struct opened_anchor {
 	int dirfd;
 };
 
+#define ANCHOR_EK_NAME_TEXT (2 * 66 + 1) /* hexadecimal: algorithm and SHA-512 */
+
+/* The TPM name of the endorsement key that sessions are salted to; "" if there is none. */
+void anchor_ek_name(const struct opened_anchor *a, char ret[static ANCHOR_EK_NAME_TEXT]);
+
 /* With tpm_session = hmac the endorsement key is pinned in @list_dirfd at the first start, and no
  * other is taken after it (-EKEYREJECTED). What is half open after an error anchor_close() closes
  * too. */

@@ -194,8 +194,11 @@ static int start_recorder(struct running *r, struct assay_err *err)
 		rc = anchor_open(&d->conf, &d->crypto, r->list_dirfd, &r->anchor, err);
 	if (rc < 0)
 		return rc;
+	if (d->conf.tpm_session == ASSAY_CONF_SESSION_HMAC)
+		anchor_ek_name(&r->anchor, d->ek_name);
 	config.anchor = r->anchor.port;
 	config.list_dirfd = r->list_dirfd;
+	config.list_dir = d->conf.list_dir;
 	rc = recorder_start(&config, &d->recorder, err);
 	return rc < 0 ? explain_list(d, err) : rc;
 }
@@ -410,6 +413,7 @@ static void loop(struct running *r)
 		record_overflow(r);
 		if (p[2].revents)
 			on_mounts(d);
+		mounts_record_counts(d->mounts, false);
 	}
 }
 
@@ -428,6 +432,8 @@ static void stop(struct running *r, const char *why)
 	assay_fanotify_close(d->group);
 	if (d->recorder && d->jobs)
 		record_late_answers(d);
+	if (d->mounts)
+		mounts_record_counts(d->mounts, true);
 	recorder_stop(d->recorder, why);
 	assay_fanotify_free(d->group);
 	policy_free(atomic_load(&d->policy));

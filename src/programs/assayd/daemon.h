@@ -10,6 +10,7 @@
 #include "backends/source_fanotify/object.h"
 #include "backends/source_fanotify/source_fanotify.h"
 #include "formats/conf.h"
+#include "programs/assayd/anchor_open.h"
 #include "programs/assayd/jobs.h"
 #include "programs/assayd/policy_load.h"
 #include "programs/assayd/recorder.h"
@@ -25,7 +26,8 @@ struct daemon {
 	struct assay_conf conf;
 	const char *conf_path; /* NULL: none was read */
 	struct assay_crypto crypto;
-	enum assay_hash hash; /* of contents */
+	enum assay_hash hash;		   /* of contents */
+	char ek_name[ANCHOR_EK_NAME_TEXT]; /* that the TPM sessions are salted to; "": none is */
 	struct assay_core_config core;
 	struct assay_fanotify *group;
 	struct assay_inflight *inflight;

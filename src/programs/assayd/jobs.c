@@ -12,6 +12,8 @@
 #include "backends/source_fanotify/object.h"
 #include "engine/core/event.h"
 
+#define STARTS_MAX 32 /* jobs begun before one that was begun is gone on with */
+
 struct queue {
 	struct job *first, **last;
 };
@@ -20,13 +22,14 @@ struct jobs {
 	struct jobs_config config;
 	pthread_mutex_t lock;
 	pthread_cond_t ready_cond, room_cond, arrived_cond;
-	struct queue ready, waiting;
+	struct queue fresh, fetching, ready, waiting;
+	uint32_t starts; /* since the last one of those that are fetching */
 	struct job *oldest, *newest;
 	uint32_t n;
 	_Atomic uint32_t unjudged; /* on their way to the recorder */
 	uint64_t anchored;
 	struct late_answer *late;
-	bool closed;
+	bool closed, deadline_sleeps;
 	pthread_t deadline;
 };
 
@@ -120,9 +123,8 @@ static uint64_t answer_overdue(struct jobs *j)
 	bool any = false;
 	struct job *job;
 
-	for (job = j->oldest; job && now - job->arrived_ns >= limit; job = job->newer) {
+	for (job = j->oldest; job && now - job->arrived_ns >= limit; job = job->newer)
 		any |= answer_early(j, job, now);
-	}
 	if (any) {
 		release_waiting(j);
 		eventfd_write(j->config.wake_fd, 1);
@@ -132,20 +134,27 @@ static uint64_t answer_overdue(struct jobs *j)
 	return job ? job->arrived_ns + limit : 0;
 }
 
+/* Nobody who comes while it sleeps is due before it wakes, so that nobody need wake it: but one
+ * that slept in vain sleeps until somebody does. */
 static void *run_deadline(void *arg)
 {
 	struct jobs *j = arg;
+	bool in_vain = false;
 
 	pthread_mutex_lock(&j->lock);
 	while (!j->closed) {
 		uint64_t due = answer_overdue(j);
-		struct timespec t = { .tv_sec = (time_t)(due / 1000000000u),
-				      .tv_nsec = (long)(due % 1000000000u) };
+		uint64_t until =
+			due ? due : jobs_now_ns() + (uint64_t)j->config.deadline_ms * 1000000u;
+		struct timespec t = { .tv_sec = (time_t)(until / 1000000000u),
+				      .tv_nsec = (long)(until % 1000000000u) };
 
-		if (due == 0)
+		j->deadline_sleeps = due == 0 && in_vain;
+		if (j->deadline_sleeps)
 			pthread_cond_wait(&j->arrived_cond, &j->lock);
 		else
 			pthread_cond_timedwait(&j->arrived_cond, &j->lock, &t);
+		in_vain = due == 0 && !j->deadline_sleeps;
 	}
 	pthread_mutex_unlock(&j->lock);
 	return NULL;
@@ -161,6 +170,8 @@ int jobs_new(const struct jobs_config *config, struct jobs **ret)
 	if (!j)
 		return -ENOMEM;
 	j->config = *config;
+	queue_init(&j->fresh);
+	queue_init(&j->fetching);
 	queue_init(&j->ready);
 	queue_init(&j->waiting);
 	pthread_mutex_init(&j->lock, NULL);
@@ -224,18 +235,36 @@ int jobs_add(struct jobs *j, const struct assay_fanotify_event *event)
 		return -ESHUTDOWN;
 	}
 	job->older = j->newest;
-	if (j->newest) {
-		j->newest->newer = job;
-	} else {
-		j->oldest = job;
+	*(j->newest ? &j->newest->newer : &j->oldest) = job;
+	if (j->deadline_sleeps) {
+		j->deadline_sleeps = false;
 		pthread_cond_signal(&j->arrived_cond);
 	}
 	j->newest = job;
 	j->n++;
 	atomic_fetch_add(&j->unjudged, 1);
-	make_ready(j, job);
+	queue_add(&j->fresh, job);
+	pthread_cond_signal(&j->ready_cond);
 	pthread_mutex_unlock(&j->lock);
 	return 0;
+}
+
+/* Who can be answered, then who can be begun, then who was: but the last are not put off for ever
+ * by a stream of the others. */
+static struct job *take(struct jobs *j)
+{
+	struct job *job = queue_take(&j->ready);
+
+	if (job)
+		return job;
+	if (!j->fresh.first || (j->fetching.first && j->starts >= STARTS_MAX)) {
+		j->starts = 0;
+		return queue_take(&j->fetching);
+	}
+	j->starts++;
+	job = queue_take(&j->fresh);
+	job->in_company = j->fresh.first || j->fetching.first;
+	return job;
 }
 
 struct job *jobs_take(struct jobs *j)
@@ -243,7 +272,7 @@ struct job *jobs_take(struct jobs *j)
 	struct job *job;
 
 	pthread_mutex_lock(&j->lock);
-	while (!(job = queue_take(&j->ready)) && !(j->closed && j->n == 0))
+	while (!(job = take(j)) && !(j->closed && j->n == 0))
 		pthread_cond_wait(&j->ready_cond, &j->lock);
 	pthread_mutex_unlock(&j->lock);
 	return job;
@@ -254,6 +283,14 @@ void jobs_put(struct jobs *j, struct job *job)
 	atomic_fetch_add(&j->unjudged, 1);
 	pthread_mutex_lock(&j->lock);
 	make_ready(j, job);
+	pthread_mutex_unlock(&j->lock);
+}
+
+void jobs_fetch(struct jobs *j, struct job *job)
+{
+	pthread_mutex_lock(&j->lock);
+	queue_add(&j->fetching, job);
+	pthread_cond_signal(&j->ready_cond);
 	pthread_mutex_unlock(&j->lock);
 }
 

@@ -28,6 +28,8 @@ struct job {
 	struct assay_fanotify_event event;
 	uint64_t arrived_ns; /* monotonic */
 	bool owns_inode;     /* others wait behind it */
+	bool in_company;     /* others wait too */
+	bool fetched;	     /* its content was asked for */
 	bool judged;	     /* what is left: mark, answer, end */
 	struct findings findings;
 	atomic_bool answered;
@@ -67,6 +69,8 @@ int jobs_add(struct jobs *j, const struct assay_fanotify_event *event);
 struct job *jobs_take(struct jobs *j);
 /* Back to the queue, to be judged. */
 void jobs_put(struct jobs *j, struct job *job);
+/* Back to the queue, behind those that nothing was begun for: its content is on its way. */
+void jobs_fetch(struct jobs *j, struct job *job);
 /* Back to the queue once its record is anchored. */
 void jobs_wait(struct jobs *j, struct job *job);
 /* All records below @upto are anchored. */

@@ -11,6 +11,7 @@
 #include "base/fmt.h"
 #include "formats/batch.h"
 #include "programs/assayd/log.h"
+#include "programs/assayd/tally.h"
 
 #define MOUNTINFO_MAX (64u << 20)
 #define FS_MAX	      4096u /* filesystems kept track of */
@@ -28,6 +29,7 @@ struct mounts {
 	pthread_mutex_t lock;
 	struct entry *entry;
 	uint32_t n, cap;
+	struct tally tally; /* of records that say "uncovered" */
 };
 
 /* Where an open waits for another process or machine: not watched. */
@@ -130,11 +132,36 @@ static void set_uncovered(struct mounts *m, struct entry *e, const char *reason)
 		return;
 	}
 	assay_fmt(e->what.reason, sizeof(e->what.reason), "%s", reason);
+	if (!tally_add(&m->tally, e->what.type, jobs_now_ns()))
+		return;
 	log_line(LOG_NOTICE, "not watched: %s (%s): %s", e->what.point, e->what.type, reason);
 	if (recorder_state(m->daemon->recorder, "uncovered", fill_uncovered, &e->what, false, NULL,
 			   &err) < 0)
 		log_line(LOG_ERR, "cannot record that %s is not watched: %s", e->what.point,
 			 err.text);
+}
+
+static void fill_counted(void *ctx, struct assay_wr *w)
+{
+	const struct tally_kind *k = ctx;
+
+	assay_state_add(w, "type", assay_bytes_str(k->name));
+	assay_state_add_u64(w, "count", k->counted);
+}
+
+void mounts_record_counts(struct mounts *m, bool all)
+{
+	uint64_t now = all ? UINT64_MAX : jobs_now_ns();
+	struct tally_kind k;
+	struct assay_err err;
+
+	while (tally_take(&m->tally, now, &k)) {
+		log_line(LOG_NOTICE, "not watched: %llu more filesystems (%s)",
+			 (unsigned long long)k.counted, k.name);
+		if (recorder_state(m->daemon->recorder, "uncovered", fill_counted, &k, false, NULL,
+				   &err) < 0)
+			log_line(LOG_ERR, "cannot record what is not watched: %s", err.text);
+	}
 }
 
 /* Asks the policy, and marks. */

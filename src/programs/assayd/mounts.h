@@ -16,6 +16,10 @@ int mounts_fd(const struct mounts *m);
  * again when mounts or the policy change. Errors: -EINVAL a mount= that cannot be watched. */
 int mounts_scan(struct mounts *m, struct assay_err *err);
 
+/* Records how many were not watched beyond those that got a record of their own (tally.h): those
+ * whose time is over, or all. */
+void mounts_record_counts(struct mounts *m, bool all);
+
 /* Whether opening a file there could wait for another process or machine for ever. */
 bool mounts_is_remote(struct mounts *m, uint64_t dev);
 

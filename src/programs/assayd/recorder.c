@@ -305,7 +305,7 @@ static void fill_full(void *ctx, struct assay_wr *w)
 
 /* The list took no record: said once, out of the reserve, and once more when it takes them again.
  */
-static void note_full(struct recorder *r, const char *why)
+static void note_full(struct recorder *r, int rc)
 {
 	r->counts.lost_events++;
 	if (r->list_full_noted)
@@ -314,8 +314,9 @@ static void note_full(struct recorder *r, const char *why)
 	r->counts.list_full = true;
 	(void)recorder_state_locked(r, "list-full", NULL, NULL, true, NULL, NULL);
 	recorder_log(r, LOG_ERR,
-		     "%s: make room on the list's filesystem; until then events are not recorded",
-		     why);
+		     "list '%s' after %zu bytes: %s; %s; until then events are not recorded",
+		     r->config.list_dir, assay_list_file_records(r->list).len, strerror(-rc),
+		     rc == -ENOSPC ? "make room on its filesystem" : "look at its medium");
 }
 
 static void note_room(struct recorder *r)
@@ -350,7 +351,7 @@ static int event_locked(struct recorder *r, const struct assay_facts *facts,
 		return assay_err_set(err, -EIO, "there is no segment to write to");
 	rc = assay_event(r->core, facts, ret, &why);
 	if (rc == -ENOSPC || rc == -EIO)
-		note_full(r, why.text);
+		note_full(r, rc);
 	if (rc < 0 && err)
 		*err = why;
 	if (rc < 0 || ret->need)

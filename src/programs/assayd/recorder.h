@@ -18,6 +18,7 @@ enum on_stall { ON_STALL_HOLD, ON_STALL_RELEASE };
 
 struct recorder_config {
 	int list_dirfd;		 /* borrowed */
+	const char *list_dir;	 /* its path, for messages */
 	const char *kernel_list; /* the kernel's binary list, to adopt and to watch; NULL: none */
 	struct assay_anchor anchor;
 	struct assay_crypto crypto;

@@ -32,9 +32,13 @@ uint64_t recorder_now_ns(void)
 	return clock_ns(CLOCK_MONOTONIC);
 }
 
+/* The clock that stops in a suspend is read first: the other way round the difference may be
+ * negative, which is a very long sleep. */
 uint64_t recorder_suspended_ns(void)
 {
-	return clock_ns(CLOCK_BOOTTIME) - clock_ns(CLOCK_MONOTONIC);
+	uint64_t awake = clock_ns(CLOCK_MONOTONIC);
+
+	return clock_ns(CLOCK_BOOTTIME) - awake;
 }
 
 /* Waits on @r->work (with the lock) until it is signalled, or @ns have passed. */

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "programs/assayd/status.h"
 
+#include "base/fmt.h"
 #include "base/hex.h"
 #include "programs/assayd/log.h"
 #include "programs/assayd/mounts.h"
 
 #define UNCOVERED_SHOWN 64u
+#define UNCOVERED_BYTES 32768u /* of the reply, which must be one message */
 
 static json_int_t number(const _Atomic uint64_t *value)
 {
@@ -30,11 +32,11 @@ static json_t *anchor_json(struct daemon *d, const struct recorder_counts *n)
 	static const char *const kinds[] = { "tpm2", "soft", "none" };
 	static const char *const modes[] = { "each", "group", "ordered" };
 
-	return json_pack("{s:s, s:b, s:s, s:b, s:I, s:I, s:I}", "kind", kinds[d->conf.anchor],
-			 "hardware_rooted", d->conf.anchor == ASSAY_CONF_ANCHOR_TPM2, "mode",
-			 modes[d->conf.anchor_mode], "tpm_lost", n->tpm_lost, "extends",
-			 (json_int_t)n->extends, "extend_ns", (json_int_t)n->extend_ns, "batches",
-			 (json_int_t)n->batches);
+	return json_pack("{s:s, s:b, s:s*, s:s, s:b, s:I, s:I, s:I}", "kind", kinds[d->conf.anchor],
+			 "hardware_rooted", d->conf.anchor == ASSAY_CONF_ANCHOR_TPM2, "ek_name",
+			 d->ek_name[0] ? d->ek_name : NULL, "mode", modes[d->conf.anchor_mode],
+			 "tpm_lost", n->tpm_lost, "extends", (json_int_t)n->extends, "extend_ns",
+			 (json_int_t)n->extend_ns, "batches", (json_int_t)n->batches);
 }
 
 static json_t *list_json(struct daemon *d, const struct recorder_counts *n)
@@ -72,27 +74,54 @@ static json_t *work_json(struct daemon *d)
 			 (json_int_t)log_dropped());
 }
 
-static json_t *uncovered_json(struct daemon *d)
+/* A mount point may be any bytes, and its user's choice; here it is written as in the list. */
+static json_t *uncovered_one(const struct mounts_uncovered *what)
+{
+	char point[4 * sizeof(what->point)];
+	size_t len = 0;
+
+	for (const char *c = what->point; *c; c++) {
+		if (*c < 0x20 || *c > 0x7e || *c == '\\')
+			len += assay_fmt(point + len, sizeof(point) - len, "\\x%02x", (uint8_t)*c);
+		else
+			point[len++] = *c;
+	}
+	return json_pack("{s:s%, s:s, s:s}", "point", point, len, "type", what->type, "reason",
+			 what->reason);
+}
+
+/* As many as fit; *@ret_more: and so many more. */
+static json_t *uncovered_json(struct daemon *d, uint32_t *ret_more)
 {
 	struct mounts_uncovered what[UNCOVERED_SHOWN];
-	uint32_t n = mounts_uncovered(d->mounts, what, UNCOVERED_SHOWN);
-	json_t *list = json_array();
+	uint32_t n = mounts_uncovered(d->mounts, what, UNCOVERED_SHOWN), i;
+	json_t *list = json_array(), *one;
+	size_t bytes = 0;
 
-	/* A mount point may be any bytes; what is not UTF-8 gives no object and is left out. */
-	for (uint32_t i = 0; list && i < n && i < UNCOVERED_SHOWN; i++)
-		json_array_append_new(list,
-				      json_pack("{s:s, s:s, s:s}", "point", what[i].point, "type",
-						what[i].type, "reason", what[i].reason));
+	for (i = 0; list && i < n && i < UNCOVERED_SHOWN; i++) {
+		one = uncovered_one(&what[i]);
+		bytes += one ? json_dumpb(one, NULL, 0, 0) : 0;
+		if (!one || bytes > UNCOVERED_BYTES) {
+			json_decref(one);
+			break;
+		}
+		json_array_append_new(list, one);
+	}
+	*ret_more = n - i;
 	return list;
 }
 
 json_t *status_json(struct daemon *d)
 {
 	struct recorder_counts n;
+	json_t *uncovered;
+	uint32_t more;
 
 	recorder_counts(d->recorder, &n);
-	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:i, s:o}", "version", ASSAY_VERSION,
+	uncovered = uncovered_json(d, &more);
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:i, s:o, s:i}", "version", ASSAY_VERSION,
 			 "policy", policy_json(d), "anchor", anchor_json(d, &n), "list",
 			 list_json(d, &n), "events", events_json(d), "work", work_json(d),
-			 "watched", (int)mounts_covered(d->mounts), "uncovered", uncovered_json(d));
+			 "watched", (int)mounts_covered(d->mounts), "uncovered", uncovered,
+			 "uncovered_more", (int)more);
 }

@@ -7,6 +7,7 @@
 #include "programs/assayd/worker.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -15,11 +16,14 @@
 #include <unistd.h>
 
 #include "backends/source_fanotify/lease.h"
+#include "backends/source_fanotify/object.h"
 #include "programs/assayd/judge.h"
 #include "programs/assayd/log.h"
 
 #define NODE_JOB(n) ((struct job *)(n))
 _Static_assert(offsetof(struct job, node) == 0, "NODE_JOB");
+
+#define FETCH_SIZE (128 << 10) /* bytes of a file that are asked for ahead */
 
 struct workers {
 	struct daemon *daemon;
@@ -104,10 +108,17 @@ static struct assay_inflight_node *settle(struct daemon *d, struct job *job)
 	return waiters;
 }
 
-static void complain(struct daemon *d, const struct assay_err *err)
+/* A list that takes nothing is said once, by the recorder. */
+static void complain(struct daemon *d, const struct judge_case *c, const struct assay_err *err)
 {
+	char path[ASSAY_OBJECT_PATH_MAX];
+
 	atomic_fetch_add(&d->totals.errors, 1);
-	log_line(LOG_ERR, "a file was not measured: %s", err->text);
+	if (err->code == -ENOSPC || err->code == -EIO)
+		return;
+	if (assay_object_path(c->fd, &c->st, path) < 0)
+		path[0] = '\0';
+	log_line(LOG_ERR, "'%s' was not measured: %s", path, err->text);
 }
 
 /* Whoever is on the way to the recorder has arrived, or turned off. */
@@ -146,7 +157,7 @@ static enum outcome judge_job(struct daemon *d, struct judge *judge, struct job 
 	job->findings.size = c.st.st_size;
 	r = judge_file(judge, &c, &job->findings, &err);
 	if (r < 0 && r != -ECANCELED)
-		complain(d, &err);
+		complain(d, &c, &err);
 	job->judged = true;
 	if (r < 0) {
 		job->findings.ignore_bits = 0;
@@ -169,6 +180,21 @@ static bool judge_and_count(struct daemon *d, struct judge *judge, struct job *j
 	return outcome == OUTCOME_SETTLE;
 }
 
+/* Where several wait, the medium is asked for the content of each before the first is read: few
+ * workers then wait for many files at once. */
+static bool fetch(struct daemon *d, struct job *job)
+{
+	const struct loaded_policy *p = atomic_load(&d->policy);
+	enum assay_hook hook = job->event.exec ? ASSAY_HOOK_BPRM_CHECK : ASSAY_HOOK_FILE_CHECK;
+
+	if (job->fetched || !job->in_company || assay_policy_needs(p->compiled, hook) == 0)
+		return false;
+	job->fetched = true;
+	(void)posix_fadvise(job->event.fd, 0, FETCH_SIZE, POSIX_FADV_WILLNEED);
+	jobs_fetch(d->jobs, job);
+	return true;
+}
+
 static void *run_worker(void *arg)
 {
 	struct worker *w = arg;
@@ -177,6 +203,8 @@ static void *run_worker(void *arg)
 	struct job *job;
 
 	while ((job = jobs_take(d->jobs))) {
+		if (!job->judged && fetch(d, job))
+			continue;
 		if (!job->judged && !judge_and_count(d, &w->judge, job))
 			continue;
 		waiters = settle(d, job);

@@ -334,8 +334,10 @@ int control_pick(const struct assay_selection *selection, const struct assay_ban
 
 /* ---- the socket ----------------------------------------------------------------------------- */
 
-int control_connect(const char *path, int *ret_fd, struct assay_err *err)
+int control_connect(const char *path, int timeout_ms, int *ret_fd, struct assay_err *err)
 {
+	struct timeval limit = { .tv_sec = timeout_ms / 1000,
+				 .tv_usec = timeout_ms % 1000 * 1000 + 1 };
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
 	AUTO(fd) int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 
@@ -344,10 +346,16 @@ int control_connect(const char *path, int *ret_fd, struct assay_err *err)
 	if (strlen(path) >= sizeof(at.sun_path))
 		return assay_err_set(err, -ENAMETOOLONG, "path '%s' is too long", path);
 	memcpy(at.sun_path, path, strlen(path) + 1);
-	if (connect(fd, (struct sockaddr *)&at, sizeof(at)) < 0)
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0)
+		return assay_err_set(err, -errno, "cannot set up a socket: %s", strerror(errno));
+	if (connect(fd, (struct sockaddr *)&at, sizeof(at)) < 0) {
+		if (errno == EAGAIN)
+			return assay_err_set(err, -ETIMEDOUT, "assayd at '%s' is busy with others",
+					     path);
 		return assay_err_set(err, -errno, "cannot reach assayd at '%s': %s (%s)", path,
 				     strerror(errno),
 				     errno == EACCES ? "only root may ask" : "is it running?");
+	}
 	*ret_fd = TAKE_FD(fd);
 	return 0;
 }

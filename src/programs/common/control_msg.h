@@ -66,8 +66,9 @@ int control_pick(const struct assay_selection *selection, const struct assay_ban
 
 /* ---- the socket ---- */
 
-/* -ENOENT or -ECONNREFUSED: nobody there. */
-int control_connect(const char *path, int *ret_fd, struct assay_err *err);
+/* -ENOENT or -ECONNREFUSED: nobody there; -ETIMEDOUT: others are before us, and it took longer than
+ * @timeout_ms. The same limit holds for each control_send(). */
+int control_connect(const char *path, int timeout_ms, int *ret_fd, struct assay_err *err);
 /* One packet. -E2BIG, -EIO. */
 int control_send(int fd, const json_t *message, struct assay_err *err);
 /* One packet, within @timeout_ms. The caller owns *@ret. -EPIPE the other side is gone,

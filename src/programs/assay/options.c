@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "programs/assay/options.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "programs/assay/cmd.h"
+
+static int take(const char *command, const struct option_row *row, void *options)
+{
+	char *field = (char *)options + row->at;
+	struct assay_err err = { 0 };
+	const char *text;
+	bool yes = true;
+	int r = 0;
+
+	switch (row->kind) {
+	case OPTION_FLAG:
+		memcpy(field, &yes, sizeof(yes));
+		return 0;
+	case OPTION_ONCE:
+		memcpy(&text, field, sizeof(text));
+		if (text)
+			return assay_cmd_usage(command, "--%s: it stands there twice: '%s'",
+					       row->name, optarg);
+		/* fall through */
+	case OPTION_TEXT:
+		memcpy(field, &optarg, sizeof(optarg));
+		return 0;
+	case OPTION_CALL:
+		r = row->take(options, optarg, &err);
+		break;
+	}
+	return r < 0 ? assay_cmd_usage(command, "--%s: %s", row->name, err.text) : r;
+}
+
+/* What getopt_long() wants to know, out of the table. */
+static size_t translate(const struct option_row *rows, struct option longs[static OPTIONS_MAX + 1],
+			char shorts[static 2 * OPTIONS_MAX + 2])
+{
+	size_t n = 0, len = 0;
+
+	shorts[len++] = ':'; /* an argument that is missing is ':', not '?' */
+	for (; rows[n].name && n < OPTIONS_MAX; n++) {
+		longs[n] =
+			(struct option){ .name = rows[n].name,
+					 .has_arg = rows[n].arg ? required_argument : no_argument,
+					 .val = rows[n].letter };
+		shorts[len++] = rows[n].letter;
+		if (rows[n].arg)
+			shorts[len++] = ':';
+	}
+	longs[n] = (struct option){ 0 };
+	shorts[len] = '\0';
+	return n;
+}
+
+static const struct option_row *find(const struct option_row *rows, size_t n, int letter)
+{
+	for (size_t i = 0; i < n; i++)
+		if (rows[i].letter == letter)
+			return &rows[i];
+	return NULL;
+}
+
+int options_parse(const char *command, const struct option_row *rows, int argc, char **argv,
+		  void *options, int *ret_first)
+{
+	struct option longs[OPTIONS_MAX + 1];
+	char shorts[2 * OPTIONS_MAX + 2];
+	size_t n = translate(rows, longs, shorts);
+	int c, r = 0;
+
+	opterr = 0;
+	while (r == 0 && (c = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
+		const struct option_row *row = find(rows, n, c == ':' ? optopt : c);
+
+		if (!row && optopt && strncmp(argv[optind - 1], "--", 2) != 0)
+			r = assay_cmd_usage(command, "unknown option '-%c'", optopt);
+		else if (!row)
+			r = assay_cmd_usage(command, "unknown option '%s'", argv[optind - 1]);
+		else if (c == ':')
+			r = assay_cmd_usage(command, "--%s: its argument %s is missing", row->name,
+					    row->arg);
+		else
+			r = take(command, row, options);
+	}
+	*ret_first = optind;
+	return r;
+}
+
+void options_print(const struct option_row *rows)
+{
+	size_t width = 0, len;
+
+	for (const struct option_row *r = rows; r->name; r++) {
+		len = strlen(r->name) + (r->arg ? 1 + strlen(r->arg) : 0);
+		width = len > width ? len : width;
+	}
+	for (const struct option_row *r = rows; r->name; r++) {
+		len = strlen(r->name) + (r->arg ? 1 + strlen(r->arg) : 0);
+		printf("  -%c, --%s%s%s%*s  %s\n", r->letter, r->name, r->arg ? " " : "",
+		       r->arg ? r->arg : "", (int)(width - len), "", r->help);
+	}
+}
