@@ -1,33 +1,24 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "backends/source_fanotify/object.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <linux/magic.h>
 #include <linux/openat2.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/fmt.h"
-#include "base/hex.h"
+#include "base/fsuuid.h"
 #include "base/macros.h"
 
 #define DELETED	      " (deleted)"
 #define KEPT_MAX      64u
 #define MOUNTINFO_MAX (64u << 20)
-
-/* From Linux 6.9 on. */
-struct fs_uuid {
-	uint8_t len, uuid[16];
-};
-#define GET_FS_UUID _IOR(0x15, 0, struct fs_uuid)
 
 struct assay_fs_table {
 	pthread_mutex_t lock;
@@ -119,45 +110,6 @@ static void find_name(struct assay_fs *fs)
 	assay_file_free(&text);
 }
 
-/* "0123abcd-..." to bytes; false for the short forms of other filesystems. */
-static bool parse_uuid(const char *text, uint8_t ret[static 16])
-{
-	char digits[33];
-	size_t n = 0;
-
-	for (; *text && n < 32; text++)
-		if (*text != '-')
-			digits[n++] = *text;
-	return n == 32 && !*text && assay_hex_decode(assay_bytes(digits, n), ret, 16) == 16;
-}
-
-static void find_uuid_by_device(struct assay_fs *fs)
-{
-	DIR *dir = opendir("/dev/disk/by-uuid");
-	struct dirent *entry;
-	struct stat st;
-
-	if (!dir)
-		return;
-	while ((entry = readdir(dir))) {
-		if (fstatat(dirfd(dir), entry->d_name, &st, 0) < 0 || st.st_rdev != fs->dev)
-			continue;
-		if (parse_uuid(entry->d_name, fs->uuid))
-			break;
-	}
-	closedir(dir);
-}
-
-static void find_uuid(struct assay_fs *fs, int fd)
-{
-	struct fs_uuid got = { 0 };
-
-	if (ioctl(fd, GET_FS_UUID, &got) < 0)
-		find_uuid_by_device(fs);
-	else if (got.len == sizeof(got.uuid))
-		memcpy(fs->uuid, got.uuid, sizeof(got.uuid));
-}
-
 int assay_fs_table_new(struct assay_fs_table **ret)
 {
 	struct assay_fs_table *t = calloc(1, sizeof(*t));
@@ -206,7 +158,7 @@ int assay_fs_table_get(struct assay_fs_table *t, int fd, const struct stat *st,
 	pthread_mutex_unlock(&t->lock);
 	if (!found) {
 		find_name(&fs);
-		find_uuid(&fs, fd);
+		(void)assay_fsuuid_read(fd, fs.dev, fs.uuid);
 		pthread_mutex_lock(&t->lock);
 		t->kept[t->next] = fs;
 		t->next = (t->next + 1) % KEPT_MAX;
