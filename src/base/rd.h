@@ -35,7 +35,17 @@ static inline bool assay_rd_end(const struct assay_rd *r)
 	return r->at == r->end;
 }
 
-bool assay_rd_bytes(struct assay_rd *r, size_t len, struct assay_bytes *ret) ASSAY_MUST_CHECK;
+/* This and assay_rd_u32() are here for lists of a million records. */
+ASSAY_MUST_CHECK static inline bool assay_rd_bytes(struct assay_rd *r, size_t len,
+						   struct assay_bytes *ret)
+{
+	if (assay_rd_left(r) < len)
+		return false;
+	*ret = assay_bytes(r->at, len);
+	r->at += len;
+	return true;
+}
+
 bool assay_rd_copy(struct assay_rd *r, void *to, size_t len) ASSAY_MUST_CHECK;
 /* A reader over the next @len bytes, of the same byte order; offsets count from its own start. */
 bool assay_rd_take(struct assay_rd *r, size_t len, struct assay_rd *ret) ASSAY_MUST_CHECK;
@@ -43,5 +53,15 @@ bool assay_rd_take(struct assay_rd *r, size_t len, struct assay_rd *ret) ASSAY_M
 bool assay_rd_u8(struct assay_rd *r, uint8_t *ret) ASSAY_MUST_CHECK;
 /* In the reader's byte order (r->big). */
 bool assay_rd_u16(struct assay_rd *r, uint16_t *ret) ASSAY_MUST_CHECK;
-bool assay_rd_u32(struct assay_rd *r, uint32_t *ret) ASSAY_MUST_CHECK;
+ASSAY_MUST_CHECK static inline bool assay_rd_u32(struct assay_rd *r, uint32_t *ret)
+{
+	const uint8_t *p = r->at;
+
+	if (assay_rd_left(r) < 4)
+		return false;
+	*ret = r->big ? (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3]
+		      : (uint32_t)p[3] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[1] << 8 | p[0];
+	r->at += 4;
+	return true;
+}
 bool assay_rd_u64(struct assay_rd *r, uint64_t *ret) ASSAY_MUST_CHECK;

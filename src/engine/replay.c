@@ -391,9 +391,11 @@ int assay_replay_checked(struct assay_replay *r, const struct assay_record *reco
 			 struct assay_record_digests *digests, bool *ret_is_step,
 			 struct assay_step *ret_step, struct assay_err *err)
 {
-	struct assay_err why = { 0 };
-	int error = take_record(r, record, offset, digests, ret_is_step, ret_step, &why);
+	struct assay_err why;
+	int error;
 
+	why.text[0] = '\0'; /* all of it, for each of a million records, would show */
+	error = take_record(r, record, offset, digests, ret_is_step, ret_step, &why);
 	if (error < 0)
 		return assay_err_at(err, error, offset, "entry %llu: %s",
 				    (unsigned long long)r->records, why.text);

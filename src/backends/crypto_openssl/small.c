@@ -23,48 +23,50 @@ static void put_be64(uint8_t *to, uint64_t v)
 	put_be32(to + 4, (uint32_t)v);
 }
 
-/* FIPS 180-4, 5.1: what is left of the message, 0x80, zeros, its length in bits. Returns the bytes
- * of @to, one or two blocks. */
-static inline __attribute__((always_inline)) size_t pad(struct assay_bytes in, size_t block,
-							uint8_t to[static 2 * SHA512_CBLOCK])
+#define BUF_SIZE (2 * SHA512_CBLOCK)
+
+/* FIPS 180-4, 5.1: the message from @from on, 0x80, zeros, its length in bits. Returns the bytes of
+ * @to, whole blocks. */
+static inline __attribute__((always_inline)) size_t pad(struct assay_bytes in, size_t from,
+							size_t block, uint8_t to[static BUF_SIZE])
 {
-	size_t rest = in.len % block, size = rest + 1 + block / 8 <= block ? block : 2 * block;
+	size_t rest = in.len - from, size = (rest + block / 8 + block) / block * block;
 
 	if (rest) /* a call: compilers make a slow loop of a memcpy() whose size they do not know */
-		memmove(to, in.data + in.len - rest, rest);
+		memmove(to, in.data + from, rest);
 	to[rest] = 0x80;
 	memset(to + rest + 1, 0, size - rest - 9);
 	put_be64(to + size - 8, (uint64_t)in.len * 8);
 	return size;
 }
 
-static inline __attribute__((always_inline)) void absorb(void *ctx,
-							 void (*transform)(void *ctx,
-									   const uint8_t *in),
-							 size_t block, struct assay_bytes in)
+/* Each call costs as much as a third of a block: one for what fits the buffer, two for the rest. */
+static inline __attribute__((always_inline)) void absorb(
+	void *ctx, void (*update)(void *ctx, const uint8_t *in, size_t len), size_t block,
+	struct assay_bytes in)
 {
-	uint8_t tail[2 * SHA512_CBLOCK];
-	size_t size = pad(in, block, tail);
+	bool fits = in.len + 1 + block / 8 <= BUF_SIZE;
+	size_t from = fits ? 0 : in.len - in.len % block;
+	uint8_t buf[BUF_SIZE];
 
-	for (size_t i = 0; i + block <= in.len; i += block)
-		transform(ctx, in.data + i);
-	for (size_t i = 0; i < size; i += block)
-		transform(ctx, tail + i);
+	if (from)
+		update(ctx, in.data, from);
+	update(ctx, buf, pad(in, from, block, buf));
 }
 
-static void transform_sha1(void *ctx, const uint8_t *in)
+static void update_sha1(void *ctx, const uint8_t *in, size_t len)
 {
-	SHA1_Transform(ctx, in);
+	SHA1_Update(ctx, in, len);
 }
 
-static void transform_sha256(void *ctx, const uint8_t *in)
+static void update_sha256(void *ctx, const uint8_t *in, size_t len)
 {
-	SHA256_Transform(ctx, in);
+	SHA256_Update(ctx, in, len);
 }
 
-static void transform_sha512(void *ctx, const uint8_t *in)
+static void update_sha512(void *ctx, const uint8_t *in, size_t len)
 {
-	SHA512_Transform(ctx, in);
+	SHA512_Update(ctx, in, len);
 }
 
 static void hash_sha1(struct assay_bytes in, uint8_t *ret)
@@ -72,7 +74,7 @@ static void hash_sha1(struct assay_bytes in, uint8_t *ret)
 	SHA_CTX c;
 
 	SHA1_Init(&c);
-	absorb(&c, transform_sha1, SHA_CBLOCK, in);
+	absorb(&c, update_sha1, SHA_CBLOCK, in);
 	put_be32(ret, c.h0);
 	put_be32(ret + 4, c.h1);
 	put_be32(ret + 8, c.h2);
@@ -85,7 +87,7 @@ static void hash_sha256(struct assay_bytes in, uint8_t *ret)
 	SHA256_CTX c;
 
 	SHA256_Init(&c);
-	absorb(&c, transform_sha256, SHA256_CBLOCK, in);
+	absorb(&c, update_sha256, SHA256_CBLOCK, in);
 	for (size_t i = 0; i < 8; i++)
 		put_be32(ret + 4 * i, c.h[i]);
 }
@@ -99,7 +101,7 @@ static void hash_sha512(struct assay_bytes in, bool is_384, uint8_t *ret)
 		SHA384_Init(&c);
 	else
 		SHA512_Init(&c);
-	absorb(&c, transform_sha512, SHA512_CBLOCK, in);
+	absorb(&c, update_sha512, SHA512_CBLOCK, in);
 	for (size_t i = 0; i < (is_384 ? 6 : 8); i++)
 		put_be64(ret + 8 * i, c.h[i]);
 }
