@@ -280,10 +280,11 @@ show "$bin/assay" log verify --ignore-violations --pcrs "$work/pcrs" "$(segment)
 	give_up "the list does not match"
 
 heading "Proof for somebody else"
-say "The TPM signs PCR 10 together with a number that the other side chose, so that the answer is fresh."
+say "The TPM signs PCR 10, and PCRs 0 to 9, which tell how the machine booted, together with a number" \
+	"that the other side chose, so that the answer is fresh."
 nonce=$(od -A n -N 16 -t x1 /dev/urandom | tr -d ' \n')
 show "$bin/assay" quote --control "$work/control" --ak "$work/ak" --nonce "$nonce" \
-	--out "$work/quote" || give_up "no quote"
+	--pcrs sha256:0,1,2,3,4,5,6,7,8,9,10 --out "$work/quote" || give_up "no quote"
 mkdir -m 755 "$work/evidence"
 cp "$bin/assay" "$work/quote" "$work/ak.pub" "$work/evidence/"
 cp "$(segment)" "$work/evidence/list"
