@@ -137,6 +137,10 @@ expect_text "$ERR" "cannot reach a TPM at 'swtpm:path=.*nobody'"
 
 for alg in ecc rsa; do
 	expect 0 "$ASSAY" tpm create-ak --algorithm $alg --tcti "$TCTI" $alg
+	sum=$(sha256sum $alg.pub $alg.priv)
+	expect 2 "$ASSAY" tpm create-ak --algorithm $alg --tcti "$TCTI" $alg
+	expect_text "$ERR" "'$alg.priv' is there already"
+	[ "$sum" = "$(sha256sum $alg.pub $alg.priv)" ] || fail 'a key was written over'
 	[ "$(stat -c %a $alg.priv)" = 600 ] || fail "the private part has mode $(stat -c %a $alg.priv)"
 	openssl pkey -pubin -in $alg.pem -noout || fail "$alg.pem is not PEM"
 	expect 0 "$ASSAY" quote --nonce $NONCE --out $alg.quote --ak $alg --tcti "$TCTI" \

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "backends/anchor_tpm2/anchor_tpm2.h"
 #include "base/file.h"
@@ -83,6 +84,20 @@ static int write_ak(const struct create_options *o, const struct assay_ak *ak,
 	return r;
 }
 
+/* A key that somebody has enrolled is not written over. */
+static int refuse_existing(const char *prefix, struct assay_err *err)
+{
+	char path[4096];
+
+	if (assay_fmt(path, sizeof(path), "%s.priv", prefix) >= sizeof(path) ||
+	    access(path, F_OK) != 0)
+		return 0;
+	return assay_err_set(err, -EEXIST,
+			     "'%s' is there already, and may be enrolled: name another prefix, or "
+			     "remove it first",
+			     path);
+}
+
 static int cmd_create_ak(int argc, char **argv)
 {
 	AUTO(anchor_tpm2) struct assay_anchor_tpm2 *tpm = NULL;
@@ -96,7 +111,7 @@ static int cmd_create_ak(int argc, char **argv)
 	if (first + 1 != argc)
 		return assay_cmd_usage(CREATE, "one PREFIX for the files is needed");
 	o.prefix = argv[first];
-	if (open_tpm(o.tcti, &tpm, &err) < 0 ||
+	if (refuse_existing(o.prefix, &err) < 0 || open_tpm(o.tcti, &tpm, &err) < 0 ||
 	    assay_anchor_tpm2_create_ak(tpm, o.algorithm, &ak, &err) < 0 ||
 	    write_ak(&o, &ak, &err) < 0)
 		return assay_cmd_fail(CREATE, NULL, &err);
