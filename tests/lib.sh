@@ -78,6 +78,7 @@ in_mount_namespace() {
 		mount --bind "$SCRATCH" "$SCRATCH" || skip "cannot mount here"
 		_mounts+=("$SCRATCH")
 		mount --make-private "$SCRATCH"
+		chmod 755 "$SCRATCH" # as ordinary users go there, too
 		export TMPDIR=$SCRATCH
 	fi
 	ASSAY_TEST_NAMESPACE=1 unshare -m --propagation $propagation "$0" "$@" || status=$?
