@@ -266,7 +266,7 @@ static pid_t start(void (*run)(void))
 		err(2, "fork");
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		close(assay_fanotify_fd(group));
+		assay_fanotify_close(group);
 		srand((unsigned)rand() ^ (unsigned)getpid());
 		run();
 	}
