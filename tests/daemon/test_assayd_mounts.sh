@@ -81,6 +81,7 @@ cat /proc/self/fd/8 >/dev/null
 [ "$(status events.read)" = "$before" ] || fail 'what is known raises events'
 reload
 grep -q 'all are removed' "$LOG" || fail 'a filesystem that is mounted nowhere was reached'
+grep -q "nothing is mounted at '$MNT'" "$LOG" || fail 'what is below the mount point may be watched in its place'
 cat /proc/self/fd/8 >/dev/null
 [ "$(status events.read)" -gt "$before" ] || fail 'what is mounted nowhere stays known'
 exec 8<&-

@@ -29,6 +29,11 @@ struct mounts {
 	pthread_mutex_t lock;
 	struct entry *entry;
 	uint32_t n, cap;
+	/* What each mount= was when it was looked at last. */
+	struct given {
+		uint64_t dev; /* 0: it was not yet */
+		bool gone;
+	} given[ASSAY_CONF_LIST_MAX];
 	struct tally tally; /* of records that say "uncovered" */
 };
 
@@ -290,6 +295,24 @@ static int scan_all(struct mounts *m, struct assay_err *err)
 	return r;
 }
 
+/* What was mounted there is unmounted: the path is of a filesystem that nobody has named. */
+static bool is_gone(struct mounts *m, uint32_t i, int fd, const struct stat *st)
+{
+	struct given *g = &m->given[i];
+	struct statx more;
+	bool was_gone = g->gone;
+
+	g->gone = g->dev && g->dev != st->st_dev &&
+		  (statx(fd, "", AT_EMPTY_PATH, STATX_INO, &more) < 0 ||
+		   !(more.stx_attributes & STATX_ATTR_MOUNT_ROOT));
+	if (!g->gone)
+		g->dev = st->st_dev;
+	else if (!was_gone)
+		log_line(LOG_WARNING, "not watched: nothing is mounted at '%s' any more",
+			 m->daemon->conf.mount.value[i]);
+	return g->gone;
+}
+
 /* mount=: these and no others, and they must be there. */
 static int scan_given(struct mounts *m, struct assay_err *err)
 {
@@ -306,6 +329,8 @@ static int scan_given(struct mounts *m, struct assay_err *err)
 		    assay_fs_table_get(m->daemon->fs, fd, &st, &fs) < 0)
 			return assay_err_set(err, -EINVAL, "cannot watch '%s': %s", point,
 					     strerror(errno));
+		if (is_gone(m, i, fd, &st))
+			continue;
 		begin_entry(m, st.st_dev, point, fs.name, &e);
 		if (e.remote)
 			set_uncovered(m, &e, "another process or machine answers for it");
