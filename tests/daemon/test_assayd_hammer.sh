@@ -46,8 +46,8 @@ echo 'measure func=FILE_CHECK mask=^MAY_READ' >"$SCRATCH/policy"
 changes=${HAMMER_CHANGES:-300}
 read -r -a HAMMER_KINDS <<<"${HAMMER_ON:-tmpfs ext4 overlay}"
 scratch_kinds
-[[ " ${KINDS[*]} " = *" overlay "* ]] || HAMMER_KINDS=("${HAMMER_KINDS[@]/overlay/}")
-for fs in ${HAMMER_KINDS[*]}; do
+for fs in "${HAMMER_KINDS[@]}"; do
+	[[ " ${KINDS[*]} " = *" $fs "* ]] || continue
 	MNT=$SCRATCH/$fs
 	rm -rf "$LIST"
 	start_assayd "policy=$SCRATCH/policy" first_sight=eager
@@ -60,7 +60,8 @@ done
 # Openers wait for a slow TPM, so that there are some whenever the marks are gone through.
 swtpm_begin
 delay_begin 4000
-for fs in ${HAMMER_KINDS[*]}; do
+for fs in "${HAMMER_KINDS[@]}"; do
+	[[ " ${KINDS[*]} " = *" $fs "* ]] || continue
 	MNT=$SCRATCH/$fs LIST=$SCRATCH/list-$fs
 	start_assayd "policy=$SCRATCH/policy" first_sight=eager
 	rm -f "$SCRATCH/enough"
