@@ -5,24 +5,23 @@
 #define PCRS_FIRMWARE 0xffu  /* PCR 0 to 7 */
 #define PCRS_AND_BOOT 0x3ffu /* and 8 and 9, where the boot loader measures */
 
+/* By position: no digest protects a template's name, and a format string can call the fields
+ * otherwise. A keyring can bear the name: what was measured is then a buffer, and not empty. */
 bool assay_boot_read(const struct assay_template_data *cut, struct assay_digest *ret)
 {
-	static const enum assay_field digests[] = { ASSAY_FIELD_D_NG, ASSAY_FIELD_D_NGV2,
-						    ASSAY_FIELD_D };
-	struct assay_bytes name = assay_template_field(cut, ASSAY_FIELD_N_NG), said;
+	enum assay_field first = cut->template.fields[0];
 
-	if (!name.data)
-		name = assay_template_field(cut, ASSAY_FIELD_N);
-	/* A keyring can bear the name: what was measured is then a buffer. */
-	if (assay_template_field(cut, ASSAY_FIELD_BUF).data ||
-	    !assay_bytes_is(assay_field_text(name), NAME))
+	if (cut->template.n_fields < 2 || assay_template_field(cut, ASSAY_FIELD_BUF).len ||
+	    !assay_bytes_is(assay_field_text(cut->field[1]), NAME))
 		return false;
-	for (unsigned i = 0; i < ARRAY_LEN(digests); i++) {
-		said = assay_template_field(cut, digests[i]);
-		if (said.data)
-			return assay_field_digest(digests[i], said, ret, NULL) == 0;
+	switch (assay_field_kind(first)) {
+	case ASSAY_KIND_DIGEST:
+	case ASSAY_KIND_DIGEST_ALGO:
+	case ASSAY_KIND_DIGEST_TYPE_ALGO:
+		return assay_field_digest(first, cut->field[0], ret, NULL) == 0;
+	default:
+		return false;
 	}
-	return false;
 }
 
 static const struct assay_pcr_claim *find(const struct assay_pcr_claim *claims, size_t n,

@@ -327,6 +327,12 @@ static enum own own_kind(const struct assay_replay *r, const struct assay_record
 	return OWN_NOT;
 }
 
+bool assay_replay_is_state(const struct assay_replay *r, const struct assay_record *record,
+			   struct assay_bytes *ret_buf)
+{
+	return own_kind(r, record, ret_buf) == OWN_STATE;
+}
+
 /* Finds out what the record is and applies what it says; *ret_is_step is preset by the mode. A
  * batch record is never the kernel's: announced as such, what it covers could be left out. */
 static int take_own(struct assay_replay *r, const struct assay_record *record, bool *ret_is_step,

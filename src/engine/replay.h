@@ -111,6 +111,10 @@ const struct assay_pcr_value *assay_replay_value(const struct assay_replay *r, u
  */
 struct assay_bytes assay_replay_state(const struct assay_replay *r);
 
+/* Whether @record is a state record by its shape, whatever the list makes of it; its buffer. */
+bool assay_replay_is_state(const struct assay_replay *r, const struct assay_record *record,
+			   struct assay_bytes *ret_buf);
+
 /* How many steps of its PCR stand behind the last record, which was put before them. */
 uint32_t assay_replay_behind(const struct assay_replay *r);
 

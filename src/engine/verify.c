@@ -72,13 +72,21 @@ static int add_claim(struct assay_verify *v, const struct assay_pcr_claim *said,
 	return bank_of(&v->banks, said->alg, &c->bank, err);
 }
 
-/* With no claims, the banks whose digests a batch record is most likely to have. */
-static int choose_banks(struct assay_verify *v, struct assay_err *err)
+/* With no claims, the banks whose digests a batch record is most likely to have; and one of the
+ * segment's, if its TPM had neither. */
+static int choose_banks(struct assay_verify *v, const struct assay_banks *segment,
+			struct assay_err *err)
 {
+	bool has_usual = segment->n == 0;
 	uint32_t ignored;
 
 	if (v->n_claims)
 		return 0;
+	for (uint32_t i = 0; i < segment->n; i++)
+		has_usual |=
+			segment->alg[i] == ASSAY_HASH_SHA1 || segment->alg[i] == ASSAY_HASH_SHA256;
+	if (!has_usual)
+		return bank_of(&v->banks, segment->alg[0], &ignored, err);
 	return bank_of(&v->banks, ASSAY_HASH_SHA1, &ignored, err) < 0
 		       ? -E2BIG
 		       : bank_of(&v->banks, ASSAY_HASH_SHA256, &ignored, err);
@@ -176,7 +184,7 @@ int assay_verify_new(const struct assay_verify_config *config, struct assay_veri
 	for (size_t i = 0; r == 0 && i < config->n_claims; i++)
 		r = add_claim(v, &config->claims[i], err);
 	if (r == 0)
-		r = choose_banks(v, err);
+		r = choose_banks(v, &config->base_banks, err);
 	if (r == 0)
 		r = start_replay(v, config, err);
 	if (r < 0)
@@ -264,21 +272,25 @@ static void match_claim(struct assay_verify *v, struct claim *c, uint64_t index)
 		c->reach.next = index;
 }
 
-/* Whether this step is the record that vouches for the head. Only the first that speaks of one can:
- * it was extended before anything else ran, a later one may be of whoever broke in since. */
-static void look_for_head(struct assay_verify *v, uint32_t pcr, uint64_t index)
+/* Whether this is the record that vouches for the head. Only the first that speaks of one can: it
+ * was extended before anything else ran, a later one may be of whoever broke in since. One that the
+ * list makes something else of (announced as the kernel's, or waiting) is met and vouches for
+ * nothing. */
+static void look_for_head(struct assay_verify *v, const struct assay_record *record, uint64_t index,
+			  bool is_step)
 {
-	struct assay_bytes state = assay_replay_state(v->replay), said;
 	char hex[2 * sizeof(v->head) + 1];
+	struct assay_bytes state;
 
-	if (!v->has_head || v->head_met || state.len == 0 ||
+	if (!v->has_head || v->head_met || !assay_replay_is_state(v->replay, record, &state) ||
 	    !assay_bytes_is(assay_state_get(state, "event"), "segment"))
 		return;
 	v->head_met = true;
-	said = assay_state_get(state, "head");
+	if (!is_step || assay_replay_state(v->replay).len == 0)
+		return;
 	assay_hex_encode(assay_bytes(v->head, sizeof(v->head)), hex);
-	v->head_said = assay_bytes_is(said, hex);
-	v->head_pcr = pcr;
+	v->head_said = assay_bytes_is(assay_state_get(state, "head"), hex);
+	v->head_pcr = record->pcr;
 	v->head_index = index;
 }
 
@@ -297,9 +309,9 @@ int assay_verify_record(struct assay_verify *v, const struct assay_record *recor
 	n->entries++;
 	v->violations += record->violation;
 	v->boot_aggregates += digests->boot_aggregate;
+	look_for_head(v, record, index, is_step);
 	if (!is_step)
 		return 0;
-	look_for_head(v, record->pcr, index);
 	v->bare_violations += record->violation;
 	if (n->steps++ == 0)
 		n->first_step = index;

@@ -80,6 +80,8 @@ write('kexec-bad', [good, x, bad, x])
 write('behind', [bad, x], [good])
 write('behind-2', [good, x], [bad])
 write('other-pcr', [good, entry(b'/etc/x', 'sha256', bytes(32), pcr=9), x])
+for i, (name, extra) in enumerate(((b'd-modsig|n-ng', b''), (b'd-ng|xattrnames', b''), (b'd-ng|n-ng|buf', field(b'')))):
+    write(f'renamed-{i}', [entry(b'boot_aggregate', 'sha256', bytes(31) + b'x', template=name, extra=extra), x])
 write('keyring', [good, entry(b'boot_aggregate', 'sha256', hashlib.sha256(b'key').digest(), template=b'ima-buf',
                              extra=field(b'key'))])
 PY
@@ -98,3 +100,10 @@ verify 1 behind "entry 0: DIFFERS" # what no value proves says nothing
 verify 0 behind-2 "entry 0: agrees"
 verify 0 other-pcr "not checked: not at hand, as it was then, is PCR 9 of bank sha256"
 verify 0 keyring "entry 0: agrees"
+# A list without the entries of a PCR: said, and whoever names the PCR refuses it.
+echo "sha256 11 $(printf '%064d' 1)" >>"$SCRATCH/good.pcrs"
+verify 0 good "PCR 11 was extended, but by no entry of this list"
+expect 1 "$ASSAY" log verify --pcrs "$SCRATCH/good.pcrs" --pcr "sha256:11:$(printf '%064d' 1)" "$SCRATCH/good"
+for i in 0 1 2; do # no digest protects a template's name
+	verify 1 renamed-$i "entry 0: DIFFERS"
+done

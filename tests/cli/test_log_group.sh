@@ -153,6 +153,17 @@ write('cut-1', cut, [says(cut, 12)] + files[4:])                       # where n
 write('cut-2', cut, files[4:] + [says(cut)])                           # behind what is proved
 write('cut-3', cut, [entry(b'assay-state', b'v=1;event=mode;mode=group;', 30), says(cut),
                      entry(b'assay-state', b'v=1;event=kernel;count=5;', 30)] + files[4:]) # waiting
+# Only the first entry that speaks of a head counts, and none that is called the kernel's instead.
+true = head(zero)
+other = bytearray(true)
+other[24] ^= 1                                                        # when it was made
+other[20448:] = hashlib.sha256(other[:20448]).digest()
+other = bytes(other)
+both = [says(true)] + files + [says(other)]
+kernel = entry(b'assay-state', b'v=1;event=kernel;count=1;', 30)
+write('past-0', true, both, extend(zero, both))
+write('past-1', other, both)
+write('past-2', other, [kernel] + both)
 base = [hashlib.new(b, b'firmware').digest() for b, _, _ in BANKS]
 late = [says(head(base))] + files
 write('late', head(base), late, extend(base, late))
@@ -162,6 +173,12 @@ has "verdict: holds"
 for i in 0 1 2 3; do
 	expect 1 "$ASSAY" log verify --pcrs "$SCRATCH/whole.pcrs" "$SCRATCH/cut-$i"
 	has "does not hold: it begins at PCR values that no proved entry vouches for"
+done
+expect 0 "$ASSAY" log verify --first 1 --pcrs "$SCRATCH/past-0.pcrs" "$SCRATCH/past-0"
+for i in 1 2; do
+	expect 1 "$ASSAY" log verify --first 1 --pcrs "$SCRATCH/past-0.pcrs" "$SCRATCH/past-$i"
+	has "PCR 10: reached after"
+	has "segment 1: no entry of it that counts names its head"
 done
 expect 0 "$ASSAY" log verify --pcrs "$SCRATCH/late.pcrs" "$SCRATCH/late"
 has "holds from its first entry on"

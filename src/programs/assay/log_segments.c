@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define ALL_PCRS ((1u << ASSAY_PCRS) - 1)
+
 /* What the next segment began with, where that may be what this one leads to. */
 static void claim_base(const struct assay_segment_head *head, const struct assay_segment_head *next,
 		       struct log_claims *c)
@@ -109,7 +111,7 @@ void log_segments_judge(struct log_segment *s, const struct log_list *list, uint
 			memset(c[i].digest, 0, sizeof(c[i].digest));
 		(void)assay_chain_judge(c, i, first, &s[i].link);
 		if (i > 0 && s[i].head->start == ASSAY_SEGMENT_BROKEN)
-			s[i].gap = (s[i - 1].pcrs | s[i].pcrs) & ~s[i - 1].reached;
+			s[i].gap = s[i - 1].reached != ALL_PCRS;
 		else
 			s[i].gap = begins_elsewhere(&s[i]);
 	}

@@ -12,7 +12,8 @@ struct log_segment {
 	struct log_found found; /* without verify, but for the last */
 	struct assay_chain_finding link;
 	uint32_t pcrs;	  /* that it has entries of, a bit each */
-	uint32_t reached; /* of an older one: those that lead to what the next began with */
+	uint32_t reached; /* of an older one: those that lead to what the next began with, or stayed
+			   */
 	/* It began neither at zero nor with what the one before leads to: something was extended
 	 * that no list has. */
 	bool gap;

@@ -117,6 +117,18 @@ static void print_boot(const struct assay_boot_finding *b)
 	       b->zero ? ": it is zero, a kernel without a TPM made it" : "");
 }
 
+/* Those above the firmware's: a list could have been robbed of all its entries of one. */
+static void print_foreign(const struct log_verdict *v)
+{
+	for (uint32_t pcr = 10; pcr < 16; pcr++) {
+		struct assay_pcr_finding f;
+
+		if (assay_verify_pcr(v->found.verify, pcr, &f) && !worth_telling(v, &f) &&
+		    f.state == ASSAY_PCR_NOT_REACHED)
+			printf("PCR %u was extended, but by no entry of this list\n", pcr);
+	}
+}
+
 static void print_notes(const struct log_verdict *v)
 {
 	const struct assay_verify_summary *s = &v->found.sum;
@@ -217,6 +229,8 @@ void log_verdict_text(const struct log_verdict *v)
 	}
 	if (!v->found.error && v->o->claims.n)
 		print_boot(&v->found.boot);
+	if (!v->found.error && v->o->claims.n)
+		print_foreign(v);
 	print_notes(v);
 	if (v->segments)
 		; /* told above */
