@@ -28,9 +28,7 @@ static void fixture_init(struct fixture *f, uint32_t deadline_ms)
 	*f = (struct fixture){ .wake_fd = eventfd(0, EFD_CLOEXEC) };
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
 	f->answers = ends[0];
-	pthread_rwlock_init(&f->group.closing, NULL);
-	for (unsigned i = 0; i < GROUPS; i++)
-		atomic_store(&f->group.group[i].fd, i ? -1 : ends[1]);
+	f->group.fd = ends[1];
 	assert_int_equal(jobs_new(&(struct jobs_config){ .group = &f->group,
 							 .max = 1000,
 							 .deadline_ms = deadline_ms,
@@ -43,7 +41,7 @@ static void fixture_done(struct fixture *f)
 {
 	jobs_close(f->jobs);
 	jobs_free(f->jobs);
-	close(atomic_load(&f->group.group[0].fd));
+	close(f->group.fd);
 	close(f->answers);
 	close(f->wake_fd);
 }

@@ -10,11 +10,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/fanotify.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
-#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -28,43 +26,15 @@
 #define FAN_REPORT_FD_ERROR 0x2000
 #endif
 
-int assay_fanotify_open_group(struct assay_fanotify *f)
+static void open_group(struct assay_fanotify *f)
 {
 	const unsigned flags = FAN_CLASS_CONTENT | FAN_UNLIMITED_QUEUE | FAN_UNLIMITED_MARKS |
 			       FAN_REPORT_TID | FAN_CLOEXEC | FAN_NONBLOCK;
 
-	int fd = fanotify_init(flags | FAN_REPORT_FD_ERROR, EVENT_FLAGS);
-
-	f->tells_errors = fd >= 0;
-	if (fd < 0 && errno == EINVAL)
-		fd = fanotify_init(flags, EVENT_FLAGS);
-	return fd < 0 ? -errno : fd;
-}
-
-int assay_fanotify_poll_group(struct assay_fanotify *f, int fd)
-{
-	struct epoll_event on_input = { .events = EPOLLIN };
-
-	return epoll_ctl(f->poll_fd, EPOLL_CTL_ADD, fd, &on_input) < 0 ? -errno : 0;
-}
-
-/* All that has to be there before the first mark. */
-static int open_all(struct assay_fanotify *f)
-{
-	int fd, r;
-
-	for (size_t i = 0; i < GROUPS; i++)
-		atomic_store(&f->group[i].fd, -1);
-	f->poll_fd = epoll_create1(EPOLL_CLOEXEC);
-	f->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (f->poll_fd < 0 || f->timer_fd < 0)
-		return -errno;
-	fd = assay_fanotify_open_group(f);
-	if (fd < 0)
-		return fd == -EINVAL ? -EOPNOTSUPP : fd;
-	atomic_store(&f->group[0].fd, fd);
-	r = assay_fanotify_poll_group(f, f->timer_fd);
-	return r < 0 ? r : assay_fanotify_poll_group(f, fd);
+	f->fd = fanotify_init(flags | FAN_REPORT_FD_ERROR, EVENT_FLAGS);
+	f->tells_errors = f->fd >= 0;
+	if (f->fd < 0 && errno == EINVAL)
+		f->fd = fanotify_init(flags, EVENT_FLAGS);
 }
 
 int assay_fanotify_new(struct assay_fanotify **ret, struct assay_err *err)
@@ -78,22 +48,16 @@ int assay_fanotify_new(struct assay_fanotify **ret, struct assay_err *err)
 	atomic_store(&f->evictable, true);
 	pthread_rwlock_init(&f->marking, NULL);
 	pthread_mutex_init(&f->forgetting, NULL);
-	pthread_rwlock_init(&f->closing, NULL);
-	r = open_all(f);
-	if (r == 0) {
+	open_group(f);
+	if (f->fd >= 0) {
 		*ret = f;
 		return 0;
 	}
+	r = errno == EINVAL ? -EOPNOTSUPP : -errno;
 	assay_fanotify_free(f);
 	if (r == -EPERM)
 		return assay_err_set(err, r, "fanotify needs CAP_SYS_ADMIN");
 	return assay_err_set(err, r, "cannot open a fanotify group: %s", strerror(-r));
-}
-
-static void close_fd(int fd)
-{
-	if (fd >= 0)
-		close(fd);
 }
 
 void assay_fanotify_close(struct assay_fanotify *f)
@@ -101,10 +65,9 @@ void assay_fanotify_close(struct assay_fanotify *f)
 	if (!f)
 		return;
 	pthread_mutex_lock(&f->forgetting);
-	pthread_rwlock_wrlock(&f->closing);
-	for (size_t i = 0; i < GROUPS; i++)
-		close_fd(atomic_exchange(&f->group[i].fd, -1));
-	pthread_rwlock_unlock(&f->closing);
+	if (f->fd >= 0)
+		close(f->fd);
+	f->fd = -1;
 	pthread_mutex_unlock(&f->forgetting);
 }
 
@@ -115,9 +78,6 @@ void assay_fanotify_free(struct assay_fanotify *f)
 	assay_fanotify_close(f);
 	for (size_t i = 0; i < f->n_exempt; i++)
 		close(f->exempt[i].pidfd);
-	close_fd(f->timer_fd);
-	close_fd(f->poll_fd);
-	pthread_rwlock_destroy(&f->closing);
 	pthread_rwlock_destroy(&f->marking);
 	pthread_mutex_destroy(&f->forgetting);
 	free(f);
@@ -125,7 +85,7 @@ void assay_fanotify_free(struct assay_fanotify *f)
 
 int assay_fanotify_fd(const struct assay_fanotify *f)
 {
-	return f->poll_fd;
+	return f->fd;
 }
 
 int assay_fanotify_exempt(struct assay_fanotify *f, pid_t pid, struct assay_err *err)
@@ -159,42 +119,22 @@ static bool is_exempt(const struct assay_fanotify *f, pid_t tid)
 	return false;
 }
 
-static int write_answer(int fd, const struct fanotify_response *response)
-{
-	while (write(fd, response, sizeof(*response)) < 0)
-		if (errno != EINTR)
-			return -errno;
-	return 0;
-}
-
-/* A group that has not sent the event says so, and a descriptor is of one event: which group it was
- * need not be remembered. */
 int assay_fanotify_answer(struct assay_fanotify *f, int fd, bool allow)
 {
 	struct fanotify_response response = {
 		.fd = fd,
 		.response = allow ? FAN_ALLOW : FAN_DENY,
 	};
-	unsigned first = atomic_load(&f->current);
-	int r = -ENOENT;
 
-	pthread_rwlock_rdlock(&f->closing);
-	for (unsigned i = 0; r == -ENOENT && i < GROUPS; i++) {
-		struct kernel_group *g = &f->group[(first + i) % GROUPS];
-
-		if (atomic_load(&g->fd) < 0)
-			continue;
-		r = write_answer(atomic_load(&g->fd), &response);
-		if (r == 0)
-			atomic_fetch_sub(&g->unanswered, 1);
-	}
-	pthread_rwlock_unlock(&f->closing);
-	return r;
+	while (write(f->fd, &response, sizeof(response)) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return 0;
 }
 
 /* True if the event is for the caller. */
-static bool take_event(struct assay_fanotify *f, struct kernel_group *g,
-		       const struct fanotify_event_metadata *m, struct assay_fanotify_event *ret)
+static bool take_event(struct assay_fanotify *f, const struct fanotify_event_metadata *m,
+		       struct assay_fanotify_event *ret)
 {
 	if (m->mask & FAN_Q_OVERFLOW) {
 		atomic_fetch_add(&f->overflows, 1);
@@ -205,7 +145,6 @@ static bool take_event(struct assay_fanotify *f, struct kernel_group *g,
 		atomic_fetch_add(&f->refused, 1);
 		return false;
 	}
-	atomic_fetch_add(&g->unanswered, 1);
 	if (is_exempt(f, m->pid)) {
 		atomic_fetch_add(&f->n_exempted, 1);
 		assay_fanotify_answer(f, m->fd, true);
@@ -232,74 +171,40 @@ static bool is_refusal(int error)
 /* Where the kernel does not tell: how many events a read of @max must give. At the first one that
  * it cannot open it stops, says so only if that is the first of all, and has refused its opener.
  * (An opener that was killed in between counts too; one that came in between may not.) */
-static size_t count_queued(const struct assay_fanotify *f, int fd, size_t max)
+static size_t count_queued(const struct assay_fanotify *f, size_t max)
 {
 	int bytes = 0;
 	size_t n;
 
-	if (f->tells_errors || ioctl(fd, FIONREAD, &bytes) < 0 || bytes < 0)
+	if (f->tells_errors || ioctl(f->fd, FIONREAD, &bytes) < 0 || bytes < 0)
 		return 0;
 	n = (size_t)bytes / sizeof(struct fanotify_event_metadata);
 	return n < max ? n : max;
 }
 
-static int read_group(struct assay_fanotify *f, struct kernel_group *g,
-		      struct assay_fanotify_event *ret, size_t max, bool *ret_drained)
+int assay_fanotify_read(struct assay_fanotify *f, struct assay_fanotify_event *ret, size_t max)
 {
 	struct fanotify_event_metadata buf[ASSAY_FANOTIFY_READ_MAX];
 	const struct fanotify_event_metadata *m = buf;
-	int error, fd = atomic_load(&g->fd);
-	size_t n_events = 0, queued = count_queued(f, fd, max);
-	ssize_t n = read(fd, buf, max * sizeof(buf[0]));
+	size_t n_events = 0, queued;
+	ssize_t n;
+	int error;
 
+	if (max > ASSAY_FANOTIFY_READ_MAX)
+		max = ASSAY_FANOTIFY_READ_MAX;
+	queued = count_queued(f, max);
+	n = read(f->fd, buf, max * sizeof(buf[0]));
 	error = errno;
 	if (n < 0 ? queued || error != EAGAIN : (size_t)n / sizeof(buf[0]) < queued)
 		atomic_fetch_add(&f->refused, 1);
-	*ret_drained = n < 0 && error == EAGAIN && !queued;
 	if (n < 0)
 		return is_refusal(error) ? 0 : -error;
 	for (; FAN_EVENT_OK(m, n); m = FAN_EVENT_NEXT(m, n)) {
 		if (m->vers != FANOTIFY_METADATA_VERSION)
 			return -EOPNOTSUPP;
-		n_events += take_event(f, g, m, &ret[n_events]);
+		n_events += take_event(f, m, &ret[n_events]);
 	}
 	return (int)n_events;
-}
-
-/* Those that are to be closed first. */
-static int read_retired(struct assay_fanotify *f, struct assay_fanotify_event *ret, size_t max,
-			unsigned *ret_drained)
-{
-	int n = 0, r = 0;
-
-	for (unsigned i = 0; r >= 0 && i < GROUPS && (size_t)n < max; i++) {
-		bool drained;
-
-		if (!atomic_load(&f->group[i].retired))
-			continue;
-		r = read_group(f, &f->group[i], ret + n, max - (size_t)n, &drained);
-		n += r > 0 ? r : 0;
-		*ret_drained |= (unsigned)drained << i;
-	}
-	return r < 0 ? r : n;
-}
-
-int assay_fanotify_read(struct assay_fanotify *f, struct assay_fanotify_event *ret, size_t max)
-{
-	unsigned drained = 0, current;
-	bool unused;
-	int n, r = 0;
-
-	if (max > ASSAY_FANOTIFY_READ_MAX)
-		max = ASSAY_FANOTIFY_READ_MAX;
-	n = read_retired(f, ret, max, &drained);
-	current = atomic_load(&f->current);
-	if (n >= 0 && (size_t)n < max)
-		r = read_group(f, &f->group[current], ret + n, max - (size_t)n, &unused);
-	if (n < 0 || r < 0)
-		return n < 0 ? n : r;
-	assay_fanotify_close_retired(f, drained);
-	return n + r;
 }
 
 void assay_fanotify_counts(const struct assay_fanotify *f, struct assay_fanotify_counts *ret)

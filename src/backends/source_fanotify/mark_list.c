@@ -38,35 +38,6 @@ static bool take_prefix(struct assay_bytes *line, const char *prefix)
 	return true;
 }
 
-static uint64_t dev_of(uint64_t number)
-{
-	return makedev((unsigned)(number >> MINOR_BITS),
-		       (unsigned)number & ((1u << MINOR_BITS) - 1));
-}
-
-bool assay_fs_mark_parse(struct assay_bytes line, struct assay_fs_mark *ret)
-{
-	struct assay_fs_mark m = { 0 };
-	struct assay_bytes key, value;
-	bool has_dev = false;
-	uint64_t number;
-
-	if (!take_prefix(&line, "fanotify ") || line.len < 5 || memcmp(line.data, "sdev:", 5) != 0)
-		return false;
-	while (take_pair(&line, &key, &value)) {
-		if (assay_num_parse(value, 16, UINT32_MAX, &number) < 0)
-			continue;
-		if (assay_bytes_is(key, "sdev") && (has_dev = true))
-			m.dev = dev_of(number);
-		else if (assay_bytes_is(key, "mask"))
-			m.mask = (uint32_t)number;
-	}
-	if (!has_dev)
-		m.mask = 0;
-	*ret = m;
-	return true;
-}
-
 bool assay_mark_parse(struct assay_bytes line, struct assay_inode_mark *ret)
 {
 	struct assay_inode_mark m = { .ignored = UINT32_MAX };
@@ -83,7 +54,8 @@ bool assay_mark_parse(struct assay_bytes line, struct assay_inode_mark *ret)
 		bool is_number = assay_num_parse(value, 16, UINT32_MAX, &number) == 0;
 
 		if (assay_bytes_is(key, "sdev") && is_number)
-			m.dev = dev_of(number);
+			m.dev = makedev((unsigned)(number >> MINOR_BITS),
+					(unsigned)number & ((1u << MINOR_BITS) - 1));
 		else if (assay_bytes_is(key, "ignored_mask") && is_number)
 			m.ignored = (uint32_t)number;
 		else if (assay_bytes_is(key, "fhandle-bytes") && is_number)

@@ -15,15 +15,6 @@ struct assay_inode_mark {
 	uint8_t handle[ASSAY_MARK_HANDLE_MAX];
 };
 
-/* The mark of a filesystem. */
-struct assay_fs_mark {
-	uint64_t dev;
-	uint32_t mask; /* the kernel's bits */
-};
-
-/* True if @line is of a filesystem's mark; one that is not understood has @mask 0. */
-bool assay_fs_mark_parse(struct assay_bytes line, struct assay_fs_mark *ret);
-
 /* True if @line (without its end) is of an inode's mark. What is missing or not understood is left
  * as it is said above: such a mark is there, and cannot be reached. */
 bool assay_mark_parse(struct assay_bytes line, struct assay_inode_mark *ret);

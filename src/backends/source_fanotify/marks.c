@@ -22,28 +22,17 @@ static uint64_t kernel_mask(uint32_t bits)
 
 static int change_mark(struct assay_fanotify *f, unsigned flags, int fd, uint32_t bits)
 {
-	return fanotify_mark(current_fd(f), flags, kernel_mask(bits), fd, NULL) < 0 ? -errno : 0;
-}
-
-/* Not while a new group takes over what is marked. */
-static int mark_filesystem(struct assay_fanotify *f, unsigned flags, int fd, uint32_t bits)
-{
-	int r;
-
-	pthread_mutex_lock(&f->forgetting);
-	r = change_mark(f, flags | FAN_MARK_FILESYSTEM, fd, bits);
-	pthread_mutex_unlock(&f->forgetting);
-	return r;
+	return fanotify_mark(f->fd, flags, kernel_mask(bits), fd, NULL) < 0 ? -errno : 0;
 }
 
 int assay_fanotify_mark(struct assay_fanotify *f, int fd, uint32_t bits)
 {
-	return mark_filesystem(f, FAN_MARK_ADD, fd, bits);
+	return change_mark(f, FAN_MARK_ADD | FAN_MARK_FILESYSTEM, fd, bits);
 }
 
 int assay_fanotify_unmark(struct assay_fanotify *f, int fd, uint32_t bits)
 {
-	return mark_filesystem(f, FAN_MARK_REMOVE, fd, bits);
+	return change_mark(f, FAN_MARK_REMOVE | FAN_MARK_FILESYSTEM, fd, bits);
 }
 
 static int add_ignore(struct assay_fanotify *f, int fd, uint32_t bits)
@@ -98,11 +87,8 @@ int assay_fanotify_ignore(struct assay_fanotify *f, int fd, uint32_t bits, uint6
 
 int assay_fanotify_unignore(struct assay_fanotify *f, int fd, uint32_t bits)
 {
-	int r;
+	int r = change_mark(f, FAN_MARK_REMOVE | FAN_MARK_IGNORED_MASK, fd, bits);
 
-	pthread_rwlock_rdlock(&f->marking);
-	r = change_mark(f, FAN_MARK_REMOVE | FAN_MARK_IGNORED_MASK, fd, bits);
-	pthread_rwlock_unlock(&f->marking);
 	return r == -ENOENT ? 0 : r; /* dropped by the kernel already */
 }
 

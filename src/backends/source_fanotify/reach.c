@@ -71,30 +71,21 @@ static int open_again(int path_fd)
 	return fd < 0 ? -ENXIO : fd;
 }
 
-static bool has_handles(int fd)
+/* @m as it is now, if nothing is mounted over it. */
+static int open_mount(const struct assay_mount *m)
 {
 	union handle h = { .head.handle_bytes = ASSAY_MARK_HANDLE_MAX };
-	int unused;
-
-	return name_to_handle_at(fd, "", &h.head, &unused, AT_EMPTY_PATH) == 0 ||
-	       errno != EOPNOTSUPP;
-}
-
-/* @m as it is now, if nothing is mounted over it. */
-static int open_mount(const struct assay_mount *m, bool handles)
-{
 	AUTO(fd) int fd = open(m->point, O_PATH | O_CLOEXEC);
-	struct statx st;
+	int mount_id;
 
-	if (fd < 0 || statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &st) < 0 ||
-	    !(st.stx_mask & STATX_MNT_ID) || st.stx_mnt_id != (uint64_t)m->id)
+	if (fd < 0)
 		return -ENXIO;
-	if (handles && !has_handles(fd))
-		return -EOPNOTSUPP;
-	return open_again(fd);
+	if (name_to_handle_at(fd, "", &h.head, &mount_id, AT_EMPTY_PATH) < 0)
+		return errno == EOPNOTSUPP ? -EOPNOTSUPP : -ENXIO;
+	return mount_id == m->id ? open_again(fd) : -ENXIO;
 }
 
-static int find_mount(struct assay_reach *r, uint64_t dev, bool handles)
+static int find_mount(struct assay_reach *r, uint64_t dev)
 {
 	struct assay_bytes rest = r->mountinfo.bytes;
 	int fd = -ENXIO, next;
@@ -103,16 +94,11 @@ static int find_mount(struct assay_reach *r, uint64_t dev, bool handles)
 	while (fd < 0 && assay_mountinfo_next(&rest, &r->mount, &skipped)) {
 		if (r->mount.dev != dev)
 			continue;
-		next = open_mount(&r->mount, handles);
+		next = open_mount(&r->mount);
 		if (next >= 0 || fd == -ENXIO)
 			fd = next;
 	}
 	return fd;
-}
-
-int assay_reach_mount(struct assay_reach *r, uint64_t dev)
-{
-	return find_mount(r, dev, false);
 }
 
 static bool has_room(struct assay_reach *r)
@@ -156,7 +142,7 @@ static int find_place(struct assay_reach *r, uint64_t dev)
 	make_room(r);
 	if (!has_room(r))
 		return -ENOMEM;
-	fd = find_mount(r, dev, true);
+	fd = find_mount(r, dev);
 	r->last = r->n;
 	r->place[r->n++] = (struct place){ .dev = dev, .fd = fd };
 	r->n_open += fd >= 0;

@@ -17,10 +17,6 @@ int assay_reach_new(struct assay_reach **ret, struct assay_err *err);
 void assay_reach_free(struct assay_reach *r); /* NULL allowed */
 AUTO_DEFINE(reach);
 
-/* A descriptor on that filesystem, the caller's to close, whether it has handles or not. Errors:
- * -ENXIO as below. */
-int assay_reach_mount(struct assay_reach *r, uint64_t dev);
-
 /*
  * Opens the inode of a mark, as O_PATH: no event, no lock. Errors: -ESTALE it is gone, -ENXIO its
  * filesystem is on no mount that we see, -EOPNOTSUPP it has no handles, others as

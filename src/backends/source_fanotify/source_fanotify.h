@@ -88,16 +88,14 @@ int assay_fanotify_unignore(struct assay_fanotify *f, int fd, uint32_t bits);
 struct assay_fanotify_forgotten {
 	uint64_t marks, cleared; /* of inodes; of these, were ignored and are asked for again */
 	uint64_t unreached;	 /* on no mount that we see, or without file handles */
-	bool renewed;		 /* because of those another group took over */
-	bool flushed;		 /* that could not be: all marks were removed */
+	bool flushed;		 /* because of those all marks were removed */
 };
 
 /*
  * The epoch grows, and every open raises events again: when it returns no ignore mark of an older
- * epoch answers. If some cannot be reached one by one, another group of the kernel's takes over;
- * only if that cannot mark all that is marked, all are removed at once, by which the kernel lets
- * who opens a file while others wait for it pass unasked. Opens no watched file. Errors: -errno of
- * fanotify_mark().
+ * epoch is there. Only if some cannot be reached one by one, all are removed at once, by which the
+ * kernel lets who opens a file while others wait for it pass unasked. Opens no watched file.
+ * Errors: -errno of fanotify_mark().
  */
 int assay_fanotify_forget(struct assay_fanotify *f, struct assay_fanotify_forgotten *ret);
 

@@ -53,9 +53,6 @@ void daemon_forget_verdicts(struct daemon *d)
 
 	if (r < 0)
 		log_line(LOG_ERR, "files that are known stay known: %s", strerror(-r));
-	else if (n.renewed)
-		log_line(LOG_INFO, "%llu marks are on files that cannot be reached: a new group",
-			 (unsigned long long)n.unreached);
 	else if (n.flushed)
 		log_line(LOG_NOTICE,
 			 "%llu marks are on files that cannot be reached: all are removed",
