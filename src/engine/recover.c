@@ -11,7 +11,7 @@
 enum where {
 	WHERE_LOST,  /* at no step, or banks at different ones */
 	WHERE_ZERO,  /* at no step, but at the value of a TPM reset */
-	WHERE_START, /* at the segment's base */
+	WHERE_START, /* at the segment's base, or where the kernel was before our first record */
 	WHERE_STEP,  /* after one or more steps */
 };
 
@@ -21,6 +21,8 @@ struct search {
 	const struct assay_recover_input *in;
 	struct assay_replay *replay;
 	uint64_t at[ASSAY_PCRS][ASSAY_BANKS_MAX];
+	uint64_t opening[ASSAY_PCRS]; /* steps before our first record: a kernel boots and makes
+				       * the same ones again */
 };
 
 static bool same_banks(const struct assay_banks *a, const struct assay_banks *b)
@@ -99,7 +101,7 @@ static int walk(struct search *s, struct assay_recover_plan *plan, struct assay_
 	struct assay_rd in = assay_rd(s->in->records);
 	struct assay_record record;
 	struct assay_step step;
-	bool is_step;
+	bool is_step, ours = false;
 	int rc;
 
 	for (uint32_t p = 0; p < ASSAY_PCRS; p++) {
@@ -119,6 +121,9 @@ static int walk(struct search *s, struct assay_recover_plan *plan, struct assay_
 			return rc;
 		if (is_step)
 			take_step(s, &step, plan);
+		ours |= assay_replay_state(s->replay).len > 0;
+		if (is_step && !ours)
+			s->opening[step.pcr] = plan->pcr[step.pcr].steps;
 		plan->records++;
 	}
 	return 0;
@@ -154,14 +159,15 @@ static enum where locate(const struct search *s, uint32_t pcr, struct assay_reco
 	}
 	if (first != NOWHERE) {
 		plan->pcr[pcr].found = first;
-		return first > 0 || plan->pcr[pcr].kernel ? WHERE_STEP : WHERE_START;
+		return first > s->opening[pcr] || plan->pcr[pcr].kernel ? WHERE_STEP : WHERE_START;
 	}
 	assay_fmt(plan->why, sizeof(plan->why), "PCR %u holds a value that no part of the list has",
 		  pcr);
 	return is_zero(s, pcr) ? WHERE_ZERO : WHERE_LOST;
 }
 
-/* PCRs without a step in this segment are anybody's. */
+/* PCRs without a step in this segment are anybody's. Another resetCount is a reset, whatever the
+ * PCRs hold: a kernel that has booted may have made them what they were in the list's beginning. */
 static void judge(const struct search *s, bool reset, struct assay_recover_plan *plan)
 {
 	uint32_t count[WHERE_STEP + 1] = { 0 }, used = 0;
@@ -173,11 +179,12 @@ static void judge(const struct search *s, bool reset, struct assay_recover_plan 
 		count[locate(s, p, plan)]++;
 		plan->missing += plan->pcr[p].steps - plan->pcr[p].found;
 	}
-	if (count[WHERE_START] + count[WHERE_STEP] == used &&
-	    (!plan->counts_changed || count[WHERE_STEP] > 0))
+	if (reset)
+		plan->verdict = ASSAY_RECOVER_RESET;
+	else if (count[WHERE_START] + count[WHERE_STEP] == used &&
+		 (!plan->counts_changed || count[WHERE_STEP] > 0))
 		plan->verdict = ASSAY_RECOVER_CONTINUE;
-	else if (plan->counts_changed && count[WHERE_STEP] == 0 &&
-		 (count[WHERE_LOST] == 0 || reset))
+	else if (plan->counts_changed && count[WHERE_STEP] == 0 && count[WHERE_LOST] == 0)
 		plan->verdict = ASSAY_RECOVER_RESET;
 }
 

@@ -30,14 +30,20 @@ static int kernel_append(void *ctx, struct assay_bytes record, bool reserve)
 
 static const struct assay_append_ops kernel_append_ops = { kernel_append };
 
-static inline void kernel_init(struct kernel *k, struct fixture *f)
+static inline void kernel_start(struct kernel *k)
 {
-	struct assay_ports ports = { .crypto = f->crypto, .append = { &kernel_append_ops, k } };
+	struct assay_ports ports = { .crypto = k->f->crypto, .append = { &kernel_append_ops, k } };
 	struct assay_core_config config = { .hash = ASSAY_HASH_SHA256, .pcr = 10 };
 
-	*k = (struct kernel){ .f = f, .memory = malloc(1 << 21) };
+	k->len = k->extended = 0;
 	assay_arena_init(&k->arena, k->memory, 1 << 21);
 	assert_int_equal(assay_core_new(&k->arena, &ports, &config, &k->core, NULL), 0);
+}
+
+static inline void kernel_init(struct kernel *k, struct fixture *f)
+{
+	*k = (struct kernel){ .f = f, .memory = malloc(1 << 21) };
+	kernel_start(k);
 	assay_fmt(k->path, sizeof(k->path), "%s/" KERNEL_LIST, f->dir);
 	f->config.kernel_list = k->path;
 }
@@ -106,4 +112,12 @@ static inline void kernel_measures(struct kernel *k, unsigned n)
 {
 	kernel_counts(k, n);
 	kernel_extend(k, UINT32_MAX);
+}
+
+/* The machine boots again: the first @n of its records are those of the last time. */
+static inline void kernel_boots(struct kernel *k, unsigned n)
+{
+	assay_core_done(k->core);
+	kernel_start(k);
+	kernel_measures(k, n);
 }

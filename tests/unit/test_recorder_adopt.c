@@ -136,12 +136,47 @@ static void list_that_explains_nothing_is_not_adopted(void **state)
 	fixture_done(&f);
 }
 
+/* A booted kernel makes PCR 10 what it was when the list began: that is no resume. With the counts
+ * of a TPM Reset, and of a Restart, as after a hibernation. */
+static void the_same_kernel_boots_again(void **state)
+{
+	struct fixture f;
+	struct kernel k;
+
+	for (unsigned m = 0; m < 4; m++) {
+		fixture_init(&f, m % 2 ? ANCHOR_GROUP : ANCHOR_EACH);
+		kernel_init(&k, &f);
+		kernel_measures(&k, 2);
+		fixture_start(&f);
+		measure_files(&f, 10);
+		fixture_stop(&f);
+		if (m < 2)
+			assay_fake_anchor_reset(f.tpm);
+		else
+			assay_fake_anchor_restart(f.tpm);
+		assert_int_equal(f.config.anchor.ops->reopen(f.config.anchor.ctx, NULL), 0);
+		kernel_boots(&k, 1);
+		for (unsigned runs = 0; runs < 2; runs++) {
+			fixture_start(&f);
+			measure_files(&f, 5);
+			fixture_stop(&f);
+		}
+		assert_int_equal(assert_agrees(&f), 2);
+		assert_int_equal(count_in_list(&f, 2, "start=reset;", 12), 1);
+		assert_int_equal(count_in_list(&f, 2, "kernel-0", 9), 1);
+		assert_all_there(&f, true);
+		kernel_done(&k);
+		fixture_done(&f);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(list_begins_with_the_kernels),
 		cmocka_unit_test(a_pcr_that_no_tpm_has),
 		cmocka_unit_test(later_records_are_merged),
+		cmocka_unit_test(the_same_kernel_boots_again),
 		cmocka_unit_test(list_that_explains_nothing_is_not_adopted),
 	};
 

@@ -8,13 +8,13 @@ install_assay policy=tcb "anchor_mode=${1:-group}"
 step "the kernel has $(kernel_count) records"
 start_assayd
 step "assayd is up"
-for f in a b c d; do make_programs /srv/$f 75; done
+for f in a b c d; do make_programs /srv/$f 50; done
 run_programs /srv/a &
 run_programs /srv/b
 wait $!
 need_proved /srv/a
 need_quote /srv/b
-step "150 programs by two ran, the kernel has $(kernel_count) records: list and quote hold"
+step "100 programs by two ran, the kernel has $(kernel_count) records: list and quote hold"
 run_programs /srv/c &
 sleep 1
 kill_assayd
