@@ -129,7 +129,7 @@ need_proved() {
 # need_quote FOLDER: the same by a quote over a nonce.
 need_quote() {
 	local nonce
-	[ -e /run/ak ] || assay tpm create-ak --tcti device:/dev/tpmrm0 /run/ak || fail "no key"
+	[ -e /run/ak.priv ] || assay tpm create-ak --tcti device:/dev/tpmrm0 /run/ak || fail "no key"
 	nonce=$(od -A n -N 16 -t x1 /dev/urandom | tr -d ' \n')
 	assay quote --ak /run/ak --nonce "$nonce" --out /run/quote || fail "no quote"
 	need_verdict assay quote verify --ak /run/ak.pub --nonce "$nonce" --ignore-violations \
