@@ -35,18 +35,16 @@ static const struct assay_pcr_claim *find(const struct assay_pcr_claim *claims, 
 
 static bool is_proved(const struct assay_verify *v, const struct assay_boot *said)
 {
-	struct assay_pcr_finding f;
-
-	return assay_verify_pcr(v, said->pcr, &f) && f.state == ASSAY_PCR_REACHED &&
-	       f.best.steps > 0 && said->index <= f.best.index;
+	return assay_verify_proves(v, said->pcr, said->index, said->placed);
 }
 
-/* Its value now is not that of the boot. */
+/* Its value now is not that of the boot. An entry that no value proves says nothing: it could be
+ * put behind any list. */
 static bool is_extended(const struct assay_verify *v, uint32_t pcr)
 {
 	struct assay_pcr_finding f;
 
-	return assay_verify_pcr(v, pcr, &f) && f.entries > 0;
+	return assay_verify_pcr(v, pcr, &f) && f.best.steps > 0;
 }
 
 /* Over the PCRs of @mask. */

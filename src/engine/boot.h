@@ -11,8 +11,9 @@
 
 /* What an entry says. */
 struct assay_boot {
-	uint64_t index; /* of the entry */
-	uint32_t pcr;	/* that it extended */
+	uint64_t index;	 /* of the entry */
+	uint64_t placed; /* it was extended before the steps from this entry on; UINT64_MAX: no */
+	uint32_t pcr;	 /* that it extended */
 	struct assay_digest digest;
 };
 

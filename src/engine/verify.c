@@ -240,7 +240,7 @@ static void match_before(struct assay_verify *v, struct claim *c, uint64_t index
 					.kind = (enum assay_extend_kind)kind,
 					.steps = n->steps - back,
 					.index = index,
-					.next = UINT64_MAX,
+					.next = t->index,
 					.proved = n->entries - unproved,
 				};
 	}
@@ -325,10 +325,11 @@ int assay_verify_record(struct assay_verify *v, const struct assay_record *recor
 
 /* ---- the judgement -------------------------------------------------------------------------- */
 
-/* The last step that a claim of any PCR proves. */
-static uint64_t last_proved(const struct assay_verify *v, bool *ret_any)
+/* The entries whose steps came before the values that were reached end here, in the order of the
+ * extends: a record that was put before others came before those. */
+static uint64_t end_of_proved(const struct assay_verify *v, bool *ret_any)
 {
-	uint64_t last = 0;
+	uint64_t end = 0;
 
 	*ret_any = false;
 	for (size_t i = 0; i < v->n_claims; i++) {
@@ -337,16 +338,16 @@ static uint64_t last_proved(const struct assay_verify *v, bool *ret_any)
 		if (!r->reached || r->steps == 0)
 			continue;
 		*ret_any = true;
-		if (r->index > last)
-			last = r->index;
+		if (end <= r->index && end < r->next)
+			end = r->index < r->next ? r->index + 1 : r->next;
 	}
-	return last;
+	return end;
 }
 
 static enum assay_pcr_state judge_pcr(const struct assay_verify *v,
 				      const struct assay_pcr_finding *f)
 {
-	uint64_t last;
+	uint64_t end;
 	bool any;
 
 	if (f->n_claims == 0)
@@ -359,8 +360,8 @@ static enum assay_pcr_state judge_pcr(const struct assay_verify *v,
 			return ASSAY_PCR_DISAGREE;
 	if (f->reach[0].steps || f->entries == 0)
 		return ASSAY_PCR_REACHED;
-	last = last_proved(v, &any);
-	return any && (f->steps == 0 || v->pcr[f->pcr].first_step > last) ? ASSAY_PCR_REACHED
+	end = end_of_proved(v, &any);
+	return any && (f->steps == 0 || v->pcr[f->pcr].first_step >= end) ? ASSAY_PCR_REACHED
 									  : ASSAY_PCR_UNTOUCHED;
 }
 
@@ -390,7 +391,7 @@ bool assay_verify_pcr(const struct assay_verify *v, uint32_t pcr, struct assay_p
 static bool at_one_moment(const struct assay_verify *v)
 {
 	bool any;
-	uint64_t last = last_proved(v, &any);
+	uint64_t end = end_of_proved(v, &any);
 
 	for (size_t i = 0; any && i < v->n_claims; i++) {
 		const struct assay_reach *r = &v->claims[i].reach;
@@ -398,7 +399,7 @@ static bool at_one_moment(const struct assay_verify *v)
 
 		if (r->steps == 0)
 			continue; /* UNTOUCHED says it */
-		if (r->reached && next <= last)
+		if (r->reached && next < end)
 			return false;
 	}
 	return true;
@@ -423,12 +424,13 @@ bool assay_verify_columns(const struct assay_verify *v)
 	return true;
 }
 
-static bool is_vouched(const struct assay_verify *v)
+bool assay_verify_proves(const struct assay_verify *v, uint32_t pcr, uint64_t index,
+			 uint64_t placed)
 {
 	struct assay_pcr_finding f;
 
-	return v->head_said && assay_verify_pcr(v, v->head_pcr, &f) &&
-	       f.state == ASSAY_PCR_REACHED && f.best.steps && v->head_index <= f.best.index;
+	return assay_verify_pcr(v, pcr, &f) && f.state == ASSAY_PCR_REACHED && f.best.steps &&
+	       index <= f.best.index && (index < f.best.next || placed <= f.best.next);
 }
 
 void assay_verify_summary(const struct assay_verify *v, struct assay_verify_summary *ret)
@@ -444,7 +446,8 @@ void assay_verify_summary(const struct assay_verify *v, struct assay_verify_summ
 		.all_reached = true,
 		.one_moment = at_one_moment(v),
 		.head_said = v->head_said,
-		.base_vouched = is_vouched(v),
+		.base_vouched = v->head_said &&
+				assay_verify_proves(v, v->head_pcr, v->head_index, UINT64_MAX),
 	};
 	for (uint32_t pcr = 0; pcr < PCRS; pcr++) {
 		struct assay_pcr_finding f;

@@ -65,9 +65,11 @@ const struct assay_replay *assay_verify_replay(const struct assay_verify *v);
 struct assay_reach {
 	bool reached;
 	enum assay_extend_kind kind;
-	uint64_t steps;	 /* of this PCR; 0: its value before the first record */
-	uint64_t index;	 /* of the record whose step made the value; not for steps 0 */
-	uint64_t next;	 /* of this PCR's next step, UINT64_MAX if there is none */
+	uint64_t steps; /* of this PCR; 0: its value before the first record */
+	uint64_t index; /* of the record whose step made the value; not for steps 0 */
+	/* Of this PCR's next step, UINT64_MAX if there is none. Not above @index where that is a
+	 * record of the kernel's that was put before steps which the value lacks. */
+	uint64_t next;
 	uint64_t proved; /* entries of this PCR that are covered */
 };
 
@@ -94,6 +96,11 @@ struct assay_pcr_finding {
 
 /* The finding of @pcr. False: no entries and no claim. */
 bool assay_verify_pcr(const struct assay_verify *v, uint32_t pcr, struct assay_pcr_finding *ret);
+
+/* Whether the claims prove entry @index of @pcr, which was put before the steps from entry @placed
+ * on (UINT64_MAX: it was extended where it stands). */
+bool assay_verify_proves(const struct assay_verify *v, uint32_t pcr, uint64_t index,
+			 uint64_t placed);
 
 /* Whether the claims alone prove the column of every record: each PCR with entries is reached to
  * its last, by the column's bank and by another, and every record is extended by itself. */

@@ -70,9 +70,11 @@ static void take_state(struct run *run)
 
 static int take_boot(struct run *run, const struct assay_record *record, struct assay_err *err)
 {
+	const struct assay_replay *replay = assay_verify_replay(run->verify);
 	struct log_found *f = run->found;
 	struct assay_boot boot = {
-		.index = assay_replay_records(assay_verify_replay(run->verify)) - 1,
+		.index = assay_replay_records(replay) - 1,
+		.placed = assay_replay_placed(replay),
 		.pcr = record->pcr,
 	};
 	struct assay_template_data cut;
@@ -149,8 +151,9 @@ static int run_once(struct run *run, struct assay_err *err)
 	r = assay_verify_new(&config, &run->verify, err);
 	if (r < 0)
 		return r;
-	run->checker = *assay_verify_checker(run->verify);
-	walk.checker = &run->checker;
+	/* Not ours, which changes with each entry that it names: threads copy this one. */
+	walk.checker = assay_verify_checker(run->verify);
+	run->checker = *walk.checker;
 	return log_walk_run(&walk, err);
 }
 
