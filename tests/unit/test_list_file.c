@@ -73,6 +73,7 @@ static void begin(struct fixture *f)
 	if (!f->list)
 		assert_int_equal(reopen(f, NULL), 0);
 	assert_int_equal(assay_list_file_begin(f->list, &head, NULL), 0);
+	assert_int_equal(assay_list_file_keep(f->list, NULL), 0);
 }
 
 /* A whole record of "ima-ng" for file number @i. */
@@ -164,6 +165,44 @@ static void segments_are_chained(void **state)
 	assert_int_equal(assay_list_file_records(f->list).len, 0);
 	assert_int_equal(reopen(f, NULL), 0);
 	assert_int_equal(assay_list_file_head(f->list)->number, 2);
+}
+
+/* What begins is not there for others, and ends nothing, until it is kept. */
+static void begun_is_not_kept(void **state)
+{
+	struct fixture *f = *state;
+	struct assay_segment_head head = { .banks = { .alg = { ASSAY_HASH_SHA256 }, .n = 1 } };
+	uint64_t len;
+
+	assert_int_equal(reopen(f, NULL), 0);
+	assert_int_equal(assay_list_file_begin(f->list, &head, NULL), 0);
+	append_many(f, 3);
+	assert_int_equal(reopen(f, NULL), 0);
+	assert_null(assay_list_file_head(f->list));
+	begin(f);
+	append_many(f, 10);
+	len = assay_list_file_records(f->list).len;
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(assay_list_file_begin(f->list, &head, NULL), 0);
+		assert_int_equal(assay_list_file_head(f->list)->number, 2);
+		append_many(f, 3);
+		if (i == 0)
+			assert_true(assay_list_file_drop(f->list));
+		else
+			assert_int_equal(reopen(f, NULL), 0);
+		assert_int_equal(assay_list_file_head(f->list)->number, 1);
+		assert_int_equal(assay_list_file_records(f->list).len, len);
+		assert_false(assay_list_file_drop(f->list));
+	}
+	append_many(f, 10);
+	assert_int_equal(assay_list_file_begin(f->list, &head, NULL), 0);
+	append_many(f, 10);
+	assert_int_equal(assay_list_file_keep(f->list, NULL), 0);
+	append_many(f, 10);
+	assert_int_equal(reopen(f, NULL), 0);
+	assert_int_equal(assay_list_file_head(f->list)->number, 2);
+	assert_int_equal(assay_list_file_head(f->list)->previous_len, 2 * len);
+	assert_int_equal(assay_list_file_records(f->list).len, 2 * len);
 }
 
 /* Bytes that were written and not counted were promised to nobody. */
@@ -343,6 +382,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(records_come_back),
+		TEST(begun_is_not_kept),
 		TEST(segments_are_chained),
 		TEST(uncounted_bytes_are_not_there),
 		TEST(crashed_kernel_loses_the_end),

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "unit/recorder_fixture.h"
 
+#include <limits.h>
 #include <stdatomic.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 
 static const enum anchor_mode modes[] = { ANCHOR_EACH, ANCHOR_GROUP, ANCHOR_ORDERED };
 
@@ -104,6 +107,57 @@ static void lost_at_every_extend(void **state)
 	}
 }
 
+/* In place of the C library's: the process ends instead of the write after these. */
+static atomic_int writes_left = INT_MAX;
+
+ssize_t pwrite(int fd, const void *data, size_t len, off_t at)
+{
+	if (atomic_fetch_sub(&writes_left, 1) <= 0)
+		_exit(9);
+	return syscall(SYS_pwrite64, fd, data, len, at);
+}
+
+/* A run that ends within @writes of its start; true: it got through. */
+static bool start_and_die(struct fixture *f, int writes)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		atomic_store(&writes_left, writes);
+		_exit(recorder_start(&f->config, &f->recorder, NULL) == 0 ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) != 1);
+	return WEXITSTATUS(status) == 0;
+}
+
+/* Whatever of a segment was written: the next run goes on with one whose entries say what it is, or
+ * begins it. */
+static void killed_while_a_segment_begins(void **state)
+{
+	struct fixture f;
+	int writes = 0;
+	bool through;
+
+	do {
+		fixture_init(&f, ANCHOR_GROUP);
+		for (unsigned segment = 1; segment <= 3; segment++) {
+			through = start_and_die(&f, writes);
+			fixture_start(&f);
+			measure_files(&f, 10);
+			fixture_stop(&f);
+			assert_int_equal(assert_agrees(&f), segment);
+			assert_int_equal(count_event(&f, segment, "segment"), 1);
+			assert_int_equal(count_in_list(&f, segment, "boot_aggregate", 14), 1);
+			assay_fake_anchor_reset(f.tpm);
+			f.config.anchor.ops->reopen(f.config.anchor.ctx, NULL);
+		}
+		fixture_done(&f);
+	} while (writes++ < 3 || !through);
+	assert_in_range(writes, 5, 30);
+}
+
 static atomic_uint reads;
 static const struct assay_anchor_ops *counted;
 
@@ -146,6 +200,7 @@ int main(void)
 		cmocka_unit_test(second_run_goes_on),
 		cmocka_unit_test(a_pause_ends_when_all_have_come),
 		cmocka_unit_test(lost_at_every_extend),
+		cmocka_unit_test(killed_while_a_segment_begins),
 		cmocka_unit_test(pcrs_are_not_read_each_time),
 	};
 

@@ -99,11 +99,11 @@ static int allocate(struct assay_list_file *l, uint64_t to)
 {
 	int rc = 0;
 
-	if (to <= l->allocated)
+	if (to <= l->now.allocated)
 		return 0;
-	rc = allocate_in(l->fd, l->allocated, to);
+	rc = allocate_in(l->now.fd, l->now.allocated, to);
 	if (rc == 0)
-		l->allocated = to;
+		l->now.allocated = to;
 	return rc;
 }
 
@@ -113,7 +113,7 @@ int assay_list_file_grow(struct assay_list_file *l, uint64_t len)
 	uint64_t want = need + l->config.prealloc;
 	int rc;
 
-	if (need <= l->allocated)
+	if (need <= l->now.allocated)
 		return 0;
 	if (need > l->config.size_max)
 		return -ENOSPC;
@@ -130,14 +130,14 @@ static int append_record(void *ctx, struct assay_bytes record, bool reserve)
 	uint64_t written;
 	int rc;
 
-	if (l->fd < 0)
+	if (l->now.fd < 0)
 		return -EINVAL;
 	written = assay_list_file_written(l);
 	rc = assay_list_file_grow(l, written + record.len + (reserve ? 0 : l->config.reserve));
 	if (rc < 0)
 		return rc;
 	for (size_t at = 0; at < record.len;) {
-		ssize_t n = pwrite(l->fd, record.data + at, record.len - at,
+		ssize_t n = pwrite(l->now.fd, record.data + at, record.len - at,
 				   (off_t)(ASSAY_SEGMENT_RECORDS + written + at));
 
 		if (n < 0 && errno == EINTR)
@@ -163,10 +163,10 @@ int assay_list_file_sync(struct assay_list_file *l)
 {
 	uint64_t written;
 
-	if (l->fd < 0)
+	if (l->now.fd < 0)
 		return 0;
 	written = assay_list_file_written(l);
-	if (fdatasync(l->fd) < 0)
+	if (fdatasync(l->now.fd) < 0)
 		return -errno;
 	assay_list_file_set_synced(l, written);
 	return 0;
@@ -180,9 +180,9 @@ static int link_to_previous(struct assay_list_file *l, struct assay_segment_head
 	head->number = 1;
 	head->previous_len = 0;
 	memset(head->previous, 0, sizeof(head->previous));
-	if (l->fd < 0)
+	if (l->now.fd < 0)
 		return 0;
-	head->number = l->head.number + 1;
+	head->number = l->now.head.number + 1;
 	head->previous_len = records.len;
 	return l->crypto.ops->hash(l->crypto.ctx, ASSAY_HASH_SHA256, records, head->previous);
 }
@@ -208,33 +208,27 @@ static int encode_front(struct assay_list_file *l, const struct assay_segment_he
 	return 0;
 }
 
-/* A file bears a segment's name only once its head is on the medium, and there is space for what
- * the reserve is for: until then the list is what it was. */
-static int create_file(struct assay_list_file *l, const struct assay_segment_head *head,
-		       const uint8_t *front, int *ret)
+#define NEW_NAME "segment.new"
+
+/* With space for what the reserve is for. */
+static int create_file(struct assay_list_file *l, const uint8_t *front, int *ret)
 {
 	uint64_t size = ASSAY_SEGMENT_RECORDS + l->config.reserve;
-	char name[ASSAY_LIST_FILE_NAME_MAX];
 	AUTO(fd) int fd = -1;
 	int rc;
 
-	assay_list_file_name(head->number, name);
-	if (unlinkat(l->dirfd, "segment.new", 0) < 0 && errno != ENOENT)
+	if (unlinkat(l->dirfd, NEW_NAME, 0) < 0 && errno != ENOENT)
 		return -errno;
-	fd = openat(l->dirfd, "segment.new", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
-		    0600);
+	fd = openat(l->dirfd, NEW_NAME, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return -errno;
 	rc = assay_file_write_all(fd, assay_bytes(front, ASSAY_SEGMENT_RECORDS));
 	if (rc == 0)
 		rc = allocate_in(fd, ASSAY_SEGMENT_RECORDS, size);
 	if (rc < 0) {
-		(void)unlinkat(l->dirfd, "segment.new", 0);
+		(void)unlinkat(l->dirfd, NEW_NAME, 0);
 		return rc;
 	}
-	if (fsync(fd) < 0 || renameat(l->dirfd, "segment.new", l->dirfd, name) < 0 ||
-	    fsync(l->dirfd) < 0)
-		return -errno;
 	*ret = TAKE_FD(fd);
 	return 0;
 }
@@ -246,19 +240,63 @@ int assay_list_file_begin(struct assay_list_file *l, const struct assay_segment_
 	uint8_t *front = NULL;
 	int fd = -1, rc;
 
-	rc = l->fd >= 0 ? assay_list_file_sync(l) : 0;
+	rc = l->now.fd >= 0 ? assay_list_file_sync(l) : 0;
 	if (rc == 0)
 		rc = link_to_previous(l, &h);
 	if (rc == 0)
 		rc = encode_front(l, &h, &front);
 	if (rc == 0)
-		rc = create_file(l, &h, front, &fd);
+		rc = create_file(l, front, &fd);
 	free(front);
 	if (rc < 0)
 		return assay_err_set(err, rc, "cannot begin segment %llu: %s",
 				     (unsigned long long)h.number, strerror(-rc));
-	assay_list_file_unmap(l);
-	l->head = h;
-	l->cut = 0;
-	return assay_list_file_map(l, fd, err);
+	l->before = l->now;
+	l->now = (struct list_segment){ .fd = -1, .head = h };
+	l->unnamed = true;
+	rc = assay_list_file_map(l, fd, err);
+	if (rc < 0)
+		assay_list_file_drop(l);
+	return rc;
+}
+
+static int name_file(struct assay_list_file *l, const char *name)
+{
+	int rc;
+
+	if (fsync(l->now.fd) < 0 || renameat(l->dirfd, NEW_NAME, l->dirfd, name) < 0)
+		return -errno;
+	if (fsync(l->dirfd) == 0)
+		return 0;
+	rc = -errno;
+	(void)renameat(l->dirfd, name, l->dirfd, NEW_NAME);
+	return rc;
+}
+
+int assay_list_file_keep(struct assay_list_file *l, struct assay_err *err)
+{
+	char name[ASSAY_LIST_FILE_NAME_MAX];
+	int rc = assay_list_file_sync(l);
+
+	assay_list_file_name(l->now.head.number, name);
+	if (rc == 0)
+		rc = name_file(l, name);
+	if (rc < 0)
+		return assay_err_set(err, rc, "cannot begin segment %llu: %s",
+				     (unsigned long long)l->now.head.number, strerror(-rc));
+	l->unnamed = false;
+	assay_list_file_unmap(&l->before);
+	return 0;
+}
+
+bool assay_list_file_drop(struct assay_list_file *l)
+{
+	if (!l->unnamed)
+		return false;
+	assay_list_file_unmap(&l->now);
+	(void)unlinkat(l->dirfd, NEW_NAME, 0);
+	l->now = l->before;
+	l->before = (struct list_segment){ .fd = -1 };
+	l->unnamed = false;
+	return true;
 }

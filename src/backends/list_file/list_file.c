@@ -116,7 +116,7 @@ int assay_list_file_open(int dirfd, const struct assay_list_file_config *config,
 		return assay_err_set(err, -ENOMEM, "no memory for the list");
 	l->dirfd = dirfd;
 	l->crypto = *crypto;
-	l->fd = l->lock_fd = -1;
+	l->now.fd = l->before.fd = l->lock_fd = -1;
 	rc = check_config(config, l);
 	if (rc < 0)
 		return assay_err_set(err, rc, "sizes of the list are out of range");
@@ -130,24 +130,23 @@ int assay_list_file_open(int dirfd, const struct assay_list_file_config *config,
 	return rc;
 }
 
-void assay_list_file_unmap(struct assay_list_file *l)
+void assay_list_file_unmap(struct list_segment *s)
 {
-	if (l->map)
-		munmap((void *)(uintptr_t)l->map, l->map_len);
-	if (l->front)
-		munmap(l->front, ASSAY_SEGMENT_RECORDS);
-	if (l->fd >= 0)
-		close(l->fd);
-	l->map = NULL;
-	l->front = NULL;
-	l->fd = -1;
+	if (s->map)
+		munmap((void *)(uintptr_t)s->map, s->map_len);
+	if (s->front)
+		munmap(s->front, ASSAY_SEGMENT_RECORDS);
+	if (s->fd >= 0)
+		close(s->fd);
+	*s = (struct list_segment){ .fd = -1 };
 }
 
 void assay_list_file_free(struct assay_list_file *l)
 {
 	if (!l)
 		return;
-	assay_list_file_unmap(l);
+	assay_list_file_unmap(&l->now);
+	assay_list_file_unmap(&l->before);
 	if (l->lock_fd >= 0)
 		close(l->lock_fd);
 	free(l);
@@ -155,22 +154,22 @@ void assay_list_file_free(struct assay_list_file *l)
 
 const struct assay_segment_head *assay_list_file_head(const struct assay_list_file *l)
 {
-	return l->fd >= 0 ? &l->head : NULL;
+	return l->now.fd >= 0 ? &l->now.head : NULL;
 }
 
 struct assay_bytes assay_list_file_checksum(const struct assay_list_file *l)
 {
-	return assay_bytes(l->front + ASSAY_SEGMENT_CHECKSUM, 32);
+	return assay_bytes(l->now.front + ASSAY_SEGMENT_CHECKSUM, 32);
 }
 
 struct assay_bytes assay_list_file_records(const struct assay_list_file *l)
 {
-	if (l->fd < 0)
+	if (l->now.fd < 0)
 		return assay_bytes(NULL, 0);
-	return assay_bytes(l->map + ASSAY_SEGMENT_RECORDS, (size_t)assay_list_file_written(l));
+	return assay_bytes(l->now.map + ASSAY_SEGMENT_RECORDS, (size_t)assay_list_file_written(l));
 }
 
 uint64_t assay_list_file_cut(const struct assay_list_file *l)
 {
-	return l->cut;
+	return l->now.cut;
 }

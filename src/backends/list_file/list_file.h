@@ -49,10 +49,21 @@ struct assay_bytes assay_list_file_records(const struct assay_list_file *l);
 /* Bytes that were cut from the end when it was opened. */
 uint64_t assay_list_file_cut(const struct assay_list_file *l);
 
-/* Ends the current segment and begins the next; number, previous and previous_len of @head are
- * filled in here. Nothing of the old one is changed. */
+/*
+ * Begins the next segment: it is the current one, but has no name yet and ends nothing until
+ * assay_list_file_keep(). A segment that another process finds therefore has all that its writer
+ * wrote before that. Number, previous and previous_len of @head are filled in here; nothing of the
+ * old segment is changed. On failure the old one is the current one.
+ */
 int assay_list_file_begin(struct assay_list_file *l, const struct assay_segment_head *head,
 			  struct assay_err *err);
+
+/* What was begun, and is on the medium on return, takes its place in the list. */
+int assay_list_file_keep(struct assay_list_file *l, struct assay_err *err);
+
+/* The segment before is the current one again; what was written to the new one is gone. False:
+ * there is none that was begun and not kept. */
+bool assay_list_file_drop(struct assay_list_file *l);
 
 /* Everything written before the call is on the medium when it returns. May be called from another
  * thread than append. */

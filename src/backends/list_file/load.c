@@ -16,21 +16,21 @@ int assay_list_file_map(struct assay_list_file *l, int fd, struct assay_err *err
 	struct stat st;
 	void *at;
 
-	l->fd = fd;
-	l->map_len = (size_t)l->config.size_max;
+	l->now.fd = fd;
+	l->now.map_len = (size_t)l->config.size_max;
 	if (fstat(fd, &st) < 0)
 		return assay_err_set(err, -errno, "cannot stat the segment: %s", strerror(errno));
-	l->allocated = (uint64_t)st.st_size;
-	if (l->map_len < l->allocated)
-		l->map_len = (size_t)l->allocated;
+	l->now.allocated = (uint64_t)st.st_size;
+	if (l->now.map_len < l->now.allocated)
+		l->now.map_len = (size_t)l->now.allocated;
 	at = mmap(NULL, ASSAY_SEGMENT_RECORDS, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (at == MAP_FAILED)
 		return assay_err_set(err, -errno, "cannot map the segment: %s", strerror(errno));
-	l->front = at;
-	at = mmap(NULL, l->map_len, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd, 0);
+	l->now.front = at;
+	at = mmap(NULL, l->now.map_len, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd, 0);
 	if (at == MAP_FAILED)
 		return assay_err_set(err, -errno, "cannot map the segment: %s", strerror(errno));
-	l->map = at;
+	l->now.map = at;
 	return 0;
 }
 
@@ -76,16 +76,17 @@ static int cut_tail(struct assay_list_file *l, uint64_t sound, uint64_t written,
 	assay_list_file_set_written(l, sound);
 	for (uint64_t at = sound; at < written;) {
 		uint64_t n = written - at < sizeof(zeros) ? written - at : sizeof(zeros);
-		ssize_t done = pwrite(l->fd, zeros, (size_t)n, (off_t)(ASSAY_SEGMENT_RECORDS + at));
+		ssize_t done =
+			pwrite(l->now.fd, zeros, (size_t)n, (off_t)(ASSAY_SEGMENT_RECORDS + at));
 
 		if (done <= 0)
 			return assay_err_set(err, done < 0 ? -errno : -EIO,
 					     "cannot cut the segment's end");
 		at += (uint64_t)done;
 	}
-	if (fdatasync(l->fd) < 0)
+	if (fdatasync(l->now.fd) < 0)
 		return assay_err_set(err, -errno, "cannot sync the segment: %s", strerror(errno));
-	l->cut = written - sound;
+	l->now.cut = written - sound;
 	return 0;
 }
 
@@ -103,7 +104,8 @@ static int repair(struct assay_list_file *l, uint64_t number, struct assay_bytes
 			"segment-%08llu is damaged (%s); nothing was changed: move the folder away "
 			"to begin a new list",
 			(unsigned long long)number, why.text);
-	memcpy(l->front + ASSAY_SEGMENT_COMMIT + 16, l->config.boot_id, sizeof(l->config.boot_id));
+	memcpy(l->now.front + ASSAY_SEGMENT_COMMIT + 16, l->config.boot_id,
+	       sizeof(l->config.boot_id));
 	if (sound == records.len)
 		return 0;
 	return cut_tail(l, sound, records.len, err);
@@ -124,16 +126,16 @@ int assay_list_file_load(struct assay_list_file *l, uint64_t number, struct assa
 	rc = assay_list_file_map(l, fd, err);
 	if (rc < 0)
 		return rc;
-	file = assay_bytes(l->map, (size_t)l->allocated);
-	rc = assay_segment_parse(file, &hasher, &l->head, &records, err);
+	file = assay_bytes(l->now.map, (size_t)l->now.allocated);
+	rc = assay_segment_parse(file, &hasher, &l->now.head, &records, err);
 	if (rc == 0)
 		rc = assay_segment_parse_commit(file, &commit, err);
 	if (rc < 0) {
 		assay_err_prefix(err, "'%s'", name);
 		return rc;
 	}
-	if (l->head.number != number)
+	if (l->now.head.number != number)
 		return assay_err_at(err, -EBADMSG, 16, "'%s' is segment %llu", name,
-				    (unsigned long long)l->head.number);
+				    (unsigned long long)l->now.head.number);
 	return repair(l, number, records, &commit, err);
 }

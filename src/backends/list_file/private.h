@@ -7,10 +7,9 @@
 
 #define ASSAY_LIST_FILE_NAME_MAX 40
 
-struct assay_list_file {
-	int dirfd, lock_fd, fd; /* fd -1: no segment yet */
-	struct assay_list_file_config config;
-	struct assay_crypto crypto;
+/* An open segment. */
+struct list_segment {
+	int fd; /* -1: none */
 	struct assay_segment_head head;
 	uint8_t *front;	    /* head and commit page, writable */
 	const uint8_t *map; /* the whole file and what it may grow to; what is past its end is not
@@ -20,10 +19,18 @@ struct assay_list_file {
 	uint64_t cut;
 };
 
+struct assay_list_file {
+	int dirfd, lock_fd;
+	struct assay_list_file_config config;
+	struct assay_crypto crypto;
+	struct list_segment now, before; /* before: while the one of now has no name yet */
+	bool unnamed;
+};
+
 /* The words of the commit page. They are one store each, after the bytes that they speak of. */
 static inline uint64_t *assay_list_file_word(const struct assay_list_file *l, unsigned i)
 {
-	return (uint64_t *)(void *)(l->front + ASSAY_SEGMENT_COMMIT) + i;
+	return (uint64_t *)(void *)(l->now.front + ASSAY_SEGMENT_COMMIT) + i;
 }
 
 uint64_t assay_list_file_written(const struct assay_list_file *l);
@@ -32,7 +39,7 @@ void assay_list_file_set_synced(struct assay_list_file *l, uint64_t len);
 
 struct assay_segment_hasher assay_list_file_hasher(struct assay_list_file *l);
 void assay_list_file_name(uint64_t number, char ret[static ASSAY_LIST_FILE_NAME_MAX]);
-void assay_list_file_unmap(struct assay_list_file *l); /* and closes the segment */
+void assay_list_file_unmap(struct list_segment *s); /* and closes it */
 
 /* Opens, checks and repairs segment @number. */
 int assay_list_file_load(struct assay_list_file *l, uint64_t number, struct assay_err *err);

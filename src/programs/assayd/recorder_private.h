@@ -43,9 +43,11 @@ struct recorder_carried {
 	uint8_t *bytes;
 	size_t len;
 	uint64_t closed; /* records of that segment */
-	/* The segment that takes them could not be written whole: nothing more goes there, and
-	 * another one begins. */
+	/* The segment that takes them could not be written whole, and was dropped: it is begun
+	 * again, for the same reason. */
 	bool unfinished;
+	enum assay_segment_start start;
+	char why[160];
 };
 
 struct recorder {

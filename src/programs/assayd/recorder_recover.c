@@ -273,8 +273,7 @@ int recorder_place(struct recorder *r, bool reopen, const char *why, struct assa
 	if (!assay_list_file_head(r->list))
 		rc = begin_list(r, &seen, err);
 	else if (r->carried.unfinished)
-		rc = recorder_begin_segment(r, ASSAY_SEGMENT_BROKEN, &seen,
-					    "the segment before could not be begun", err);
+		rc = recorder_begin_segment(r, r->carried.start, &seen, r->carried.why, err);
 	else
 		rc = decide(r, &seen, why, err);
 	if (rc == 0)

@@ -250,7 +250,6 @@ static int open_segment(struct recorder *r, enum assay_segment_start start,
 	memset(r->seen, 0, sizeof(r->seen));
 	memset(r->have, 0, sizeof(r->have));
 	r->mode_word[0] = '\0';
-	r->counts.segment = assay_list_file_head(r->list)->number;
 	assay_replay_free(r->replay);
 	r->replay = NULL;
 	rc = assay_replay_new(&r->config.crypto, &seen->banks, assay_list_file_head(r->list)->base,
@@ -276,26 +275,25 @@ static int begin_locked(struct recorder *r, enum assay_segment_start start,
 		rc = recorder_set_mode(r, err);
 	if (rc == 0 && r->policy)
 		rc = recorder_state_policy(r, err);
-	return rc < 0 ? rc : carry_over(r, &r->carried, err);
-}
-
-static uint64_t newest(const struct recorder *r)
-{
-	const struct assay_segment_head *head = assay_list_file_head(r->list);
-
-	return head ? head->number : 0;
-}
-
-/* A run that could not finish a segment keeps what goes into it, and writes to it no more: whoever
- * waits for a record of the closed one must not be released by others in its place. */
-static void end_begin(struct recorder *r, int rc, uint64_t before)
-{
-	if (rc < 0 && r->has_thread && newest(r) != before) {
-		recorder_drop_core(r);
-		r->carried.unfinished = true;
-	}
 	if (rc == 0)
+		rc = carry_over(r, &r->carried, err);
+	return rc < 0 ? rc : assay_list_file_keep(r->list, err);
+}
+
+/* A run that could not finish a segment keeps what goes into it, and writes to none meanwhile:
+ * whoever waits for a record of the closed one must not be released by others in its place. */
+static void end_begin(struct recorder *r, int rc, enum assay_segment_start start, const char *why)
+{
+	if (rc < 0 && assay_list_file_drop(r->list)) {
+		recorder_drop_core(r);
+		r->carried.unfinished = r->has_thread;
+		r->carried.start = start;
+		memmove(r->carried.why, why, strlen(why) + 1);
+	}
+	if (rc == 0) {
 		r->index_base += r->carried.closed;
+		r->counts.segment = assay_list_file_head(r->list)->number;
+	}
 	if (r->carried.unfinished && rc < 0)
 		return;
 	free(r->carried.bytes);
@@ -305,18 +303,16 @@ static void end_begin(struct recorder *r, int rc, uint64_t before)
 int recorder_begin_segment(struct recorder *r, enum assay_segment_start start,
 			   struct recorder_seen *seen, const char *why, struct assay_err *err)
 {
-	uint64_t before;
 	int rc = 0;
 
 	pthread_mutex_lock(&r->lock);
-	before = newest(r);
 	if (r->has_thread && !r->carried.unfinished)
 		rc = keep_unanchored(r, &r->carried);
 	if (rc == 0)
 		rc = begin_locked(r, start, seen, why, err);
 	else
 		assay_err_set(err, rc, "cannot keep what was not anchored");
-	end_begin(r, rc, before);
+	end_begin(r, rc, start, why);
 	pthread_mutex_unlock(&r->lock);
 	if (rc == 0 && r->has_thread && r->config.segment)
 		r->config.segment(r->config.ctx, start);
