@@ -52,7 +52,7 @@ static void add(struct fixture *f, int32_t tid)
 	struct assay_fanotify_event e = { .fd = open("/dev/null", O_RDONLY | O_CLOEXEC),
 					  .tid = tid };
 
-	assert_int_equal(jobs_add(f->jobs, &e), 0);
+	jobs_add(f->jobs, &e);
 }
 
 static struct job *take(struct fixture *f, int32_t tid)
@@ -169,10 +169,12 @@ static void deadline_is_kept(void **state)
 		assert_false(answered(&f, (int)idle * DEADLINE_MS));
 		for (int i = 1; i < 4; i++) {
 			struct late_answer *late;
+			uint64_t n;
 
 			add(&f, i);
 			assert_true(answered(&f, PATIENCE_MS));
-			late = jobs_take_late(f.jobs);
+			late = jobs_take_late(f.jobs, &n);
+			assert_int_equal(n, 1);
 			assert_non_null(late);
 			assert_in_range(late->waited_ms, DEADLINE_MS, PATIENCE_MS);
 			free(late);
@@ -183,6 +185,45 @@ static void deadline_is_kept(void **state)
 	}
 }
 
+/* All are counted, and no more named than a flood of them leaves memory for; also who comes when
+ * nobody is taken any more. */
+static void late_answers_are_counted(void **state)
+{
+	struct late_answer *late, *next;
+	uint64_t n, named = 0;
+	struct fixture f;
+
+	fixture_init(&f, 0);
+	for (int i = 1; i <= 100; i++)
+		add(&f, i);
+	for (int i = 1; i <= 100; i++) {
+		struct job *job = take(&f, i);
+
+		job->findings.wait_for = 7;
+		jobs_wait(f.jobs, job);
+	}
+	jobs_close(f.jobs);
+	add(&f, 101);
+	for (int i = 1; i <= 101; i++)
+		assert_true(answered(&f, 0));
+	assert_false(answered(&f, 0));
+	for (late = jobs_take_late(f.jobs, &n); late; late = next, named++) {
+		assert_true(late->at_end);
+		next = late->next;
+		free(late);
+	}
+	assert_int_equal(n, 101);
+	assert_int_equal(named, JOBS_LATE_MAX);
+	jobs_take_late(f.jobs, &n);
+	assert_int_equal(n, 0);
+	for (int i = 1; i <= 100; i++)
+		jobs_end(f.jobs, jobs_take(f.jobs));
+	jobs_free(f.jobs);
+	close(f.group.fd);
+	close(f.answers);
+	close(f.wake_fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -191,6 +232,7 @@ int main(void)
 		cmocka_unit_test(one_that_is_begun_is_done),
 		cmocka_unit_test(who_waited_comes_first),
 		cmocka_unit_test(deadline_is_kept),
+		cmocka_unit_test(late_answers_are_counted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,7 +32,6 @@
 #define KERNEL_LIST    "/sys/kernel/security/ima/binary_runtime_measurements"
 #define FILES_RESERVED 512u   /* descriptors for everything but events */
 #define EVENTS_MAX     65536u /* held at once */
-#define LATE_SHOWN     64u    /* gap entries for one round of late answers */
 #define TICK_MS	       2000
 
 /* What lives from start to stop. */
@@ -312,20 +311,19 @@ static void record_gap(struct daemon *d, const char *event,
 
 static void record_late_answers(struct daemon *d)
 {
-	struct late_answer *late = jobs_take_late(d->jobs), *next;
-	uint64_t n = 0, more;
+	uint64_t n, unnamed;
+	struct late_answer *late = jobs_take_late(d->jobs, &n), *next;
 
-	for (; late; late = next, n++) {
+	for (unnamed = n; late; late = next) {
 		next = late->next;
-		if (n < LATE_SHOWN)
-			record_gap(d, "deadline", fill_late, late);
+		record_gap(d, "deadline", fill_late, late);
 		free(late);
+		unnamed--;
 	}
 	if (n == 0)
 		return;
-	more = n > LATE_SHOWN ? n - LATE_SHOWN : 0;
-	if (more)
-		record_gap(d, "deadline", fill_count, &more);
+	if (unnamed)
+		record_gap(d, "deadline", fill_count, &unnamed);
 	atomic_fetch_add(&d->totals.deadlines, n);
 	log_line(LOG_WARNING, "%llu openers were answered before their files were measured",
 		 (unsigned long long)n);

@@ -29,6 +29,7 @@ struct jobs {
 	_Atomic uint32_t unjudged; /* on their way to the recorder */
 	uint64_t anchored;
 	struct late_answer *late;
+	uint64_t n_late; /* not taken yet; the first JOBS_LATE_MAX have an entry in @late */
 	bool closed, deadline_sleeps;
 	pthread_t deadline;
 };
@@ -91,9 +92,11 @@ static void release_waiting(struct jobs *j)
 
 static void note_late(struct jobs *j, const struct job *job, uint64_t now)
 {
-	struct late_answer *late = calloc(1, sizeof(*late));
+	struct late_answer *late = NULL;
 	struct stat st;
 
+	if (j->n_late++ < JOBS_LATE_MAX)
+		late = calloc(1, sizeof(*late));
 	if (!late)
 		return;
 	if (fstat(job->event.fd, &st) < 0 || assay_object_path(job->event.fd, &st, late->path) < 0)
@@ -218,22 +221,9 @@ size_t jobs_room(struct jobs *j, size_t most)
 	return room < most ? room : most;
 }
 
-int jobs_add(struct jobs *j, const struct assay_fanotify_event *event)
+/* With the lock. */
+static void add(struct jobs *j, struct job *job)
 {
-	struct job *job = calloc(1, sizeof(*job));
-
-	if (!job)
-		return -ENOMEM;
-	job->event = *event;
-	job->arrived_ns = jobs_now_ns();
-	job->findings.wait_for = ASSAY_NO_RECORD;
-	pthread_mutex_lock(&j->lock);
-	if (j->closed) {
-		note_late(j, job, job->arrived_ns);
-		pthread_mutex_unlock(&j->lock);
-		free(job);
-		return -ESHUTDOWN;
-	}
 	job->older = j->newest;
 	*(j->newest ? &j->newest->newer : &j->oldest) = job;
 	if (j->deadline_sleeps) {
@@ -245,8 +235,30 @@ int jobs_add(struct jobs *j, const struct assay_fanotify_event *event)
 	atomic_fetch_add(&j->unjudged, 1);
 	queue_add(&j->fresh, job);
 	pthread_cond_signal(&j->ready_cond);
+}
+
+void jobs_add(struct jobs *j, const struct assay_fanotify_event *event)
+{
+	struct job none = { .event = *event, .arrived_ns = jobs_now_ns() };
+	struct job *job = calloc(1, sizeof(*job));
+
+	if (job) {
+		*job = none;
+		job->findings.wait_for = ASSAY_NO_RECORD;
+	}
+	pthread_mutex_lock(&j->lock);
+	if (job && !j->closed) {
+		add(j, job);
+		job = NULL;
+		none.event.fd = -1;
+	} else {
+		answer_early(j, &none, none.arrived_ns);
+		eventfd_write(j->config.wake_fd, 1);
+	}
 	pthread_mutex_unlock(&j->lock);
-	return 0;
+	if (none.event.fd >= 0)
+		close(none.event.fd);
+	free(job);
 }
 
 /* Who can be answered, then who can be begun, then who was: but the last are not put off for ever
@@ -344,13 +356,15 @@ void jobs_end(struct jobs *j, struct job *job)
 	free(job);
 }
 
-struct late_answer *jobs_take_late(struct jobs *j)
+struct late_answer *jobs_take_late(struct jobs *j, uint64_t *ret_n)
 {
 	struct late_answer *late;
 
 	pthread_mutex_lock(&j->lock);
 	late = j->late;
+	*ret_n = j->n_late;
 	j->late = NULL;
+	j->n_late = 0;
 	pthread_mutex_unlock(&j->lock);
 	return late;
 }

@@ -37,6 +37,8 @@ struct job {
 	struct job *next, *older, *newer;
 };
 
+#define JOBS_LATE_MAX 64u /* openers whose files are named */
+
 /* Who was answered before the file was measured, for the gap entry. */
 struct late_answer {
 	char path[4096];
@@ -62,8 +64,9 @@ void jobs_free(struct jobs *j);
 
 /* How many events may be read now; blocks while it is none, but never once it is closed. */
 size_t jobs_room(struct jobs *j, size_t most);
-/* For the reader. -ENOMEM, -ESHUTDOWN it is closed: the event is the caller's to answer. */
-int jobs_add(struct jobs *j, const struct assay_fanotify_event *event);
+/* For the reader; the descriptor is no longer the caller's. Who cannot be kept (no memory, or it is
+ * closed) is answered as at the deadline, and counted with those. */
+void jobs_add(struct jobs *j, const struct assay_fanotify_event *event);
 
 /* The next job to do; blocks. NULL: closed and nothing is left. */
 struct job *jobs_take(struct jobs *j);
@@ -86,8 +89,9 @@ void jobs_answer(struct jobs *j, struct job *job, bool allow);
 /* Frees it with its descriptor; answered already. */
 void jobs_end(struct jobs *j, struct job *job);
 
-/* The caller frees the chain. */
-struct late_answer *jobs_take_late(struct jobs *j);
+/* *ret_n: how many there are since the last call; of the first JOBS_LATE_MAX, if there was memory,
+ * a chain that the caller frees. */
+struct late_answer *jobs_take_late(struct jobs *j, uint64_t *ret_n);
 
 /* Everybody who waits is answered as at the deadline, and no job is taken on. Workers end what is
  * there. */

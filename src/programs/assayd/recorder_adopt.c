@@ -233,9 +233,11 @@ static int append_plain(struct recorder *r, const struct kernel_list *k, uint64_
 {
 	struct kernel_args args = { .total = r->kernel_total + n };
 	struct assay_rd in = assay_rd(k->records);
+	uint64_t before = assay_core_records(r->core);
 	int rc = append_records(r, &in, n, false, err);
 
-	r->kernel_total += n;
+	r->kernel_total +=
+		assay_core_records(r->core) - before; /* also if there was no more room */
 	return rc < 0 ? rc
 		      : recorder_state_locked(r, "adopted", fill_total, &args, false, NULL, err);
 }

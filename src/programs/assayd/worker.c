@@ -237,10 +237,7 @@ static void *run_reader(void *arg)
 			continue;
 		n = assay_fanotify_read(d->group, event, room);
 		for (int i = 0; i < n; i++)
-			if (jobs_add(d->jobs, &event[i]) < 0) {
-				assay_fanotify_answer(d->group, event[i].fd, true);
-				close(event[i].fd);
-			}
+			jobs_add(d->jobs, &event[i]);
 	}
 	return NULL;
 }
