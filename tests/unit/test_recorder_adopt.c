@@ -170,6 +170,38 @@ static void the_same_kernel_boots_again(void **state)
 	}
 }
 
+/* A new segment begins, and the kernel's list does not explain the PCRs: they are read again, which
+ * a TPM can let take long. Nobody else waits for that meanwhile. */
+static void nobody_waits_while_the_pcrs_are_read_again(void **state)
+{
+	struct assay_pcr_value v = { { "somebody" } };
+	struct fixture f;
+	struct kernel k;
+
+	fixture_init(&f, ANCHOR_GROUP);
+	kernel_init(&k, &f);
+	kernel_measures(&k, 3);
+	fixture_start(&f);
+	measure_files(&f, 10);
+	assert_int_equal(recorder_flush(f.recorder, FLUSH_MS), 0);
+	assay_fake_anchor_foreign(f.tpm, 10, &v);
+	kernel_measures(&k, 1);
+	/* Behind that of the check, and that of the decision. */
+	assay_fake_anchor_fault(f.tpm, ASSAY_FAKE_READ, ASSAY_FAKE_BLOCK, 2, 1);
+	measure_files(&f, 1);
+	assay_fake_anchor_await_blocked(f.tpm);
+	alarm(20); /* instead of for ever */
+	measure_files(&f, 1);
+	alarm(0);
+	assay_fake_anchor_release(f.tpm);
+	assert_int_equal(recorder_flush(f.recorder, FLUSH_MS), 0);
+	fixture_stop(&f);
+	assert_int_equal(assert_agrees(&f), 2);
+	assert_all_there(&f, false); /* what was not anchored stands in both */
+	kernel_done(&k);
+	fixture_done(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -178,6 +210,7 @@ int main(void)
 		cmocka_unit_test(later_records_are_merged),
 		cmocka_unit_test(the_same_kernel_boots_again),
 		cmocka_unit_test(list_that_explains_nothing_is_not_adopted),
+		cmocka_unit_test(nobody_waits_while_the_pcrs_are_read_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -258,13 +258,11 @@ static int open_segment(struct recorder *r, enum assay_segment_start start,
 }
 
 static int begin_locked(struct recorder *r, enum assay_segment_start start,
-			struct recorder_seen *seen, const char *why, struct assay_err *err)
+			const struct recorder_seen *seen, const struct kernel_list *kernel,
+			const char *why, struct assay_err *err)
 {
-	AUTO(kernel_list) struct kernel_list *kernel = NULL;
-	int rc = recorder_kernel_read(r, seen, &kernel, err);
+	int rc = open_segment(r, start, seen, kernel, err);
 
-	if (rc == 0)
-		rc = open_segment(r, start, seen, kernel, err);
 	if (rc == 0 && !kernel)
 		r->kernel_total = r->kernel_unexplained;
 	if (rc == 0 && kernel)
@@ -303,13 +301,16 @@ static void end_begin(struct recorder *r, int rc, enum assay_segment_start start
 int recorder_begin_segment(struct recorder *r, enum assay_segment_start start,
 			   struct recorder_seen *seen, const char *why, struct assay_err *err)
 {
-	int rc = 0;
+	AUTO(kernel_list) struct kernel_list *kernel = NULL;
+	int rc = recorder_kernel_read(r, seen, &kernel, err); /* can wait for the TPM: no lock */
 
+	if (rc < 0)
+		return rc;
 	pthread_mutex_lock(&r->lock);
 	if (r->has_thread && !r->carried.unfinished)
 		rc = keep_unanchored(r, &r->carried);
 	if (rc == 0)
-		rc = begin_locked(r, start, seen, why, err);
+		rc = begin_locked(r, start, seen, kernel, why, err);
 	else
 		assay_err_set(err, rc, "cannot keep what was not anchored");
 	end_begin(r, rc, start, why);
