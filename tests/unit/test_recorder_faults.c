@@ -401,6 +401,39 @@ static void no_room_for_a_segment(void **state)
 	}
 }
 
+/* The same, found by a check that somebody asked for, as the end does: what the closed segment has
+ * in the TPM is not extended again. */
+static void no_room_for_a_segment_at_the_end(void **state)
+{
+	static const rlim_t sizes[] = { 24576 + 100, 24576 + 65536 };
+	static const struct assay_pcr_value foreign = { .value = { { 1 }, { 2 } } };
+	struct rlimit limit, small;
+	struct fixture f;
+	uint64_t extends;
+
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	for (unsigned i = 0; i < ARRAY_LEN(sizes); i++) {
+		fixture_init(&f, ANCHOR_GROUP);
+		fixture_start(&f);
+		measure_files(&f, 10);
+		assert_int_equal(recorder_flush(f.recorder, FLUSH_MS), 0);
+		assay_fake_anchor_foreign(f.tpm, 10, &foreign);
+		extends = assay_fake_anchor_extends(f.tpm, 10);
+		small = limit;
+		small.rlim_cur = sizes[i];
+		assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+		fixture_stop(&f);
+		assert_int_equal(assay_fake_anchor_extends(f.tpm, 10), extends);
+		assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+		fixture_start(&f);
+		measure_files(&f, 10);
+		fixture_stop(&f);
+		assert_int_equal(assert_agrees(&f), 2);
+		fixture_done(&f);
+	}
+}
+
 static void without_tpm(void **state)
 {
 	struct recorder_counts counts;
@@ -437,6 +470,7 @@ int main(void)
 		cmocka_unit_test(tpm_lost),
 		cmocka_unit_test(list_full),
 		cmocka_unit_test(no_room_for_a_segment),
+		cmocka_unit_test(no_room_for_a_segment_at_the_end),
 		cmocka_unit_test(without_tpm),
 	};
 

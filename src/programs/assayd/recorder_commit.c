@@ -285,7 +285,7 @@ static int round_of_commit(struct recorder *r, struct assay_err *err)
 {
 	int rc = 0;
 
-	if (recorder_has_anchor(r) && check_due(r))
+	if (r->carried.unfinished || (recorder_has_anchor(r) && check_due(r)))
 		rc = recorder_check(r, err);
 	if (rc == 0)
 		rc = commit(r, err);
@@ -367,10 +367,11 @@ static void run_job(struct recorder *r)
 	pthread_mutex_unlock(&r->lock);
 }
 
-/* With the lock: something is written that the walk has not taken, or waits for its batch. */
+/* With the lock: something is written that the walk has not taken, or waits for its batch, or for a
+ * segment. */
 static bool has_work(const struct recorder *r)
 {
-	return assay_list_file_records(r->list).len > r->cursor ||
+	return assay_list_file_records(r->list).len > r->cursor || r->carried.unfinished ||
 	       (r->core && assay_core_pending(r->core));
 }
 

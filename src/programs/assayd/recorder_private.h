@@ -111,7 +111,8 @@ void recorder_publish(struct recorder *r);
 /* Fence, read, decide, and make it so: afterwards the cursor and have[] are right for the current
  * segment, which may be a new one. Any error of the anchor: not done, try again later. */
 int recorder_place(struct recorder *r, bool reopen, const char *why, struct assay_err *err);
-/* Looks at the PCRs and does the above if they are not what the replay says. */
+/* Looks at the PCRs and does the above if they are not what the replay says, or a segment could not
+ * be begun. */
 int recorder_check(struct recorder *r, struct assay_err *err);
 /* What a read of the TPM gave. */
 struct recorder_seen {

@@ -303,6 +303,8 @@ int recorder_check(struct recorder *r, struct assay_err *err)
 	bool done = false, same;
 	int rc;
 
+	if (r->carried.unfinished) /* the walk is not over the segment that is there */
+		return recorder_place(r, false, NULL, err);
 	if (!recorder_has_anchor(r) || r->cursor < r->check_from)
 		return 0;
 	rc = recorder_read_pcrs_of(r, recorder_used(r), &seen, err);
