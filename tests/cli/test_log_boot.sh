@@ -55,9 +55,9 @@ def entry(name, alg, digest, pcr=10, template=b'ima-ng', extra=b''):
     data = field(alg.encode() + b':\0' + digest) + field(name + b'\0') + extra
     return pcr, data, struct.pack('<I', pcr) + hashlib.sha1(data).digest() + field(template) + field(data)
 
-def write(name, proved, behind=()):
+def write(name, proved, behind=(), hidden=()):
     value = {b: {} for b in ('sha1', 'sha256')}
-    for p, data, _ in proved:
+    for p, data, _ in [*hidden, *proved]:
         for b in value:
             v = value[b].get(p, bytes(hashlib.new(b).digest_size))
             value[b][p] = hashlib.new(b, v + hashlib.new(b, data).digest()).digest()
@@ -71,6 +71,7 @@ def write(name, proved, behind=()):
 good, bad = entry(b'boot_aggregate', *agg('sha256', 10)), entry(b'boot_aggregate', 'sha256', bytes(31) + b'x')
 x, zero = entry(b'/bin/sh', 'sha256', bytes(32)), entry(b'boot_aggregate', 'sha256', bytes(32))
 write('good', [good, x])
+write('decoy', [entry(b'/bin/sh', 'sha256', bytes(32), pcr=12)], hidden=[good, x])
 write('v5.8', [entry(b'boot_aggregate', *agg('sha256', 8)), x])
 write('sha1', [entry(b'boot_aggregate', *agg('sha1', 8)), x])
 write('sha1-10', [entry(b'boot_aggregate', *agg('sha1', 10)), x])
@@ -107,3 +108,7 @@ expect 1 "$ASSAY" log verify --pcrs "$SCRATCH/good.pcrs" --pcr "sha256:11:$(prin
 for i in 0 1 2; do # no digest protects a template's name
 	verify 1 renamed-$i "entry 0: DIFFERS"
 done
+# Nothing of PCR 10 is in it, and one entry of a PCR that nobody uses.
+verify 0 decoy "PCR 10 was extended, but by no entry of this list"
+expect 1 "$ASSAY" log verify --complete --pcrs "$SCRATCH/decoy.pcrs" "$SCRATCH/decoy"
+has "not all that was extended is in it"

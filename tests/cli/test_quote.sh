@@ -51,6 +51,19 @@ for list in sha256:10,12 sha512:10 sha1:10+sha384:10 sha256:0; do
 	expect_text "$OUT" "^demanded +BAD: PCR [0-9]+ of bank sha[0-9]+ is not quoted"
 done
 expect 0 tools_quote $run2 quote "$dir/ak.tpmt" --pcr-list sha256:11 --log "$full" -v --complete
+# A list without the entries of a PCR that was demanded.
+"$ASSAY" log show --json "$full" >entries
+python3 - "$full" <<'PY'
+import json, sys
+b = open(sys.argv[1], 'rb').read()
+entries = [json.loads(line) for line in open('entries')]
+ends = [e['offset'] for e in entries[1:]] + [len(b)]
+with open('without-10', 'wb') as f:
+    f.writelines(b[e['offset']:end] for e, end in zip(entries, ends) if e['pcr'] != 10)
+PY
+expect 0 tools_quote $run2 quote "$dir/ak.tpmt" --pcr-list sha256:11 --log without-10 -v
+expect 1 tools_quote $run2 quote "$dir/ak.tpmt" --pcr-list sha256:10 --log without-10 -v
+expect_text "$OUT" "a PCR value is not reached"
 "$ASSAY" log export -f binary "$full" >longer
 "$ASSAY" log show --json "$full" | sed -n '2s/.*"offset":\([0-9]*\),.*/\1/p' >offset
 head -c "$(cat offset)" "$full" >>longer

@@ -15,6 +15,10 @@
 #define NAME	     "quote verify"
 #define KEY_FILE_MAX 1048576u
 
+/* Those below are the firmware's, those above anybody's: they can be reset. */
+#define PCR_OS_FIRST 10
+#define PCR_OS_LAST  15
+
 struct options {
 	const char *ak, *log, *message, *signature, *pcrs, *file;
 	uint8_t nonce[ASSAY_NONCE_MAX];
@@ -270,6 +274,16 @@ static void tell_json(const struct assay_quote_verdict *v, const struct input *i
 
 /* ---- the list ------------------------------------------------------------------------------- */
 
+/* Of the PCRs that must be quoted, those of the operating system: the list must lead to them, or it
+ * could be of another PCR alone, that nobody asked for. */
+static bool is_demanded(const struct options *o, enum assay_hash bank, uint32_t pcr)
+{
+	for (uint32_t i = 0; i < o->demanded.n; i++)
+		if (o->demanded.bank[i].alg == bank && o->demanded.bank[i].mask & 1u << pcr)
+			return pcr >= PCR_OS_FIRST && pcr <= PCR_OS_LAST;
+	return false;
+}
+
 static int verify_list(const struct options *o, const struct assay_quote_pcrs *pcrs,
 		       const struct assay_crypto *crypto)
 {
@@ -293,8 +307,9 @@ static int verify_list(const struct options *o, const struct assay_quote_pcrs *p
 					 .first = o->first,
 					 .jobs = log_walk_cpus() };
 	for (uint32_t i = 0; i < pcrs->n && v.claims.n < ASSAY_CLAIMS_MAX; i++) {
-		struct assay_pcr_claim *c = &v.claims.claim[v.claims.n++];
+		struct assay_pcr_claim *c = &v.claims.claim[v.claims.n];
 
+		v.claims.named[v.claims.n++] = is_demanded(o, pcrs->v[i].bank, pcrs->v[i].pcr);
 		c->alg = pcrs->v[i].bank;
 		c->pcr = pcrs->v[i].pcr;
 		memcpy(c->value, pcrs->v[i].value, sizeof(c->value));

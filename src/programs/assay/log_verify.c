@@ -12,6 +12,8 @@
 #include "programs/assay/cmd.h"
 #include "programs/assay/log_verdict.h"
 
+#define IMA_PCR 10 /* CONFIG_IMA_MEASURE_PCR_IDX */
+
 /* The runs over one file. */
 struct run {
 	const struct log_input *input;
@@ -375,6 +377,16 @@ static const struct log_segment *last_gap(const struct log_verdict *v)
 	return NULL;
 }
 
+/* The kernel's PCR was extended, and the list has no entry of it: of others that may be somebody
+ * else's business. */
+static bool is_without_kernels(const struct log_verdict *v)
+{
+	struct assay_pcr_finding f;
+
+	return assay_verify_pcr(v->found.verify, IMA_PCR, &f) && f.entries == 0 &&
+	       f.state == ASSAY_PCR_NOT_REACHED;
+}
+
 /* False: it does not hold for whoever asks for that much. */
 static bool judge_demands(struct log_verdict *v, const struct log_segment *gap)
 {
@@ -384,7 +396,8 @@ static bool judge_demands(struct log_verdict *v, const struct log_segment *gap)
 		say(v, EXIT_NO, "does not hold: there are violations (see --ignore-violations)");
 	else if (v->o->complete && (s->uncovered || s->waiting))
 		say(v, EXIT_NO, "does not hold: not every entry is proved (--complete)");
-	else if (v->o->complete && (s->absent || (s->base_set && !v->segments) || gap))
+	else if (v->o->complete &&
+		 (s->absent || (s->base_set && !v->segments) || gap || is_without_kernels(v)))
 		say(v, EXIT_NO, "does not hold: not all that was extended is in it (--complete)");
 	else
 		return true;
