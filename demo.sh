@@ -109,8 +109,8 @@ trap 'printf "\ninterrupted: stopping what was started\n"; exit 130' INT
 trap 'exit 143' TERM HUP
 
 # assayd holds the opens of the whole machine. Should it ever stop answering, the watchdog kills it, and
-# the kernel lets everybody go on. The watchdog is forked before, opens no file and starts no program;
-# the pulse opens a file again and again, and tells it.
+# the kernel lets everybody go on. The watchdog is forked right before (it also ends after ten seconds of
+# silence), opens no file and starts no program; the pulse opens a file again and again, and tells it.
 start_watchdog() {
 	mkfifo "$work/pulse" && exec {pulse}<>"$work/pulse" || give_up "cannot make a pipe in $work"
 	(
@@ -149,7 +149,8 @@ build() {
 start_tpm() {
 	if [ $hardware = yes ]; then
 		[ -e /dev/tpmrm0 ] || give_up "this machine has no /dev/tpmrm0"
-		say "This machine's own TPM. PCR 10 will be extended; only a reboot undoes that." \
+		say "This machine's own TPM. PCR 10 will be extended; only a reboot undoes that. Until then another" \
+			"list that leads to it, such as the kernel's own, does not match it any more." \
 			"Ctrl-C in the next ten seconds stops here."
 		sleep 10
 		tcti=device:/dev/tpmrm0
@@ -176,7 +177,13 @@ wait_for() {
 	done
 }
 
+# assayd has its socket, or has ended, and its log says why.
+assayd_decided() {
+	[ -S "$work/control" ] || ! kill -0 "$assayd_pid"
+}
+
 start_assayd() {
+	start_watchdog
 	{
 		printf '%s\n' 'policy = tcb' "mount = /" "list_dir = $quiet/list" "tcti = $tcti" \
 			"control_socket = $work/control"
@@ -187,7 +194,8 @@ start_assayd() {
 	setsid "$bin/assayd" --config "$work/assayd.conf" >"$work/assayd.log" 2>&1 &
 	assayd_pid=$!
 	watch_over $assayd_pid
-	wait_for 30 test -S "$work/control" || give_up "assayd did not start"
+	wait_for 30 assayd_decided
+	[ -S "$work/control" ] || give_up "assayd did not start"
 }
 
 # entries: how many records the list has now.
@@ -254,7 +262,6 @@ build
 say "Built: build-demo/assay and build-demo/assayd."
 
 heading "A TPM: a chip with a number that can be added to, and not turned back"
-start_watchdog
 start_tpm
 say "It makes a key that never leaves it, to sign with. Others get the public half."
 show "$bin/assay" tpm create-ak --tcti "$tcti" "$work/ak" || give_up "no key"
@@ -305,7 +312,7 @@ heading "What it cost"
 read -r known_with new_with < <(opens with)
 memory=$(awk '$1 == "VmRSS:" { printf "%.1f", $2 / 1024 }' "/proc/$assayd_pid/status")
 cpu=$(awk -v hz="$(getconf CLK_TCK)" '{ printf "%.1f", ($14 + $15) / hz }' "/proc/$assayd_pid/stat")
-all=$(entries) bytes=$(stat -c %s "$work/evidence/list")
+all=$(entries)
 stop_all
 read -r known_without new_without < <(opens without)
 say "entries in the list                  $all" \
@@ -314,7 +321,9 @@ say "entries in the list                  $all" \
 	"first open of a new file of 16 KiB   $new_with us; without assayd $new_without us"
 
 heading "That was it, in $((SECONDS - started)) seconds"
-say "Nothing is left running, and nothing is changed. To go on:" "" \
+changed='nothing is changed'
+[ $hardware = no ] || changed="nothing is changed but the TPM's PCR 10, until the next reboot"
+say "Nothing is left running, and $changed. To go on:" "" \
 	"man man/assay.1                         what there is" \
 	"build-demo/assay policy show tcb        the policy that was in force" \
 	"build-demo/assay policy explain --help  why a file is measured, or is not" \
