@@ -13,24 +13,10 @@
 
 #include "base/hex.h"
 #include "base/num.h"
-#include "engine/boot.h"
 #include "unit/kernel_lists.h"
-#include "unit/list_builder.h"
-
-static struct assay_crypto crypto;
+#include "unit/verify_fixture.h"
 
 /* ---- claims --------------------------------------------------------------------------------- */
-
-struct claims {
-	struct assay_pcr_claim claim[64];
-	size_t n;
-};
-
-static void add_claim(struct claims *c, enum assay_hash alg, uint32_t pcr, const uint8_t *value)
-{
-	c->claim[c->n] = (struct assay_pcr_claim){ .alg = alg, .pcr = pcr };
-	memcpy(c->claim[c->n++].value, value, assay_hash_size(alg));
-}
 
 /* PCR 10 and 11 of all banks. */
 static void read_claims(const char *run, struct claims *ret)
@@ -59,44 +45,6 @@ static void read_claims(const char *run, struct claims *ret)
 }
 
 /* ---- one walk ------------------------------------------------------------------------------- */
-
-static struct assay_verify *new_verify(const struct assay_list_form *form, const struct claims *c,
-				       bool padded, bool quick)
-{
-	struct assay_verify_config config = { .size = sizeof(config),
-					      .crypto = crypto,
-					      .form = *form,
-					      .claims = c->claim,
-					      .n_claims = c->n,
-					      .padded = padded,
-					      .quick = quick };
-	struct assay_verify *v = NULL;
-	struct assay_err err = { 0 };
-
-	if (assay_verify_new(&config, &v, &err) < 0)
-		fail_msg("%s", err.text);
-	return v;
-}
-
-static int walk(struct assay_verify *v, const struct assay_list_form *form, struct assay_bytes list)
-{
-	struct assay_checker checker = *assay_verify_checker(v);
-	struct assay_rd in = assay_rd(list);
-	int r = 0;
-
-	while (r == 0 && !assay_rd_end(&in)) {
-		uint64_t offset = assay_rd_offset(&in);
-		struct assay_record_digests digests;
-		struct assay_record record;
-
-		r = assay_record_parse(&in, form, &record, NULL);
-		if (r == 0)
-			r = assay_checker_digests(&checker, &record, &digests, NULL);
-		if (r == 0)
-			r = assay_verify_record(v, &record, offset, &digests, NULL);
-	}
-	return r;
-}
 
 /* As "assay log verify --complete" judges. */
 static bool holds(const struct assay_list_form *form, struct assay_bytes list,
@@ -310,28 +258,6 @@ static void turn_record(const struct assay_record *from, struct assay_wr *w)
 	assay_record_encode(&r, w);
 }
 
-/* What the PCRs would be. */
-static void replay_claims(const struct assay_list_form *form, struct assay_bytes list,
-			  struct claims *ret)
-{
-	static const uint8_t zero[64];
-	struct claims dummy = { 0 };
-	AUTO(verify) struct assay_verify *v = NULL;
-
-	*ret = (struct claims){ 0 };
-	add_claim(&dummy, ASSAY_HASH_SHA1, 10, zero);
-	add_claim(&dummy, ASSAY_HASH_SHA256, 10, zero);
-	v = new_verify(form, &dummy, false, false);
-	assert_int_equal(walk(v, form, list), 0);
-	for (uint32_t pcr = 10; pcr < 12; pcr++) {
-		const struct assay_pcr_value *value =
-			assay_replay_value(assay_verify_replay(v), pcr, ASSAY_EXTEND_REAL);
-
-		add_claim(ret, ASSAY_HASH_SHA1, pcr, value->value[0]);
-		add_claim(ret, ASSAY_HASH_SHA256, pcr, value->value[1]);
-	}
-}
-
 static void test_big_endian_twin(void **state)
 {
 	struct assay_list_form little = { .column = ASSAY_HASH_SHA1 }, form;
@@ -359,8 +285,6 @@ static void test_big_endian_twin(void **state)
 }
 
 /* ---- lists made here ------------------------------------------------------------------------ */
-
-static const struct assay_list_form plain = { .column = ASSAY_HASH_SHA1 };
 
 static void findings(const struct list_builder *b, const struct claims *c, uint32_t pcr,
 		     struct assay_pcr_finding *ret, struct assay_verify_summary *ret_summary)
@@ -498,111 +422,6 @@ static void test_refused_claims(void **state)
 	assert_null(v);
 }
 
-/* A segment begins where PCRs are: its base takes the place of zero. */
-static void test_base_values(void **state)
-{
-	struct assay_verify_config config = { .size = sizeof(config),
-					      .crypto = crypto,
-					      .form = plain };
-	static struct assay_pcr_value base[ASSAY_PCRS];
-	AUTO(verify) struct assay_verify *v = NULL;
-	struct list_builder first, second;
-	struct assay_pcr_finding f;
-	struct claims c, before;
-
-	builder_init(&first, &crypto);
-	builder_file(&first, 10, "/a", false);
-	replay_claims(&plain, assay_wr_done(&first.w), &before);
-	builder_init(&second, &crypto);
-	builder_file(&second, 10, "/b", false);
-	builder_file(&first, 10, "/b", false);
-	replay_claims(&plain, assay_wr_done(&first.w), &c);
-	/* In another order than the claims have. */
-	config.base_banks = (struct assay_banks){ { ASSAY_HASH_SHA256, ASSAY_HASH_SHA1 }, 2 };
-	memcpy(base[10].value[0], before.claim[1].value, 32);
-	memcpy(base[10].value[1], before.claim[0].value, 20);
-	config.base = base;
-	config.claims = c.claim;
-	config.n_claims = 2;
-	assert_int_equal(assay_verify_new(&config, &v, NULL), 0);
-	assert_int_equal(walk(v, &plain, assay_wr_done(&second.w)), 0);
-	assert_true(assay_verify_pcr(v, 10, &f));
-	assert_int_equal(f.state, ASSAY_PCR_REACHED);
-	assert_int_equal(f.uncovered, 0);
-}
-
-/* A record of the kernel's that was put before the entry that names the head: a PCR that has only
- * the first of the two says nothing of the second, which anybody can have written. */
-static void test_head_behind_the_kernels_record(void **state)
-{
-	static const char head[32] = "a head of whoever wrote the file";
-	struct assay_verify_config config = { .size = sizeof(config),
-					      .crypto = crypto,
-					      .form = plain,
-					      .head = (const uint8_t *)head };
-	AUTO(verify) struct assay_verify *v = NULL;
-	struct assay_verify_summary s;
-	struct list_builder real, forged;
-	struct assay_pcr_finding f;
-	struct claims c;
-	char hex[65], text[160];
-
-	builder_init(&real, &crypto);
-	builder_file(&real, 10, "/kernel", false);
-	replay_claims(&plain, assay_wr_done(&real.w), &c);
-	assay_hex_encode(assay_bytes(head, sizeof(head)), hex);
-	snprintf(text, sizeof(text), "v=1;event=segment;head=%s;", hex);
-	builder_init(&forged, &crypto);
-	builder_state(&forged, text);
-	builder_state(&forged, "v=1;event=kernel;count=1;at=0;index=1;");
-	builder_file(&forged, 10, "/kernel", false);
-	config.claims = c.claim;
-	config.n_claims = c.n;
-	assert_int_equal(assay_verify_new(&config, &v, NULL), 0);
-	assert_int_equal(walk(v, &plain, assay_wr_done(&forged.w)), 0);
-	assert_true(assay_verify_pcr(v, 10, &f));
-	assert_int_equal(f.state, ASSAY_PCR_REACHED);
-	assert_int_equal(f.uncovered, 2);
-	assay_verify_summary(v, &s);
-	assert_true(s.head_said);
-	assert_false(s.base_vouched);
-}
-
-/* An entry that no value proves does not say that its PCR, of those that boot_aggregate is of, was
- * extended since. */
-static void test_boot_with_an_entry_behind(void **state)
-{
-	static struct assay_pcr_value base[ASSAY_PCRS];
-	struct assay_verify_config config = { .size = sizeof(config),
-					      .crypto = crypto,
-					      .form = plain,
-					      .base = base,
-					      .base_banks = {
-						      { ASSAY_HASH_SHA1, ASSAY_HASH_SHA256 }, 2 } };
-	struct assay_boot said = { .placed = UINT64_MAX,
-				   .pcr = 10,
-				   .digest = { .alg = ASSAY_HASH_SHA256 } };
-	AUTO(verify) struct assay_verify *v = NULL;
-	struct assay_boot_finding f;
-	struct list_builder b;
-	struct claims c;
-
-	builder_init(&b, &crypto);
-	builder_file(&b, 10, "boot_aggregate", false);
-	replay_claims(&plain, assay_wr_done(&b.w), &c);
-	for (uint32_t p = 0; p < 10; p++) {
-		memset(base[p].value[1], (int)p + 1, 32);
-		add_claim(&c, ASSAY_HASH_SHA256, p, base[p].value[1]);
-	}
-	builder_file(&b, 3, "/x", false);
-	config.claims = c.claim;
-	config.n_claims = c.n;
-	assert_int_equal(assay_verify_new(&config, &v, NULL), 0);
-	assert_int_equal(walk(v, &plain, assay_wr_done(&b.w)), 0);
-	assert_int_equal(assay_boot_judge(&crypto, v, c.claim, c.n, &said, 1, &f), 0);
-	assert_int_equal(f.state, ASSAY_BOOT_DIFFERS);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -617,9 +436,6 @@ int main(void)
 		cmocka_unit_test(test_pcrs_of_different_moments),
 		cmocka_unit_test(test_untouched_pcr),
 		cmocka_unit_test(test_refused_claims),
-		cmocka_unit_test(test_base_values),
-		cmocka_unit_test(test_head_behind_the_kernels_record),
-		cmocka_unit_test(test_boot_with_an_entry_behind),
 	};
 	AUTO(crypto_openssl) struct assay_crypto_openssl *c = NULL;
 
