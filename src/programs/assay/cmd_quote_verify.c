@@ -15,10 +15,6 @@
 #define NAME	     "quote verify"
 #define KEY_FILE_MAX 1048576u
 
-/* Those below are the firmware's, those above anybody's: they can be reset. */
-#define PCR_OS_FIRST 10
-#define PCR_OS_LAST  15
-
 struct options {
 	const char *ak, *log, *message, *signature, *pcrs, *file;
 	uint8_t nonce[ASSAY_NONCE_MAX];
@@ -280,7 +276,7 @@ static bool is_demanded(const struct options *o, enum assay_hash bank, uint32_t 
 {
 	for (uint32_t i = 0; i < o->demanded.n; i++)
 		if (o->demanded.bank[i].alg == bank && o->demanded.bank[i].mask & 1u << pcr)
-			return pcr >= PCR_OS_FIRST && pcr <= PCR_OS_LAST;
+			return pcr >= LOG_OS_PCR_FIRST && pcr <= LOG_OS_PCR_LAST;
 	return false;
 }
 

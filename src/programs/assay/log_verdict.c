@@ -120,7 +120,7 @@ static void print_boot(const struct assay_boot_finding *b)
 /* Those above the firmware's: a list could have been robbed of all its entries of one. */
 static void print_foreign(const struct log_verdict *v)
 {
-	for (uint32_t pcr = 10; pcr < 16; pcr++) {
+	for (uint32_t pcr = LOG_OS_PCR_FIRST; pcr <= LOG_OS_PCR_LAST; pcr++) {
 		struct assay_pcr_finding f;
 
 		if (assay_verify_pcr(v->found.verify, pcr, &f) && !worth_telling(v, &f) &&

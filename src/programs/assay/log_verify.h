@@ -5,7 +5,12 @@
 #include "engine/boot.h"
 #include "programs/assay/log.h"
 
-#define LOG_BOOTS_MAX 4096u /* boot_aggregates in one file */
+/* The operating system's PCRs: those below are the firmware's, those above can be reset by anybody.
+ */
+#define LOG_OS_PCR_FIRST 10
+#define LOG_OS_PCR_LAST	 15
+
+#define LOG_BOOTS_MAX	 4096u /* boot_aggregates in one file */
 
 struct log_verify_options {
 	struct log_claims claims;
