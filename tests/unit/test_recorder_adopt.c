@@ -108,6 +108,55 @@ static void later_records_are_merged(void **state)
 	}
 }
 
+static struct kernel *other;
+static const struct assay_anchor_ops *alone;
+
+static int extend_and_kernel(void *ctx, uint32_t pcr, const struct assay_pcr_value *digests,
+			     struct assay_err *err)
+{
+	int rc = alone->extend(ctx, pcr, digests, err);
+
+	kernel_extend(other, 1);
+	return rc;
+}
+
+/* It has counted many, and extends one after each extend of ours. */
+static void kernel_between_any_two_of_ours(void **state)
+{
+	struct assay_anchor_ops ops;
+	struct fixture f;
+	struct kernel k;
+
+	for (unsigned m = 0; m < 4; m++) {
+		fixture_init(&f, m & 1 ? ANCHOR_GROUP : ANCHOR_EACH);
+		kernel_init(&k, &f);
+		k.two_pcrs = m & 2;
+		kernel_measures(&k, 3);
+		other = &k;
+		alone = f.config.anchor.ops;
+		ops = *alone;
+		ops.extend = extend_and_kernel;
+		f.config.anchor.ops = &ops;
+		fixture_start(&f);
+		for (unsigned i = 0; i < 3; i++) {
+			assert_int_equal(recorder_flush(f.recorder, FLUSH_MS), 0);
+			kernel_counts(&k, 40);
+			measure_files(&f, 7);
+		}
+		assert_int_equal(recorder_flush(f.recorder, FLUSH_MS), 0);
+		fixture_stop(&f);
+		kernel_extend(&k, UINT32_MAX);
+		f.config.anchor.ops = alone;
+		fixture_start(&f);
+		assert_int_equal(recorder_flush(f.recorder, FLUSH_MS), 0);
+		fixture_stop(&f);
+		assert_int_equal(assert_agrees(&f), 1);
+		assert_all_there(&f, true);
+		kernel_done(&k);
+		fixture_done(&f);
+	}
+}
+
 /* A kernel's list that does not lead to the PCR is not believed: the value is stated instead. */
 static void list_that_explains_nothing_is_not_adopted(void **state)
 {
@@ -209,6 +258,7 @@ int main(void)
 		cmocka_unit_test(a_pcr_that_no_tpm_has),
 		cmocka_unit_test(later_records_are_merged),
 		cmocka_unit_test(the_same_kernel_boots_again),
+		cmocka_unit_test(kernel_between_any_two_of_ours),
 		cmocka_unit_test(list_that_explains_nothing_is_not_adopted),
 		cmocka_unit_test(nobody_waits_while_the_pcrs_are_read_again),
 	};

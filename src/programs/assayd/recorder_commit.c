@@ -186,8 +186,10 @@ static int take_step(struct recorder *r, const struct assay_step *step, uint64_t
 		rc = sync_upto(r, end, err);
 		if (rc == 0)
 			rc = extend(r, step, err);
-		if (rc == 0)
+		if (rc == 0) {
 			r->have[step->pcr]++;
+			r->kernel_looked = 0; /* it may have gone on meanwhile, uncounted */
+		}
 	}
 	if (rc == 0)
 		r->seen[step->pcr]++;
