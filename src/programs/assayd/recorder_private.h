@@ -85,8 +85,9 @@ struct recorder {
 	uint64_t places;     /* how often the place was found anew: the cursor may differ */
 	uint64_t check_from; /* bytes; a cursor below is behind what the PCRs hold */
 	uint64_t last_check_ns, suspended_ns;
-	uint64_t kernel_total;	     /* of the kernel's records that are in the segment */
-	uint64_t kernel_looked;	     /* its count when the place was last found, since our last extend */
+	uint64_t kernel_total;	/* of the kernel's records that are in the segment */
+	uint64_t looked;	/* bytes of the list that the replay of a place took in */
+	uint64_t kernel_looked; /* its count when the place was last found, since our last extend */
 	uint64_t kernel_unexplained; /* records that did not lead to the PCRs: the base has them */
 	uint32_t padded; /* bit per bank: the kernel extended it with padded SHA-1 digests */
 	struct recorder_past past;

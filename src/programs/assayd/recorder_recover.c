@@ -56,7 +56,8 @@ int recorder_read(struct recorder *r, struct recorder_seen *ret, struct assay_er
 	rc = 0;
 	for (uint32_t p = 0; rc == 0 && p < ASSAY_PCRS; p++)
 		rc = read_some(r, 1u << p, ret, err);
-	return rc < 0 ? rc : read_some(r, recorder_used(r), ret, err);
+	/* At a start nothing is known to be used yet. */
+	return rc < 0 ? rc : read_some(r, recorder_used(r) | 1u << r->config.core.pcr, ret, err);
 }
 
 uint32_t recorder_used(const struct recorder *r)
@@ -97,7 +98,7 @@ int recorder_rewind(struct recorder *r, struct assay_err *err)
 
 /* The cursor goes to the end if nothing is missing, else to the start. */
 static int go_on(struct recorder *r, const struct assay_recover_plan *plan,
-		 struct assay_replay *at_end, uint64_t len, struct assay_err *err)
+		 struct assay_replay *at_end, struct assay_err *err)
 {
 	for (uint32_t p = 0; p < ASSAY_PCRS; p++) {
 		r->have[p] = plan->pcr[p].found;
@@ -105,7 +106,7 @@ static int go_on(struct recorder *r, const struct assay_recover_plan *plan,
 	}
 	assay_replay_free(r->replay);
 	r->replay = at_end;
-	r->cursor = r->check_from = len;
+	r->cursor = r->check_from = r->looked;
 	return plan->missing ? recorder_rewind(r, err) : 0;
 }
 
@@ -191,7 +192,7 @@ static int try_kernel(struct recorder *r, struct recorder_seen *seen,
 	for (uint32_t p = 0; p < ASSAY_PCRS; p++)
 		plan->pcr[p].found = plan->pcr[p].steps;
 	plan->missing = 0;
-	rc = go_on(r, plan, at_end, assay_list_file_records(r->list).len, err);
+	rc = go_on(r, plan, at_end, err);
 	if (rc == 0)
 		rc = ensure_core(r, seen, plan, err);
 	return rc < 0 ? rc : recorder_adopt_later(r, seen, ASSAY_TAIL_MAX, ret_done, err);
@@ -206,6 +207,7 @@ static int look(struct recorder *r, const struct recorder_seen *seen,
 					  .observed = seen->pcr,
 					  .clock = seen->clock };
 
+	r->looked = in.records.len; /* others write meanwhile */
 	assay_replay_free(TAKE(*ret));
 	return assay_recover_decide(&r->config.crypto, &in, plan, ret, err);
 }
@@ -245,7 +247,7 @@ static int decide(struct recorder *r, struct recorder_seen *seen, const char *wh
 		return rc;
 	if (plan.verdict == ASSAY_RECOVER_CONTINUE) {
 		r->padded = plan.padded;
-		rc = go_on(r, &plan, TAKE(replay), assay_list_file_records(r->list).len, err);
+		rc = go_on(r, &plan, TAKE(replay), err);
 		if (rc == 0)
 			rc = ensure_core(r, seen, &plan, err);
 		return rc < 0 ? rc : note(r, seen, &plan, why, err);
