@@ -80,6 +80,30 @@ static void a_pause_ends_when_all_have_come(void **state)
 	fixture_done(&f);
 }
 
+/* Nobody is on the way, but an extend takes longer than the pause: who comes in it is in the batch.
+ */
+static void a_slow_tpm_is_worth_the_pause(void **state)
+{
+	struct recorder_counts before, after;
+	struct fixture f;
+
+	fixture_init(&f, ANCHOR_GROUP);
+	f.config.gather_us = 100 * 1000;
+	f.config.more_coming = more_coming;
+	atomic_store(&coming, false);
+	assay_fake_anchor_slow(f.tpm, 200 * 1000);
+	fixture_start(&f);
+	assert_int_equal(recorder_flush(f.recorder, FLUSH_MS), 0);
+	recorder_counts(f.recorder, &before);
+	for (unsigned i = 0; i < 2000; i++)
+		measure_file(&f, i, 0, false, &(struct assay_decision){ 0 });
+	assert_int_equal(recorder_flush(f.recorder, FLUSH_MS), 0);
+	recorder_counts(f.recorder, &after);
+	assert_int_equal(after.batches - before.batches, 1);
+	fixture_stop(&f);
+	fixture_done(&f);
+}
+
 /* The TPM goes after @k extends and stays away until the next start. */
 static void lost_at_every_extend(void **state)
 {
@@ -199,6 +223,7 @@ int main(void)
 		cmocka_unit_test(list_and_pcrs_agree),
 		cmocka_unit_test(second_run_goes_on),
 		cmocka_unit_test(a_pause_ends_when_all_have_come),
+		cmocka_unit_test(a_slow_tpm_is_worth_the_pause),
 		cmocka_unit_test(lost_at_every_extend),
 		cmocka_unit_test(killed_while_a_segment_begins),
 		cmocka_unit_test(pcrs_are_not_read_each_time),

@@ -166,7 +166,8 @@ static int extend(struct recorder *r, const struct assay_step *step, struct assa
 		set_lost(r, false);
 	pthread_mutex_lock(&r->lock);
 	r->counts.extends += rc == 0;
-	r->counts.extend_ns += recorder_now_ns() - start;
+	r->last_extend_ns = recorder_now_ns() - start;
+	r->counts.extend_ns += r->last_extend_ns;
 	pthread_mutex_unlock(&r->lock);
 	return rc;
 }
@@ -418,8 +419,15 @@ static bool after_round(struct recorder *r, int rc, const struct assay_err *err,
 	return true;
 }
 
-/* The pause ends early when all who are on their way have arrived: a lone opener waits for nobody.
- */
+/* Where the pause is dearer than an extend it ends when all who are on their way have arrived: a
+ * lone opener waits for nobody. A slow TPM is worth the whole pause: who comes too late waits for
+ * two. */
+static bool worth_waiting(const struct recorder *r, uint64_t pause_ns)
+{
+	return r->last_extend_ns > pause_ns || !r->config.more_coming ||
+	       r->config.more_coming(r->config.ctx);
+}
+
 static void gather(struct recorder *r)
 {
 	uint64_t ns = r->config.mode == ANCHOR_EACH ? 0 : r->config.gather_us * 1000ull;
@@ -430,8 +438,7 @@ static void gather(struct recorder *r)
 	if (ns == 0)
 		return;
 	pthread_mutex_lock(&r->lock);
-	while (!r->stopping && recorder_now_ns() < until &&
-	       (!r->config.more_coming || r->config.more_coming(r->config.ctx)))
+	while (!r->stopping && recorder_now_ns() < until && worth_waiting(r, ns))
 		pthread_cond_timedwait(&r->gathered, &r->lock, &t);
 	pthread_mutex_unlock(&r->lock);
 }

@@ -84,7 +84,7 @@ struct recorder {
 	uint64_t synced;     /* bytes */
 	uint64_t places;     /* how often the place was found anew: the cursor may differ */
 	uint64_t check_from; /* bytes; a cursor below is behind what the PCRs hold */
-	uint64_t last_check_ns, suspended_ns;
+	uint64_t last_check_ns, suspended_ns, last_extend_ns;
 	uint64_t kernel_total;	/* of the kernel's records that are in the segment */
 	uint64_t looked;	/* bytes of the list that the replay of a place took in */
 	uint64_t kernel_looked; /* its count when the place was last found, since our last extend */
