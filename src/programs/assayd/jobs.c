@@ -64,9 +64,10 @@ static struct job *queue_take(struct queue *q)
 	return job;
 }
 
-static void make_ready(struct jobs *j, struct job *job)
+/* @queue: one that workers take from. */
+static void make_ready(struct jobs *j, struct queue *queue, struct job *job)
 {
-	queue_add(&j->ready, job);
+	queue_add(queue, job);
 	pthread_cond_signal(&j->ready_cond);
 }
 
@@ -84,7 +85,7 @@ static void release_waiting(struct jobs *j)
 			queue_add(&j->waiting, job);
 			continue;
 		}
-		make_ready(j, job);
+		make_ready(j, &j->ready, job);
 	}
 }
 
@@ -233,8 +234,7 @@ static void add(struct jobs *j, struct job *job)
 	j->newest = job;
 	j->n++;
 	atomic_fetch_add(&j->unjudged, 1);
-	queue_add(&j->fresh, job);
-	pthread_cond_signal(&j->ready_cond);
+	make_ready(j, &j->fresh, job);
 }
 
 void jobs_add(struct jobs *j, const struct assay_fanotify_event *event)
@@ -294,15 +294,14 @@ void jobs_put(struct jobs *j, struct job *job)
 {
 	atomic_fetch_add(&j->unjudged, 1);
 	pthread_mutex_lock(&j->lock);
-	make_ready(j, job);
+	make_ready(j, &j->ready, job);
 	pthread_mutex_unlock(&j->lock);
 }
 
 void jobs_fetch(struct jobs *j, struct job *job)
 {
 	pthread_mutex_lock(&j->lock);
-	queue_add(&j->fetching, job);
-	pthread_cond_signal(&j->ready_cond);
+	make_ready(j, &j->fetching, job);
 	pthread_mutex_unlock(&j->lock);
 }
 
@@ -320,7 +319,7 @@ void jobs_wait(struct jobs *j, struct job *job)
 {
 	pthread_mutex_lock(&j->lock);
 	if (j->closed || atomic_load(&job->answered) || job->findings.wait_for < j->anchored) {
-		make_ready(j, job);
+		make_ready(j, &j->ready, job);
 	} else {
 		queue_add(&j->waiting, job);
 	}
