@@ -2,10 +2,32 @@
 # What the tests of assayd share; sourced after $TEST_LIB. The daemon watches only $MNT, a scratch
 # filesystem in a mount namespace of its own, and is killed by its pid should it not end by itself.
 # shellcheck shell=bash
+# shellcheck source=tests/lib/swtpm.sh
+. "$(dirname "$TEST_LIB")/lib/swtpm.sh"
 
 : "${ASSAYD:?}" "${ASSAY:?}"
 LIST=$SCRATCH/list CONTROL=$SCRATCH/control LOG=$SCRATCH/assayd.log CONF=$SCRATCH/assayd.conf
 DAEMON=''
+
+# daemon_test [WITH]...: how each test begins: as root, in a mount namespace of its own, with
+#   mount  an ext4 at $MNT, all that assayd is to watch
+#   tpm    a TPM of its own at $TCTI, which it is to use
+daemon_test() {
+	local with
+	need_root
+	need unshare mkfs.ext4 python3
+	in_mount_namespace
+	for with; do
+		case $with in
+		mount)
+			scratch_mount mnt
+			MNT=$SCRATCH/mnt
+			;;
+		tpm) swtpm_begin ;;
+		*) fail "daemon_test $with" ;;
+		esac
+	done
+}
 
 # scratch_kind TYPE: an empty filesystem of that type at $SCRATCH/TYPE; false if it cannot be had here. overlay
 # is over tmpfs, which must be there.

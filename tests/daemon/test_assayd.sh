@@ -4,9 +4,8 @@
 # is known raises no event until it changes.
 . "$TEST_LIB"
 . "$SOURCE/tests/daemon/lib.sh"
-need_root
-need unshare mkfs.ext4 setpriv python3
-in_mount_namespace "$@"
+need setpriv
+daemon_test mount tpm
 chmod 711 "$SCRATCH"
 
 PATH=/usr/sbin:/usr/bin:/sbin:/bin # an ordinary user must be able to run it too
@@ -34,11 +33,7 @@ loud() {
 	[ $((before + want)) = "$after" ] || fail "'$*' raises $((after - before)) events, not $want"
 }
 
-scratch_mount mnt
-MNT=$SCRATCH/mnt
 chmod 755 "$MNT"
-start_swtpm
-SWTPM_PID=$PID
 
 fresh_files() {
 	rm -rf "${MNT:?}"/*

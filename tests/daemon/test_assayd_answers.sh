@@ -3,15 +3,9 @@
 # What openers are told when their file is not measured in time: at the deadline, when the kernel cannot
 # give us the file, and when assayd is stopped while its TPM is gone. The list says it each time.
 . "$TEST_LIB"
-. "$(dirname "$TEST_LIB")/lib/swtpm.sh"
 . "$SOURCE/tests/daemon/lib.sh"
-need_root
-need unshare mkfs.ext4 python3
-in_mount_namespace "$@"
+daemon_test mount tpm
 
-scratch_mount mnt
-MNT=$SCRATCH/mnt
-swtpm_begin
 delay_begin 0
 echo 'measure func=FILE_CHECK mask=^MAY_READ' >"$SCRATCH/policy"
 

@@ -4,12 +4,8 @@
 # an answer and who never ends asking. assayd goes on, and stops when it is asked to.
 . "$TEST_LIB"
 . "$SOURCE/tests/daemon/lib.sh"
-need_root
-need unshare mkfs.ext4 python3
-in_mount_namespace "$@"
+daemon_test mount
 
-scratch_mount mnt
-MNT=$SCRATCH/mnt
 start_assayd
 
 timeout -s KILL 60 python3 - "$CONTROL" <<'EOF_PY'

@@ -4,13 +4,9 @@
 # does not ask there, and nobody waits.
 . "$TEST_LIB"
 . "$SOURCE/tests/daemon/lib.sh"
-need_root
-need unshare mkfs.ext4 python3
-in_mount_namespace "$@"
 [ -e /dev/fuse ] || skip 'there is no /dev/fuse'
+daemon_test mount
 
-scratch_mount mnt
-MNT=$SCRATCH/mnt
 start_assayd deadline_ms=3000
 
 # Answers FUSE_INIT, and nothing after it: opcode 26, reply of version 7.31.

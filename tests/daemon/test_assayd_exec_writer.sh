@@ -4,12 +4,8 @@
 # was never read whole, so a violation says that its digest is not to be believed.
 . "$TEST_LIB"
 . "$SOURCE/tests/daemon/lib.sh"
-need_root
-need unshare mkfs.ext4 python3
-in_mount_namespace "$@"
+daemon_test mount
 
-scratch_mount mnt
-MNT=$SCRATCH/mnt
 echo 'measure func=BPRM_CHECK' >"$SCRATCH/policy"
 start_assayd "policy=$SCRATCH/policy"
 # A script, as big as it takes to be read for a while; its beginning is changed behind the reader.

@@ -4,14 +4,7 @@
 # killed. Nobody waits for ever, what went unmeasured is in the list, and the list stays provable.
 . "$TEST_LIB"
 . "$SOURCE/tests/daemon/lib.sh"
-need_root
-need unshare mkfs.ext4 python3
-in_mount_namespace "$@"
-
-scratch_mount mnt
-MNT=$SCRATCH/mnt
-start_swtpm
-SWTPM_PID=$PID
+daemon_test mount tpm
 
 tpm_is_back() {
 	[ "$(status anchor.tpm_lost)" = false ]

@@ -4,11 +4,8 @@
 # after a change is in the list, on each filesystem. Without marks that outlive their ignore masks a
 # third of it is not.
 . "$TEST_LIB"
-. "$(dirname "$TEST_LIB")/lib/swtpm.sh"
 . "$SOURCE/tests/daemon/lib.sh"
-need_root
-need unshare mkfs.ext4 python3
-in_mount_namespace "$@"
+daemon_test
 
 # unmeasured READ MEASURED: how many contents of READ ("PATH<tab>CONTENT") are not among MEASURED.
 unmeasured() {

@@ -4,9 +4,8 @@
 # what is not watched is said. And what ran before the start is measured as late.
 . "$TEST_LIB"
 . "$SOURCE/tests/daemon/lib.sh"
-need_root
-need unshare mkfs.ext4 python3 blkid
-in_mount_namespace "$@"
+need blkid
+daemon_test tpm
 
 uuid() {
 	blkid -s UUID -o value "$SCRATCH/$1.img"
@@ -27,8 +26,6 @@ more_forced() {
 printf '%s\n' 'measure func=FILE_CHECK mask=^MAY_READ' 'measure func=BPRM_CHECK mask=MAY_EXEC' \
 	>"$SCRATCH/everything"
 scratch_kinds
-start_swtpm
-SWTPM_PID=$PID
 for kind in "${KINDS[@]}"; do
 	MNT=$SCRATCH/$kind LIST=$SCRATCH/list-$kind
 	mkdir -p "$MNT/dir"

@@ -4,14 +4,8 @@
 # list, nobody is refused, and the whole list replays to the TPM, for us and for evmctl.
 . "$TEST_LIB"
 . "$SOURCE/tests/daemon/lib.sh"
-need_root
-need unshare mkfs.ext4 python3 swtpm
-in_mount_namespace "$@"
+daemon_test mount tpm
 
-scratch_mount mnt
-MNT=$SCRATCH/mnt
-start_swtpm
-SWTPM_PID=$PID
 start_assayd gather_us=100
 
 # Each try: an open and a change race; when both are done, what a new open reads must be measured.

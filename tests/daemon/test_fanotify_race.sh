@@ -5,9 +5,7 @@
 # The same races without the lease show that the test can fail.
 . "$TEST_LIB"
 . "$SOURCE/tests/daemon/lib.sh"
-need_root
-need unshare mkfs.ext4
-in_mount_namespace "$@"
+daemon_test
 
 tries=${ASSAY_RACE_TRIES:-10000}
 

@@ -46,19 +46,6 @@ agree() {
 	expect_text "$OUT" "^$1 segments"
 }
 
-# power FLAG: the TPM's power goes and comes back, and it starts with FLAG: clear or state.
-power() {
-	local dir=${TCTI#swtpm:path=}
-	dir=${dir%/sock}
-	kill -KILL "$SWTPM_PID"
-	wait "$SWTPM_PID" 2>/dev/null || true
-	rm -f "$dir/sock" "$dir/sock.ctrl"
-	background swtpm socket --tpm2 --tpmstate "dir=$dir" --flags "not-need-init,startup-$1" \
-		--server "type=unixio,path=$dir/sock" --ctrl "type=unixio,path=$dir/sock.ctrl"
-	SWTPM_PID=$PID
-	wait_for 10 test -S "$dir/sock.ctrl"
-}
-
 # others_verify: programs that share nothing with the recorder say the same of the last segment.
 others_verify() {
 	local segment=$list/segment-00000001 bank pcrs=()
@@ -103,16 +90,16 @@ settle "$kills"
 
 if command -v tpm2_shutdown >/dev/null; then
 	tpm2_shutdown -T "$TCTI"
-	power state # a resume: the PCRs are as they were
+	swtpm_reset state # a resume: the PCRs are as they were
 	run
 	agree 1
 	tpm2_shutdown -T "$TCTI"
-	power clear # a hibernation: PCR 10 is zero, resetCount stays
+	swtpm_reset # a hibernation: PCR 10 is zero, resetCount stays
 	run
 	agree 2
 fi
 segments=$(find "$list" -name 'segment-*' | wc -l)
-power clear # the plug
+swtpm_reset # the plug
 run
 agree $((segments + 1))
 if command -v tpm2_pcrextend >/dev/null; then

@@ -3,14 +3,15 @@
 # . "$(dirname "$TEST_LIB")/lib/swtpm.sh". Needs $TPM_DELAY for the slow and the faulty one.
 # shellcheck shell=bash
 
-# swtpm_reset: the power goes and comes back (TPM Reset), over the same state.
+# swtpm_reset [clear|state]: the power goes and comes back over the same state, and the firmware starts the
+# TPM anew (TPM Reset or, after a TPM2_Shutdown(STATE), Restart) or, with "state", resumes it.
 swtpm_reset() {
 	local dir=${TCTI#swtpm:path=}
 	dir=${dir%/sock}
 	kill -KILL "$SWTPM_PID"
 	wait "$SWTPM_PID" 2>/dev/null || true
 	rm -f "$dir/sock" "$dir/sock.ctrl"
-	background swtpm socket --tpm2 --tpmstate "dir=$dir" --flags not-need-init,startup-clear \
+	background swtpm socket --tpm2 --tpmstate "dir=$dir" --flags "not-need-init,startup-${1:-clear}" \
 		--server "type=unixio,path=$dir/sock" --ctrl "type=unixio,path=$dir/sock.ctrl"
 	SWTPM_PID=$PID
 	wait_for 10 test -S "$dir/sock.ctrl"
