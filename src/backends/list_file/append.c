@@ -82,7 +82,8 @@ static int extend_by_zeros(int fd, uint64_t from, uint64_t to)
 	return 0;
 }
 
-static int allocate_in(int fd, uint64_t from, uint64_t to)
+/* Blocks of a file for what will be written there. */
+static int preallocate(int fd, uint64_t from, uint64_t to)
 {
 	int rc = 0;
 
@@ -95,19 +96,18 @@ static int allocate_in(int fd, uint64_t from, uint64_t to)
 	return rc == -EDQUOT || rc == -EFBIG ? -ENOSPC : rc;
 }
 
-static int allocate(struct assay_list_file *l, uint64_t to)
+static int grow_to(struct assay_list_file *l, uint64_t size)
 {
-	int rc = 0;
+	int rc = preallocate(l->now.fd, l->now.allocated, size);
 
-	if (to <= l->now.allocated)
-		return 0;
-	rc = allocate_in(l->now.fd, l->now.allocated, to);
 	if (rc == 0)
-		l->now.allocated = to;
+		l->now.allocated = size;
 	return rc;
 }
 
-int assay_list_file_grow(struct assay_list_file *l, uint64_t len)
+/* Bytes of the file so that @len bytes of records fit; as many more as the settings say, if there
+ * is room. Errors: -ENOSPC. */
+static int make_room(struct assay_list_file *l, uint64_t len)
 {
 	uint64_t need = ASSAY_SEGMENT_RECORDS + len;
 	uint64_t want = need + l->config.prealloc;
@@ -119,8 +119,8 @@ int assay_list_file_grow(struct assay_list_file *l, uint64_t len)
 		return -ENOSPC;
 	if (want > l->config.size_max)
 		want = l->config.size_max;
-	rc = allocate(l, want);
-	return rc == -ENOSPC ? allocate(l, need) : rc;
+	rc = grow_to(l, want);
+	return rc == -ENOSPC ? grow_to(l, need) : rc;
 }
 
 /* On return the record is in the page cache and counted: it survives this process. */
@@ -133,7 +133,7 @@ static int append_record(void *ctx, struct assay_bytes record, bool reserve)
 	if (l->now.fd < 0)
 		return -EINVAL;
 	written = assay_list_file_written(l);
-	rc = assay_list_file_grow(l, written + record.len + (reserve ? 0 : l->config.reserve));
+	rc = make_room(l, written + record.len + (reserve ? 0 : l->config.reserve));
 	if (rc < 0)
 		return rc;
 	for (size_t at = 0; at < record.len;) {
@@ -224,7 +224,7 @@ static int create_file(struct assay_list_file *l, const uint8_t *front, int *ret
 		return -errno;
 	rc = assay_file_write_all(fd, assay_bytes(front, ASSAY_SEGMENT_RECORDS));
 	if (rc == 0)
-		rc = allocate_in(fd, ASSAY_SEGMENT_RECORDS, size);
+		rc = preallocate(fd, ASSAY_SEGMENT_RECORDS, size);
 	if (rc < 0) {
 		(void)unlinkat(l->dirfd, NEW_NAME, 0);
 		return rc;
@@ -264,7 +264,7 @@ static int name_file(struct assay_list_file *l, const char *name)
 {
 	int rc;
 
-	if (fsync(l->now.fd) < 0 || renameat(l->dirfd, NEW_NAME, l->dirfd, name) < 0)
+	if (renameat(l->dirfd, NEW_NAME, l->dirfd, name) < 0)
 		return -errno;
 	if (fsync(l->dirfd) == 0)
 		return 0;
@@ -276,7 +276,7 @@ static int name_file(struct assay_list_file *l, const char *name)
 int assay_list_file_keep(struct assay_list_file *l, struct assay_err *err)
 {
 	char name[ASSAY_LIST_FILE_NAME_MAX];
-	int rc = assay_list_file_sync(l);
+	int rc = assay_list_file_sync(l); /* its size too: fdatasync() leaves out times only */
 
 	assay_list_file_name(l->now.head.number, name);
 	if (rc == 0)

@@ -46,7 +46,3 @@ int assay_list_file_load(struct assay_list_file *l, uint64_t number, struct assa
 
 /* Maps the segment that is open as @fd, which it takes. */
 int assay_list_file_map(struct assay_list_file *l, int fd, struct assay_err *err);
-
-/* Bytes of the file so that @len bytes of records fit; as many more as the settings say, if there
- * is room. Errors: -ENOSPC. */
-int assay_list_file_grow(struct assay_list_file *l, uint64_t len);
