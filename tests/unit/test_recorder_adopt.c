@@ -251,6 +251,136 @@ static void nobody_waits_while_the_pcrs_are_read_again(void **state)
 	fixture_done(&f);
 }
 
+/* ---- a run that is killed between the kernel's records and its word that they are */
+
+/* Ends the run as a SIGKILL would have, right behind the last record that has @name: what was
+ * written later is not there, and was not extended. */
+static void kill_behind(struct fixture *f, const char *name)
+{
+	static const struct assay_list_form form = { .column = ASSAY_HASH_SHA1 };
+	struct assay_record record;
+	struct segment_file s;
+	uint64_t cut = 0;
+	struct assay_rd in;
+	int fd;
+
+	fixture_stop(f);
+	assay_fake_anchor_back(f->tpm);
+	assert_int_equal(f->config.anchor.ops->reopen(f->config.anchor.ctx, NULL), 0);
+	assert_true(load_segment(f, 1, &s));
+	for (in = assay_rd(s.records); !assay_rd_end(&in);) {
+		assert_int_equal(assay_record_parse(&in, &form, &record, NULL), 0);
+		if (memmem(record.data.data, record.data.len, name, strlen(name) + 1))
+			cut = assay_rd_offset(&in);
+	}
+	assay_file_free(&s.file);
+	assert_true(cut > 0);
+	fd = openat(f->dirfd, "segment-00000001", O_RDWR);
+	assert_int_equal(pwrite(fd, &cut, sizeof(cut), ASSAY_SEGMENT_COMMIT), sizeof(cut));
+	close(fd);
+}
+
+/* Everything goes on, with more records of the kernel's: in one segment, each of them in it once.
+ */
+static void assert_goes_on(struct kernel *k)
+{
+	struct fixture *f = k->f;
+
+	for (unsigned run = 0; run < 2; run++) {
+		fixture_start(f);
+		measure_files(f, 3);
+		assert_int_equal(recorder_flush(f->recorder, FLUSH_MS), 0);
+		kernel_measures(k, 1);
+		measure_files(f, 3);
+		assert_int_equal(recorder_flush(f->recorder, FLUSH_MS), 0);
+		fixture_stop(f);
+	}
+	assert_int_equal(assert_agrees(f), 1);
+	assert_all_there(f, false);
+}
+
+/* Behind the first, or the last, of two that were taken over for somebody who asked for the PCRs.
+ * The kernel may measure on before the next start. */
+static void killed_before_it_says_adopted(void **state)
+{
+	struct assay_pcr_value values[ASSAY_PCRS];
+	struct assay_tpm_clock clock;
+	struct assay_banks banks;
+	struct fixture f;
+	struct kernel k;
+
+	for (unsigned m = 0; m < 4; m++) {
+		fixture_init(&f, ANCHOR_EACH);
+		kernel_init(&k, &f);
+		kernel_measures(&k, 3);
+		fixture_start(&f);
+		measure_files(&f, 3);
+		assert_int_equal(recorder_flush(f.recorder, FLUSH_MS), 0);
+		kernel_measures(&k, 2);
+		assay_fake_anchor_fault(f.tpm, ASSAY_FAKE_EXTEND, ASSAY_FAKE_GONE, 0, 1);
+		assert_int_equal(recorder_read_pcrs(f.recorder, 1u << 10, values, &banks, &clock,
+						    NULL),
+				 0);
+		kill_behind(&f, m & 2 ? "kernel-3" : "kernel-4");
+		if (m & 1)
+			kernel_measures(&k, 2);
+		assert_goes_on(&k);
+		for (unsigned i = 0; i < assay_core_records(k.core); i++) {
+			char name[32];
+			size_t len = assay_fmt(name, sizeof(name), "kernel-%u", i) + 1;
+
+			assert_int_equal(count_in_list(&f, 1, name, len), 1);
+		}
+		kernel_done(&k);
+		fixture_done(&f);
+	}
+}
+
+/* The kernel measures the record that has @name in our list too, byte for byte. */
+static void kernel_measures_the_same(struct kernel *k, const char *name)
+{
+	static const struct assay_list_form form = { .column = ASSAY_HASH_SHA1 };
+	struct assay_record record;
+	struct segment_file s;
+	struct assay_rd in;
+
+	assert_true(load_segment(k->f, 1, &s));
+	for (in = assay_rd(s.records); !assay_rd_end(&in);) {
+		assert_int_equal(assay_record_parse(&in, &form, &record, NULL), 0);
+		if (memmem(record.data.data, record.data.len, name, strlen(name) + 1))
+			assert_int_equal(assay_core_adopt(k->core, &record, true, NULL), 0);
+	}
+	assay_file_free(&s.file);
+	kernel_publish(k);
+	kernel_extend(k, UINT32_MAX);
+}
+
+/* The last record is ours, and the kernel's next one is the same: the PCRs tell. */
+static void killed_behind_a_record_that_the_kernel_makes_too(void **state)
+{
+	struct fixture f;
+	struct kernel k;
+
+	for (unsigned m = 0; m < 3; m++) {
+		fixture_init(&f, ANCHOR_EACH);
+		kernel_init(&k, &f);
+		kernel_measures(&k, 3);
+		fixture_start(&f);
+		measure_files(&f, 3);
+		assert_int_equal(recorder_flush(f.recorder, FLUSH_MS), 0);
+		assay_fake_anchor_fault(f.tpm, ASSAY_FAKE_EXTEND, ASSAY_FAKE_GONE, 0, 1);
+		kill_behind(&f, "/file/2");
+		kernel_measures_the_same(&k, "/file/2");
+		if (m == 1)
+			kernel_measures(&k, 1);
+		if (m == 2)
+			f.config.mode = ANCHOR_GROUP;
+		assert_goes_on(&k);
+		kernel_done(&k);
+		fixture_done(&f);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -261,6 +391,8 @@ int main(void)
 		cmocka_unit_test(kernel_between_any_two_of_ours),
 		cmocka_unit_test(list_that_explains_nothing_is_not_adopted),
 		cmocka_unit_test(nobody_waits_while_the_pcrs_are_read_again),
+		cmocka_unit_test(killed_before_it_says_adopted),
+		cmocka_unit_test(killed_behind_a_record_that_the_kernel_makes_too),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

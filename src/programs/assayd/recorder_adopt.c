@@ -208,10 +208,58 @@ int recorder_adopt_rest(struct recorder *r, uint64_t left, struct assay_err *err
 	    load_records(r, r->kernel_total - left, k, NULL) < 0)
 		return 0;
 	in = assay_rd(k->records);
+	r->past.plain = 0;
 	pthread_mutex_lock(&r->lock);
 	rc = append_records(r, &in, left, true, err);
 	pthread_mutex_unlock(&r->lock);
 	return rc;
+}
+
+/* In mode "each" every record is a step, whoever extended it. */
+static bool is_each(const struct recorder *r)
+{
+	return r->mode_word[0] == '\0' || strcmp(r->mode_word, "each") == 0;
+}
+
+/* How many of the list's last records are the first of @k; @in: where they can begin. */
+static uint64_t count_same(struct assay_rd in, const struct kernel_list *k)
+{
+	struct assay_record record;
+	uint64_t n = 0;
+
+	while (!assay_rd_end(&in) && (assay_rd_left(&in) > k->records.len ||
+				      memcmp(in.at, k->records.data, assay_rd_left(&in)) != 0))
+		if (assay_record_parse(&in, &form, &record, NULL) < 0)
+			return 0;
+	for (; !assay_rd_end(&in); n++)
+		if (assay_record_parse(&in, &form, &record, NULL) < 0)
+			return 0;
+	return n;
+}
+
+int recorder_adopt_unsaid(struct recorder *r, struct assay_err *err)
+{
+	struct assay_bytes all = assay_list_file_records(r->list);
+	AUTO(kernel_list) struct kernel_list *k = calloc(1, sizeof(*k));
+
+	if (!k)
+		return assay_err_set(err, -ENOMEM, "no memory for the kernel's list");
+	if (!r->config.kernel_list || r->past.plain == 0 || r->past.other_boot || !is_each(r) ||
+	    load_records(r, r->kernel_total, k, NULL) < 0 || k->n == 0)
+		return 0;
+	r->kernel_doubt =
+		count_same(assay_rd(assay_bytes(all.data + all.len - (size_t)r->past.plain,
+						(size_t)r->past.plain)),
+			   k);
+	r->kernel_total += r->kernel_doubt;
+	return 0;
+}
+
+int recorder_adopt_say(struct recorder *r, struct assay_err *err)
+{
+	struct kernel_args args = { .total = r->kernel_total };
+
+	return recorder_state_locked(r, "adopted", fill_total, &args, true, NULL, err);
 }
 
 /* ---- later records -------------------------------------------------------------------------- */
@@ -231,26 +279,23 @@ static int announce(struct recorder *r, struct assay_rd *in, uint64_t n, uint64_
 static int append_plain(struct recorder *r, const struct kernel_list *k, uint64_t n,
 			struct assay_err *err)
 {
-	struct kernel_args args = { .total = r->kernel_total + n };
 	struct assay_rd in = assay_rd(k->records);
 	uint64_t before = assay_core_records(r->core);
 	int rc = append_records(r, &in, n, false, err);
+	int said;
 
-	r->kernel_total +=
-		assay_core_records(r->core) - before; /* also if there was no more room */
-	return rc < 0 ? rc
-		      : recorder_state_locked(r, "adopted", fill_total, &args, false, NULL, err);
+	r->kernel_total += assay_core_records(r->core) - before;
+	said = recorder_adopt_say(r, rc < 0 ? NULL : err); /* also if there was no more room */
+	return rc < 0 ? rc : said;
 }
 
 /* Those that came before the same entry are announced together. After all that was extended is,
- * with the lock, still before what is written and was not. In mode "each" every record is a step,
- * whoever extended it: if no step of ours is behind the kernel's, the list stays in the PCR's order
- * without a word. */
+ * with the lock, still before what is written and was not. In mode "each", if no step of ours is
+ * behind the kernel's, the list stays in the PCR's order without a word. */
 static int append_later(struct recorder *r, const struct kernel_list *k,
 			const struct assay_merge *m, struct assay_err *err)
 {
-	bool each = r->mode_word[0] == '\0' || strcmp(r->mode_word, "each") == 0;
-	bool at_end = r->cursor == assay_list_file_records(r->list).len;
+	bool each = is_each(r), at_end = r->cursor == assay_list_file_records(r->list).len;
 	struct assay_rd in = assay_rd(k->records);
 	struct assay_merge_walk walk;
 	uint64_t at;
@@ -353,10 +398,14 @@ int recorder_adopt_later(struct recorder *r, struct recorder_seen *seen, uint32_
 	if (!r->config.kernel_list)
 		return 0;
 	rc = try_later(r, r->kernel_total, seen, most, ret_done, err);
+	if (rc == 0 && !*ret_done && r->kernel_doubt > 0)
+		rc = try_later(r, r->kernel_total - r->kernel_doubt, seen, most, ret_done, err);
 	if (rc == 0 && !*ret_done && r->past.other_boot)
 		rc = try_later(r, 0, seen, most, ret_done, err);
-	if (rc == 0 && *ret_done)
+	if (rc == 0 && *ret_done) {
 		r->past.other_boot = false;
+		r->kernel_doubt = 0;
+	}
 	return rc;
 }
 

@@ -25,6 +25,7 @@ struct recorder_past {
 	char mode_word[MODE_WORD_MAX];
 	uint64_t kernel_total; /* of the kernel's records that are in the segment */
 	uint64_t kernel_left;  /* records that a "kernel" record announced, still to come */
+	uint64_t plain;	       /* bytes at the list's end without a word about ourselves */
 	uint8_t boot[16];      /* of the last start; zero: none */
 	bool other_boot;       /* that is not this one: the kernel may count from one again */
 };
@@ -86,6 +87,7 @@ struct recorder {
 	uint64_t check_from; /* bytes; a cursor below is behind what the PCRs hold */
 	uint64_t last_check_ns, suspended_ns, last_extend_ns;
 	uint64_t kernel_total;	/* of the kernel's records that are in the segment */
+	uint64_t kernel_doubt;	/* of these, the last may be ours: recorder_adopt_unsaid() */
 	uint64_t looked;	/* bytes of the list that the replay of a place took in */
 	uint64_t kernel_looked; /* its count when the place was last found, since our last extend */
 	uint64_t kernel_unexplained; /* records that did not lead to the PCRs: the base has them */
@@ -176,6 +178,12 @@ int recorder_adopt_later(struct recorder *r, struct recorder_seen *seen, uint32_
 			 bool *ret_done, struct assay_err *err);
 /* A crash may have come between an announcement and its records: appends @left of them. */
 int recorder_adopt_rest(struct recorder *r, uint64_t left, struct assay_err *err);
+/* A crash may have come between records that were taken over without an announcement and the word
+ * that they were: in mode "each" the last records of the list, if they are the kernel's next ones.
+ * They count as the kernel's, with the doubt that is left. At a start, with the core loaded. */
+int recorder_adopt_unsaid(struct recorder *r, struct assay_err *err);
+/* The word that was missing. With the lock. */
+int recorder_adopt_say(struct recorder *r, struct assay_err *err);
 /* Whether the kernel has records that are not in the segment. */
 bool recorder_kernel_moved(const struct recorder *r);
 /* Before a step is extended that stands before what the PCRs were last compared with: finds the

@@ -195,6 +195,8 @@ static int try_kernel(struct recorder *r, struct recorder_seen *seen,
 	rc = go_on(r, plan, at_end, err);
 	if (rc == 0)
 		rc = ensure_core(r, seen, plan, err);
+	if (rc == 0 && !r->has_thread)
+		rc = recorder_adopt_unsaid(r, err);
 	return rc < 0 ? rc : recorder_adopt_later(r, seen, ASSAY_TAIL_MAX, ret_done, err);
 }
 
@@ -233,6 +235,27 @@ static int finish_announced(struct recorder *r, const struct recorder_seen *seen
 	return 0;
 }
 
+/* The PCRs have what the list says, or lack some of the last steps. */
+static int resume(struct recorder *r, const struct recorder_seen *seen,
+		  const struct assay_recover_plan *plan, struct assay_replay *at_end,
+		  struct assay_err *err)
+{
+	int rc;
+
+	r->padded = plan->padded;
+	rc = go_on(r, plan, at_end, err);
+	if (rc == 0)
+		rc = ensure_core(r, seen, plan, err);
+	if (rc == 0 && !r->has_thread && plan->missing == 0) /* what is the kernel's is extended */
+		rc = recorder_adopt_unsaid(r, err);
+	if (rc < 0 || r->has_thread || r->kernel_doubt == 0)
+		return rc;
+	pthread_mutex_lock(&r->lock);
+	rc = recorder_adopt_say(r, err);
+	pthread_mutex_unlock(&r->lock);
+	return rc;
+}
+
 static int decide(struct recorder *r, struct recorder_seen *seen, const char *why,
 		  struct assay_err *err)
 {
@@ -246,10 +269,7 @@ static int decide(struct recorder *r, struct recorder_seen *seen, const char *wh
 	if (rc < 0)
 		return rc;
 	if (plan.verdict == ASSAY_RECOVER_CONTINUE) {
-		r->padded = plan.padded;
-		rc = go_on(r, &plan, TAKE(replay), err);
-		if (rc == 0)
-			rc = ensure_core(r, seen, &plan, err);
+		rc = resume(r, seen, &plan, TAKE(replay), err);
 		return rc < 0 ? rc : note(r, seen, &plan, why, err);
 	}
 	if (plan.verdict == ASSAY_RECOVER_BROKEN && replay && r->config.kernel_list) {

@@ -245,7 +245,8 @@ static int open_segment(struct recorder *r, enum assay_segment_start start,
 		rc = new_core(r, &seen->banks, err);
 	if (rc < 0)
 		return rc;
-	r->cursor = r->synced = r->check_from = r->kernel_total = 0;
+	r->cursor = r->synced = r->check_from = 0;
+	r->kernel_total = r->kernel_doubt = 0;
 	r->padded = 0;
 	memset(r->seen, 0, sizeof(r->seen));
 	memset(r->have, 0, sizeof(r->have));

@@ -11,7 +11,8 @@
 /* Some records may use the reserved space though nothing is missing. */
 static bool is_gap(const char *what)
 {
-	return strcmp(what, "policy") != 0 && strcmp(what, "stop") != 0;
+	return strcmp(what, "policy") != 0 && strcmp(what, "stop") != 0 &&
+	       strcmp(what, "adopted") != 0;
 }
 
 int recorder_state_locked(struct recorder *r, const char *what,
@@ -155,8 +156,12 @@ void recorder_past_add(struct recorder_past *past, const struct assay_record *re
 
 	*ret_kernel = past->kernel_left > 0;
 	past->kernel_left -= *ret_kernel;
+	past->plain += record->size;
+	if (*ret_kernel)
+		past->plain = 0;
 	if (*ret_kernel || !cut_state(record, &state))
 		return;
+	past->plain = 0;
 	event = assay_state_get(state, "event");
 	past->any = true;
 	past->clean = assay_bytes_is(event, "stop");
