@@ -5,33 +5,44 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 #include "base/err.h"
 
-struct assay_sandbox {
-	uid_t uid; /* (uid_t)-1: stays as it is */
-	gid_t gid;
-	uint64_t keep_caps;	   /* bit per capability that stays, permitted and effective */
-	uint32_t max_files;	   /* RLIMIT_NOFILE; 0: stays */
-	uint64_t max_file_size;	   /* RLIMIT_FSIZE, bytes; writes beyond fail with EFBIG */
-	bool may_fork;		   /* else RLIMIT_NPROC is 0, too */
-	bool keep_files;	   /* else Landlock takes every path, where the kernel has it */
-	const char *const *syscalls; /* allowed by name, up to NULL; what libc itself needs to run and
-				      * to end is added */
+#define ASSAY_SANDBOX_SAME_ID ((uid_t)-1)
+
+/* A path that stays reachable, with all below it. */
+struct assay_sandbox_path {
+	int fd; /* of the file or folder, O_PATH will do; borrowed */
+	bool writable;
 };
 
-/* What could not be done on this kernel, though the process is bounded without it. */
+struct assay_sandbox {
+	uid_t uid; /* or ASSAY_SANDBOX_SAME_ID: user, group and groups stay */
+	gid_t gid;
+	uint64_t keep_caps;	/* bit per capability that stays, permitted and effective */
+	uint32_t max_files;	/* RLIMIT_NOFILE; 0: stays */
+	uint64_t max_file_size; /* RLIMIT_FSIZE, bytes */
+	bool may_thread;	/* else it starts no thread; it starts no process either way */
+	const struct assay_sandbox_path *paths; /* that Landlock leaves; no others */
+	size_t n_paths;
+	/* Allowed by name, up to NULL. What libc itself needs to compute, to use memory and locks
+	 * and to end is added; memory is never made executable. */
+	const char *const *syscalls;
+};
+
+/* What this kernel could do. */
 struct assay_sandbox_report {
-	bool landlock; /* paths are taken */
+	bool landlock; /* paths are taken, not only the system calls to reach them */
 };
 
 /*
- * In this order: groups and ids, bounding set and capabilities, no_new_privs, limits, not dumpable,
- * Landlock, seccomp. A system call that is not allowed kills the process (SIGSYS). Errors: as the
- * step that failed, named in @err; the process should end then. @ret may be NULL.
+ * In this order: bounding set, groups and ids, capabilities, no_new_privs, limits, not dumpable,
+ * Landlock, seccomp (all threads). A system call that is not allowed kills the process (SIGSYS).
+ * Errors: as the step that failed, named in @err; the process should end then. @ret may be NULL.
  */
 int assay_sandbox_enter(const struct assay_sandbox *s, struct assay_sandbox_report *ret,
 			struct assay_err *err);

@@ -38,8 +38,8 @@ int ipc_send(int socket, const struct ipc_message *m) ASSAY_MUST_CHECK;
 
 /*
  * Blocks only if the socket does. ret->fd are the caller's to close (ipc_close_fds()). Errors:
- * -EAGAIN nothing is there, -EPIPE the other side is gone, -EBADMSG not a message or more descriptors
- * than may be (those that came are closed).
+ * -EAGAIN nothing is there, -EPIPE the other side is gone, -EBADMSG not a message or more
+ * descriptors than may be (those that came are closed).
  */
 int ipc_receive(int socket, struct ipc_buffer *buffer, struct ipc_message *ret) ASSAY_MUST_CHECK;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * main's side of the anchor process: facts go out, indexes of records come back, and word of what is
- * anchored. One thread uses it (the loop), and all callbacks come in that thread, from
+ * main's side of the anchor process: facts go out, indexes of records come back, and word of what
+ * is anchored. One thread uses it (the loop), and all callbacks come in that thread, from
  * recording_receive(). Never blocks. Messages: docs/formats/ipc.md.
  */
 #pragma once
@@ -33,7 +33,7 @@ int recording_submit(struct recording *r, uint64_t id, const struct assay_facts 
 /* No file is on its way to being submitted: the anchor's gather pause need not go on. */
 void recording_gathered(struct recording *r);
 
-/* What has come; call when the socket is readable or writable. -EPIPE: the anchor is gone; -EBADMSG:
- * it said what it may not. */
+/* What has come; call when the socket is readable or writable. -EPIPE: the anchor is gone;
+ * -EBADMSG: it said what it may not. */
 int recording_receive(struct recording *r);
 bool recording_wants_to_write(const struct recording *r);

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Starts the daemon's other processes from one that never has the fanotify group (decision 0040).
- * Used by main's housekeeping thread alone.
+ * Each re-executes this program as "--child ROLE", with its socket as descriptor 3 and what it is
+ * given from 4 on. Knows nothing of what they do.
  */
 #pragma once
 
+#include <stddef.h>
 #include <sys/types.h>
 
 #include "base/err.h"
 
-/* Each re-executes assayd as "assayd --child ROLE", with its socket as descriptor 3 and what it is
- * given from 4 on. */
 enum child_role {
 	CHILD_SPAWNER,
 	CHILD_WORKER,
@@ -19,37 +19,41 @@ enum child_role {
 	CHILD_VIEW,
 	CHILD_ROLE_COUNT,
 };
-const char *child_role_name(enum child_role role);
 
+#define CHILD_OPTION  "--child" /* always the first on the command line */
 #define CHILD_SOCKET  3
 #define CHILD_FDS     4 /* the first of those that it is given */
 #define CHILD_FDS_MAX 3u
 
+/* What a role does in its own process: returns the status to exit with. */
+typedef int (*child_fn)(void);
+
 struct child {
-	enum child_role role;
 	pid_t pid;
 	int pidfd;  /* readable once it has ended */
-	int socket; /* our end; non-blocking */
+	int socket; /* our end */
 };
 
 struct spawner;
 
-/* Before the first thread. Errors: as fork and exec. */
+/* Before the first thread and the first descriptor that no child may have. Errors: as fork(). */
 int spawner_new(struct spawner **ret, struct assay_err *err);
 /* Kills and waits for all children. NULL allowed. */
 void spawner_free(struct spawner *s);
 
 /*
- * Starts a child that gets copies of @fds. @admit is called with its pid and pidfd before it
- * executes anything: to exempt it. May be NULL; an error of it is returned, and the child never
- * runs. On success *ret is the caller's: child_close().
+ * Starts a child that gets copies of @fds. @admit is called with its pid and pidfd (borrowed)
+ * before it executes anything, so that it can be exempted; an error of it is returned, and the
+ * child never runs. @admit may be NULL. On success *ret is the caller's: child_close(). One thread
+ * at a time. Errors: -EPIPE the spawner is gone, others as fork().
  */
 int spawner_start(struct spawner *s, enum child_role role, const int *fds, size_t n_fds,
 		  int (*admit)(void *ctx, pid_t pid, int pidfd), void *ctx, struct child *ret,
 		  struct assay_err *err);
 
-/* Closes our ends; the child ends by itself when its socket does. */
+/* Closes our ends; the child ends when its socket does. */
 void child_close(struct child *c);
 
-/* "--child ROLE" on the command line: runs as that and returns the status to exit with. */
-int child_main(const char *role);
+/* For main(), first of all: "--child ROLE" runs as that, and never returns; else nothing happens.
+ * @roles: by enum child_role; the spawner's own may be NULL. */
+void child_main(int argc, char **argv, const child_fn roles[CHILD_ROLE_COUNT]);
