@@ -61,6 +61,61 @@ plant docs src/programs/y.c '	assay_state_add_u64(w, "dreams", 1);'
 plant docs src/formats/conf.h '	STRING(colour, "red", any) \'
 plant docs src/formats/policy.h '	X(SLEEP, 0x0400, "sleep") \'
 
+# command LINE...: a program whose one command is what the lines say, and its page.
+command() {
+	mkdir -p "$tree/src/programs/assay"
+	printf '#!/bin/sh\n[ "$#" != 1 ] || { printf "usage: assay COMMAND\\n\\n  x   does it\\n"; exit 0; }\n' >"$tree/assay"
+	printf '%s\n' "$@" >>"$tree/assay"
+	chmod 755 "$tree/assay"
+	printf '%s\n' '.Xr assay-x 1' >"$tree/man/assay.1"
+	printf '%s\n' '.Sh NAME' '.Sh SYNOPSIS' '.Nm assay x' '.Sh DESCRIPTION' '.Sh OPTIONS' '.Sh EXIT STATUS' \
+		'0 done, 2 not' '.Sh EXAMPLES' '.Sh SEE ALSO' >"$tree/man/assay-x.1"
+	echo 'extern const struct command cmd_x;' >"$tree/src/programs/assay/commands.h"
+	echo 'commands[] = { &cmd_x };' >"$tree/src/programs/assay/main.c"
+}
+help='[ "$2" != --help ] || { printf "usage: assay x [--json]\n\n  -j, --json   for a machine\n"; exit 0; }'
+refuses="echo \"assay x: ; see 'assay x --help'\" >&2; exit 2"
+# no_command TEXT: it is found.
+no_command() {
+	expect 1 "$SOURCE/tools/check-docs" "$tree" "$tree/assay"
+	expect_text "$OUT" "$1"
+}
+fresh
+command "$help" "$refuses"
+expect 0 "$SOURCE/tools/check-docs" "$tree" "$tree/assay"
+for section in NAME SYNOPSIS DESCRIPTION OPTIONS 'EXIT STATUS' EXAMPLES 'SEE ALSO'; do
+	command "$help" "$refuses"
+	sed -i "s/^.Sh $section/.Sh OTHER/" "$tree/man/assay-x.1"
+	no_command "assay-x.1: there is no section $section"
+done
+for status in 0 2; do
+	command "$help" "$refuses"
+	sed -i "s/$status /9 /" "$tree/man/assay-x.1"
+	no_command "assay-x.1: exit status $status is not described"
+done
+command "$help" "$refuses"
+sed -i 's/^.Nm assay x/.Nm assay y/' "$tree/man/assay-x.1"
+no_command "'assay x' is not in its synopsis"
+command "$help" "$refuses"
+rm "$tree/man/assay-x.1"
+no_command "assay-x.1: there is no section"
+command "$help" "$refuses"
+: >"$tree/man/assay.1"
+no_command 'assay.1: does not name assay-x 1'
+command "$help" "$refuses"
+echo 'commands[] = { };' >"$tree/src/programs/assay/main.c"
+no_command 'cmd_x is not in the table of main.c'
+command "${help/  -j, --json/  -j, --frob}" "$refuses"
+no_command 'assay x: has no --json'
+command "${help/usage: assay x/usage: x}" "$refuses"
+no_command 'assay x: --help does not print'
+command "${help/exit 0/exit 1}" "$refuses"
+no_command 'assay x: --help does not print'
+for wrong in "${refuses/exit 2/exit 1}" "${refuses/see/hm}" "echo x; $refuses"; do
+	command "$help" "$wrong"
+	no_command 'assay x: --no-such-option does not exit with 2'
+done
+
 plant headers src/base/y.h '#pragma once' 'size_t assay_y(void);'
 
 if command -v mandoc >/dev/null; then

@@ -238,6 +238,30 @@ has "entries          495"
 "$ASSAY" log export -f ascii "$list" | cmp - "$run/ascii_runtime_measurements" || fail "ascii"
 "$ASSAY" log export -f anchored "$list" | cmp - "$list" || fail "anchored"
 expect 2 "$ASSAY" log export "$list"
+
+# Into a file, which is there when it is whole, and only then.
+cd "$SCRATCH"
+out=$'exported "\xff'
+expect 0 "$ASSAY" log export -f ascii --out "$out" --json "$list"
+cmp "$out" "$run/ascii_runtime_measurements" || fail "ascii, into a file"
+python3 - "$run/ascii_runtime_measurements" "$OUT" <<'EOF' || fail "export --json: $OUT"
+import json, re, sys
+text = open(sys.argv[1], 'rb').read()
+n = len(re.findall(rb'^ *[0-9]+ [0-9a-f]{40} ', text, re.M)) # there are names of two lines
+assert json.loads(sys.argv[2]) == {'file': 'exported "\\xff', 'format': 'ascii', 'entries': n, 'exported': n,
+                                   'left_out': 0, 'bytes': len(text)}, n
+EOF
+expect 0 "$ASSAY" log export -f binary --out again "$list"
+[ -z "$OUT" ] || fail "it prints the list too"
+cmp again "$list" || fail "binary, into a file"
+expect 2 "$ASSAY" log export -f ascii --out again --json "$SCRATCH/bent"
+cmp again "$list" || fail "what was there is gone, and there is nothing for it"
+[ ! -e again.new ] || fail "a part of a list is left"
+expect 2 "$ASSAY" log export -f ascii --out nowhere/again "$list"
+expect_text "$ERR" "cannot create 'nowhere/again.new'"
+ln -s elsewhere link.new
+expect 2 "$ASSAY" log export -f ascii --out link "$list"
+[ ! -e elsewhere ] || fail "it follows a link"
 expect 2 "$ASSAY" log export -f frob "$list"
 expect 2 "$ASSAY" log export -f cel-tlv -b sha256 -b sha256 "$list"
 expect 2 "$ASSAY" log export -f binary "$SCRATCH/bent"

@@ -25,6 +25,8 @@ grep -q "305 of 315 entries are left out" "$SCRATCH/note" || fail "$(cat "$SCRAT
 expect 0 "$ASSAY" log verify -v --pcrs "$pcrs" "$anchored"
 expect 1 "$ASSAY" log verify -v -c --pcrs "$pcrs" "$anchored"
 has "3 batch records stand for 305 entries that this file does not hold"
+expect 0 "$ASSAY" log export -f anchored --out "$SCRATCH/out" --json "$flat"
+expect_text "$OUT" '"left_out": ?[1-9]'
 "$ASSAY" log export -f binary "$flat" | cmp - "$flat" || fail "binary"
 
 # A record of the kernel in front of the first batch record hides which form it is.

@@ -158,6 +158,27 @@ for alg in ecc rsa; do
 	openssl pkey -pubin -in $alg.pem -noout || fail "$alg.pem is not PEM"
 	expect 0 "$ASSAY" quote --nonce $NONCE --out $alg.quote --ak $alg --tcti "$TCTI" \
 		--message $alg.msg --signature $alg.sig --pcrs sha256:0,7,10+sha1:0,7,10
+	[ -z "$OUT" ] || fail "it prints: $OUT"
+	expect 0 "$ASSAY" tpm create-ak --algorithm $alg --tcti "$TCTI" --json $alg-json
+	created=$OUT
+	expect 0 "$ASSAY" quote --nonce $NONCE --out $alg-json.quote --ak $alg-json --tcti "$TCTI" --json
+	quoted=$OUT
+	expect 0 "$ASSAY" quote verify --ak $alg-json.pub --nonce $NONCE --json $alg-json.quote
+	python3 - $alg "$created" "$quoted" "$OUT" <<'PY' || fail "--json: $created $quoted $OUT"
+import hashlib, json, sys
+alg, (created, quoted, judged) = sys.argv[1], map(json.loads, sys.argv[2:])
+prefix = alg + '-json'
+area = open(prefix + '.pub', 'rb').read()[2:]
+name = '000b' + hashlib.sha256(area).hexdigest()
+assert created == {'algorithm': {'ecc': 'ecc-p256', 'rsa': 'rsa-2048'}[alg], 'name': name,
+                   'public': prefix + '.pub', 'private': prefix + '.priv', 'pem': prefix + '.pem'}
+assert judged['holds'] and judged['hardware']
+assert quoted['pcrs'] == judged['pcrs'] and quoted['clock'] == judged['clock']
+assert {p['pcr'] for p in quoted['pcrs']} == {10} and {'sha1', 'sha256'} <= {p['bank'] for p in quoted['pcrs']}
+assert quoted['file'] == prefix + '.quote' and quoted['asked'] == 'tpm' and quoted['hardware']
+assert quoted['nonce'] == '00112233445566778899aabbccddeeff' and quoted['ak_name'] == name
+assert quoted['signer'][:4] == '000b' and len(quoted['signer']) == 68 and 'message' not in quoted
+PY
 	for pub in $alg.pub $alg.pem; do
 		expect 0 "$ASSAY" quote verify --ak $pub --nonce $NONCE $alg.quote
 	done

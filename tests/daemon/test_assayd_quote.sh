@@ -17,7 +17,8 @@ done
 quote_and_verify() {
 	local key=$1
 	shift
-	expect 0 "$ASSAY" quote --nonce $NONCE --out "$SCRATCH/q" --control "$CONTROL" "$@"
+	expect 0 "$ASSAY" quote --nonce $NONCE --out "$SCRATCH/q" --control "$CONTROL" --json "$@"
+	expect_text "$OUT" '"asked":"assayd","hardware":(true|false),"nonce":"'$NONCE'"'
 	expect 0 "$ASSAY" quote verify --ak "$key" --nonce $NONCE --log "$(newest)" \
 		--ignore-violations ${KIND-} "$SCRATCH/q"
 	expect_text "$OUT" "^the quote holds"

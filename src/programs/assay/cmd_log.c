@@ -19,7 +19,7 @@ static const struct option_row json_lines[] = {
 static const struct command subcommands[] = {
 	{
 		.name = "export",
-		.synopsis = "--format FORMAT FILE",
+		.synopsis = "--format FORMAT [OPTION]... FILE",
 		.summary = "writes a list in another format",
 		.rows = log_export_rows,
 		.run = cmd_log_export,

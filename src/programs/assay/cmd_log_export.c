@@ -4,14 +4,17 @@
  * every record is checked and replayed on the way.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "backends/crypto_openssl/crypto_openssl.h"
+#include "base/fmt.h"
 #include "engine/replay.h"
 #include "formats/cel.h"
 #include "formats/mlist_ascii.h"
+#include "programs/assay/answer.h"
 #include "programs/assay/cmd.h"
 #include "programs/assay/log.h"
 
@@ -29,7 +32,8 @@ struct export
 	struct assay_checker checker;
 	struct assay_replay *replay;
 	struct log_text text;
-	uint64_t index, written;
+	int fd; /* where it goes */
+	uint64_t index, written, bytes;
 	/* Steps that a kernel's record may still go before: the last in the order of the PCRs. */
 	struct held {
 		struct assay_record record;
@@ -100,7 +104,8 @@ static int flush(struct export *e, size_t unless_below, struct assay_err *err)
 
 	if (e->text.w.len < unless_below)
 		return 0;
-	r = assay_file_write_all(STDOUT_FILENO, assay_wr_done(&e->text.w));
+	r = assay_file_write_all(e->fd, assay_wr_done(&e->text.w));
+	e->bytes += e->text.w.len;
 	e->text.w.len = 0;
 	return r < 0 ? assay_err_set(err, r, "cannot write: %s", strerror(-r)) : 0;
 }
@@ -217,13 +222,13 @@ static int export_file(struct export *e, const char *path, const struct assay_cr
 	free(e->held);
 	if (r < 0)
 		return assay_cmd_fail(NAME, path, &err);
-	tell_left_out(e);
 	return EXIT_YES;
 }
 
 struct options {
 	enum format format;
-	bool has_format;
+	bool has_format, json;
+	const char *out;
 	struct assay_banks banks;
 };
 
@@ -264,6 +269,10 @@ const struct option_row log_export_rows[] = {
 	  .take = set_format },
 	{ 'b', "bank", "BANK", "digests of a CEL record: a bank, once for each (sha1 and sha256)",
 	  OPTION_CALL, .take = add_bank },
+	{ 'o', "out", "FILE", "where it goes, once it is whole (the standard output)", OPTION_ONCE,
+	  offsetof(struct options, out) },
+	{ 'j', "json", NULL, "with --out: print what was exported as a JSON object", OPTION_FLAG,
+	  offsetof(struct options, json) },
 	{ 0 },
 };
 
@@ -281,19 +290,66 @@ static int run(struct export *e, const char *file)
 	return export_file(e, file, &crypto);
 }
 
+/* The file takes its name when it is whole. */
+static int run_to_file(struct export *e, const char *file, const char *out)
+{
+	char beside[4096];
+	AUTO(fd) int fd = -1;
+	struct assay_err err;
+	int status;
+
+	if (assay_fmt(beside, sizeof(beside), "%s.new", out) >= sizeof(beside))
+		return assay_cmd_usage(NAME, "--out: the path is too long");
+	fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
+	if (fd < 0) {
+		assay_err_set(&err, -errno, "cannot create '%s': %s", beside, strerror(errno));
+		return assay_cmd_fail(NAME, NULL, &err);
+	}
+	e->fd = fd;
+	status = run(e, file);
+	if (status == EXIT_YES && (fsync(fd) < 0 || rename(beside, out) < 0)) {
+		assay_err_set(&err, -errno, "cannot write '%s': %s", out, strerror(errno));
+		status = assay_cmd_fail(NAME, NULL, &err);
+	}
+	if (status != EXIT_YES)
+		unlink(beside);
+	return status;
+}
+
+static int tell_json(const struct export *e, const char *out)
+{
+	return answer_print(NAME,
+			    json_pack("{s:o, s:s, s:I, s:I, s:I, s:I}", "file", answer_text(out),
+				      "format", format_names[e->format], "entries",
+				      (json_int_t)e->index, "exported", (json_int_t)e->written,
+				      "left_out", (json_int_t)(e->index - e->written), "bytes",
+				      (json_int_t)e->bytes));
+}
+
 int cmd_log_export(int argc, char **argv)
 {
 	struct options o = { 0 };
-	struct export e = { 0 };
+	struct export e = { .fd = STDOUT_FILENO };
 	int first, r = options_parse(NAME, log_export_rows, argc, argv, &o, &first);
 
 	if (r)
 		return r;
 	if (!o.has_format)
 		return assay_cmd_usage(NAME, "--format is missing");
+	if (o.out && strcmp(o.out, "-") == 0)
+		o.out = NULL;
+	if (o.json && !o.out)
+		return assay_cmd_usage(NAME, "--json needs --out: without it the standard output "
+					     "is the list itself");
 	if (first + 1 != argc)
 		return assay_cmd_usage(NAME, "one file is needed ('-' is standard input)");
 	e.format = o.format;
 	e.banks = o.banks;
-	return run(&e, argv[first]);
+	r = o.out ? run_to_file(&e, argv[first], o.out) : run(&e, argv[first]);
+	if (r != EXIT_YES)
+		return r;
+	if (o.json)
+		return tell_json(&e, o.out);
+	tell_left_out(&e);
+	return EXIT_YES;
 }

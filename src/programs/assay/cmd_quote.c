@@ -14,6 +14,7 @@
 #include "base/hex.h"
 #include "base/num.h"
 #include "engine/quote.h"
+#include "programs/assay/answer.h"
 #include "programs/assay/commands.h"
 #include "programs/assay/quote.h"
 #include "programs/common/control_msg.h"
@@ -27,7 +28,7 @@
 struct options {
 	struct control_request request;
 	const char *out, *ak, *tcti, *control, *message, *signature;
-	bool has_nonce;
+	bool has_nonce, json;
 	uint64_t timeout_s;
 };
 
@@ -82,6 +83,8 @@ static const struct option_row rows[] = {
 	  offsetof(struct options, message) },
 	{ 's', "signature", "FILE", "TPMT_SIGNATURE too", OPTION_TEXT,
 	  offsetof(struct options, signature) },
+	{ 'j', "json", NULL, "print what was quoted, and where it is, as a JSON object",
+	  OPTION_FLAG, offsetof(struct options, json) },
 	{ 0 },
 };
 
@@ -274,7 +277,7 @@ static int ask_often(const struct options *o, int fd, struct assay_anchor_tpm2 *
 }
 
 static int get_quote(const struct options *o, const struct assay_crypto *crypto,
-		     struct assay_quote_reply *reply, struct assay_quote *ret,
+		     struct assay_quote_reply *reply, struct assay_quote *ret, bool *ret_is_daemon,
 		     struct assay_err *err)
 {
 	struct assay_anchor_tpm2_config config = { .size = sizeof(config), .tcti = o->tcti };
@@ -285,7 +288,10 @@ static int get_quote(const struct options *o, const struct assay_crypto *crypto,
 
 	if (r == 0 && fd < 0)
 		r = assay_anchor_tpm2_new(&config, &tpm, err);
-	return r < 0 ? r : ask_often(o, fd, tpm, deadline, crypto, reply, ret, err);
+	if (r < 0)
+		return r;
+	*ret_is_daemon = fd >= 0;
+	return ask_often(o, fd, tpm, deadline, crypto, reply, ret, err);
 }
 
 static int write_files(const struct options *o, const struct assay_quote *q, struct assay_err *err)
@@ -304,6 +310,43 @@ static int write_files(const struct options *o, const struct assay_quote *q, str
 	return r < 0 ? r : assay_file_replace(AT_FDCWD, o->out, 0644, assay_wr_done(&w), err);
 }
 
+/* ---- what was done -------------------------------------------------------------------------- */
+
+/* The key's name, but for a software anchor, which signs with a key of its own. */
+static json_t *name_json(const struct options *o, const struct assay_crypto *crypto)
+{
+	struct assay_bytes file = assay_bytes(o->request.ak_public.data, o->request.ak_public.len);
+	uint8_t name[ASSAY_TPM_NAME_MAX];
+	struct assay_wr w = assay_wr(name, sizeof(name));
+	struct assay_tpm_public public;
+
+	if (assay_tpm_public_parse(file, &public, NULL) < 0 ||
+	    quote_key_name(crypto, &public, &w, NULL) < 0)
+		return json_null();
+	return answer_hex(assay_wr_done(&w));
+}
+
+static int tell_json(const struct options *o, const struct assay_crypto *crypto,
+		     const struct assay_quote *q, bool is_daemon)
+{
+	struct assay_attest a;
+	json_t *answer;
+
+	if (assay_attest_parse(q->attest, &a, NULL) < 0) /* it was parsed before */
+		return EXIT_TROUBLE;
+	answer = json_pack("{s:o, s:s, s:b, s:o, s:o, s:o, s:o, s:o}", "file", answer_text(o->out),
+			   "asked", is_daemon ? "assayd" : "tpm", "hardware", !a.soft, "nonce",
+			   answer_hex(a.nonce), "ak_name",
+			   a.soft ? json_null() : name_json(o, crypto), "signer",
+			   answer_hex(a.signer), "clock", answer_clock(&a.clock), "pcrs",
+			   answer_pcrs(&q->pcrs));
+	if (o->message)
+		json_object_set_new(answer, "message", answer_text(o->message));
+	if (o->signature)
+		json_object_set_new(answer, "signature", answer_text(o->signature));
+	return answer_print(NAME, answer);
+}
+
 static int cmd_quote_run(int argc, char **argv)
 {
 	AUTO(crypto_openssl) struct assay_crypto_openssl *openssl = NULL;
@@ -312,6 +355,7 @@ static int cmd_quote_run(int argc, char **argv)
 	struct assay_crypto crypto;
 	struct options o = { .request = { .op = CONTROL_QUOTE }, .timeout_s = TIMEOUT_S };
 	struct assay_err err = { 0 };
+	bool is_daemon;
 	int r = parse_options(argc, argv, &o);
 
 	if (r)
@@ -320,9 +364,10 @@ static int cmd_quote_run(int argc, char **argv)
 	if (read_ak(&o, &err) < 0 || assay_crypto_openssl_new(&openssl, &err) < 0)
 		return assay_cmd_fail(NAME, NULL, &err);
 	crypto = assay_crypto_openssl_port(openssl);
-	if (get_quote(&o, &crypto, &reply, &quote, &err) < 0 || write_files(&o, &quote, &err) < 0)
+	if (get_quote(&o, &crypto, &reply, &quote, &is_daemon, &err) < 0 ||
+	    write_files(&o, &quote, &err) < 0)
 		return assay_cmd_fail(NAME, NULL, &err);
-	return EXIT_YES;
+	return o.json ? tell_json(&o, &crypto, &quote, is_daemon) : EXIT_YES;
 }
 
 static const struct command subcommands[] = {

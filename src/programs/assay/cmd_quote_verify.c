@@ -2,12 +2,12 @@
 /* "assay quote verify": judges a quote and, against the quoted PCRs, a list. */
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
 #include <stdio.h>
 
 #include "base/file.h"
 #include "base/hex.h"
 #include "engine/quote.h"
+#include "programs/assay/answer.h"
 #include "programs/assay/cmd.h"
 #include "programs/assay/log_verify.h"
 #include "programs/assay/quote.h"
@@ -226,25 +226,8 @@ static void tell(const struct assay_quote_verdict *v, const struct input *in)
 	puts(v->holds ? "the quote holds" : "the quote DOES NOT HOLD");
 }
 
-static json_t *values_json(const struct assay_quote_pcrs *pcrs)
+static int tell_json(const struct assay_quote_verdict *v, const struct input *in)
 {
-	json_t *all = json_array();
-	char hex[2 * ASSAY_HASH_SIZE_MAX + 1];
-
-	for (uint32_t i = 0; i < pcrs->n; i++) {
-		const struct assay_quote_pcr *p = &pcrs->v[i];
-
-		assay_hex_encode(assay_bytes(p->value, assay_hash_size(p->bank)), hex);
-		json_array_append_new(all,
-				      json_pack("{s:s, s:i, s:s}", "bank", assay_hash_name(p->bank),
-						"pcr", (int)p->pcr, "value", hex));
-	}
-	return all;
-}
-
-static void tell_json(const struct assay_quote_verdict *v, const struct input *in)
-{
-	const struct assay_tpm_clock *c = &v->attest.clock;
 	json_t *o = json_pack("{s:b, s:b}", "holds", v->holds, "key_attributes_known", in->is_tpm);
 	json_t *checks = json_object();
 
@@ -256,16 +239,10 @@ static void tell_json(const struct assay_quote_verdict *v, const struct input *i
 		json_object_set_new(o, "failed", json_string(assay_quote_check_name(v->failed)));
 	if (v->parsed) {
 		json_object_set_new(o, "hardware", json_boolean(!v->attest.soft));
-		json_object_set_new(o, "clock",
-				    json_pack("{s:I, s:I, s:I, s:b}", "clock_ms",
-					      (json_int_t)c->clock, "resets",
-					      (json_int_t)c->reset_count, "restarts",
-					      (json_int_t)c->restart_count, "safe", c->safe));
-		json_object_set_new(o, "pcrs", values_json(&in->quote.pcrs));
+		json_object_set_new(o, "clock", answer_clock(&v->attest.clock));
+		json_object_set_new(o, "pcrs", answer_pcrs(&in->quote.pcrs));
 	}
-	json_dumpf(o, stdout, JSON_COMPACT);
-	puts("");
-	json_decref(o);
+	return answer_print(NAME, o);
 }
 
 /* ---- the list ------------------------------------------------------------------------------- */
@@ -331,10 +308,10 @@ static int verify(const struct options *o, struct assay_crypto_openssl *openssl,
 	question.public = in->is_tpm ? &in->public : NULL;
 	if (assay_quote_judge(crypto, &in->quote, &question, &v, &err) < 0)
 		return assay_cmd_fail(NAME, NULL, &err);
-	if (o->json)
-		tell_json(&v, in);
-	else
+	if (!o->json)
 		tell(&v, in);
+	else if (tell_json(&v, in) != EXIT_YES)
+		return EXIT_TROUBLE;
 	if (!v.holds)
 		return EXIT_NO;
 	return o->log ? verify_list(o, &in->quote.pcrs, crypto) : EXIT_YES;

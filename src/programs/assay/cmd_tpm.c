@@ -10,6 +10,7 @@
 #include "backends/anchor_tpm2/anchor_tpm2.h"
 #include "base/file.h"
 #include "base/fmt.h"
+#include "programs/assay/answer.h"
 #include "programs/assay/commands.h"
 #include "programs/assay/quote.h"
 
@@ -30,6 +31,12 @@ static int open_tpm(const char *tcti, struct assay_anchor_tpm2 **ret, struct ass
 struct create_options {
 	enum assay_ak_algorithm algorithm;
 	const char *tcti, *pem, *prefix;
+	bool json;
+};
+
+/* Where the parts of a key are written. */
+struct ak_paths {
+	char private[4096], public[4096], pem[4096];
 };
 
 static int take_algorithm(void *options, const char *name, struct assay_err *err)
@@ -49,48 +56,52 @@ static const struct option_row create_rows[] = {
 	  offsetof(struct create_options, tcti) },
 	{ 'p', "pem", "FILE", "another file for the PEM", OPTION_TEXT,
 	  offsetof(struct create_options, pem) },
+	{ 'j', "json", NULL, "print the key's name and files as a JSON object", OPTION_FLAG,
+	  offsetof(struct create_options, json) },
 	{ 0 },
 };
 
-static int write_part(const char *prefix, const char *suffix, unsigned mode, struct assay_bytes b,
-		      struct assay_err *err)
+static int name_files(const struct create_options *o, struct ak_paths *ret, struct assay_err *err)
 {
-	char path[4096];
+	const struct {
+		char *to;
+		const char *prefix, *suffix;
+	} part[] = {
+		{ ret->private, o->prefix, ".priv" },
+		{ ret->public, o->prefix, ".pub" },
+		{ ret->pem, o->pem ? o->pem : o->prefix, o->pem ? "" : ".pem" },
+	};
 
-	if (assay_fmt(path, sizeof(path), "%s%s", prefix, suffix) >= sizeof(path))
-		return assay_err_set(err, -ENAMETOOLONG, "path '%s' is too long", prefix);
-	return assay_file_replace(AT_FDCWD, path, mode, b, err);
+	for (size_t i = 0; i < ARRAY_LEN(part); i++)
+		if (assay_fmt(part[i].to, sizeof(ret->pem), "%s%s", part[i].prefix,
+			      part[i].suffix) >= sizeof(ret->pem))
+			return assay_err_set(err, -ENAMETOOLONG, "path '%s' is too long",
+					     part[i].prefix);
+	return 0;
 }
 
-static int write_ak(const struct create_options *o, const struct assay_ak *ak,
-		    struct assay_err *err)
+static int write_ak(const struct ak_paths *paths, const struct assay_ak *ak,
+		    const struct assay_tpm_public *public, struct assay_err *err)
 {
-	struct assay_bytes public_part = assay_bytes(ak->public, ak->public_len);
 	char text[2048];
 	struct assay_wr pem = assay_wr(text, sizeof(text));
-	struct assay_tpm_public public;
-	int r = assay_tpm_public_parse(public_part, &public, err);
+	int r = quote_key_pem(public, &pem, err);
 
 	if (r == 0)
-		r = quote_key_pem(&public, &pem, err);
+		r = assay_file_replace(AT_FDCWD, paths->private, 0600,
+				       assay_bytes(ak->private, ak->private_len), err);
 	if (r == 0)
-		r = write_part(o->prefix, ".priv", 0600, assay_bytes(ak->private, ak->private_len),
-			       err);
+		r = assay_file_replace(AT_FDCWD, paths->public, 0644,
+				       assay_bytes(ak->public, ak->public_len), err);
 	if (r == 0)
-		r = write_part(o->prefix, ".pub", 0644, public_part, err);
-	if (r == 0)
-		r = write_part(o->pem ? o->pem : o->prefix, o->pem ? "" : ".pem", 0644,
-			       assay_wr_done(&pem), err);
+		r = assay_file_replace(AT_FDCWD, paths->pem, 0644, assay_wr_done(&pem), err);
 	return r;
 }
 
 /* A key that somebody has enrolled is not written over. */
-static int refuse_existing(const char *prefix, struct assay_err *err)
+static int refuse_existing(const char *path, struct assay_err *err)
 {
-	char path[4096];
-
-	if (assay_fmt(path, sizeof(path), "%s.priv", prefix) >= sizeof(path) ||
-	    access(path, F_OK) != 0)
+	if (access(path, F_OK) != 0)
 		return 0;
 	return assay_err_set(err, -EEXIST,
 			     "'%s' is there already, and may be enrolled: name another prefix, or "
@@ -98,11 +109,52 @@ static int refuse_existing(const char *prefix, struct assay_err *err)
 			     path);
 }
 
-static int cmd_create_ak(int argc, char **argv)
+static int create_ak(const struct create_options *o, const struct ak_paths *paths,
+		     struct assay_ak *ak, struct assay_tpm_public *ret_public,
+		     struct assay_err *err)
 {
 	AUTO(anchor_tpm2) struct assay_anchor_tpm2 *tpm = NULL;
+	int r = refuse_existing(paths->private, err);
+
+	if (r == 0)
+		r = open_tpm(o->tcti, &tpm, err);
+	if (r == 0)
+		r = assay_anchor_tpm2_create_ak(tpm, o->algorithm, ak, err);
+	if (r == 0)
+		r = assay_tpm_public_parse(assay_bytes(ak->public, ak->public_len), ret_public,
+					   err);
+	return r < 0 ? r : write_ak(paths, ak, ret_public, err);
+}
+
+/* No handle: nothing of the key stays in the TPM. */
+static int tell_ak(const struct create_options *o, const struct ak_paths *paths,
+		   const struct assay_tpm_public *public)
+{
+	AUTO(crypto_openssl) struct assay_crypto_openssl *openssl = NULL;
+	uint8_t name[ASSAY_TPM_NAME_MAX];
+	struct assay_wr w = assay_wr(name, sizeof(name));
+	struct assay_crypto crypto;
+	struct assay_err err;
+
+	if (assay_crypto_openssl_new(&openssl, &err) < 0)
+		return assay_cmd_fail(CREATE, NULL, &err);
+	crypto = assay_crypto_openssl_port(openssl);
+	if (quote_key_name(&crypto, public, &w, &err) < 0)
+		return assay_cmd_fail(CREATE, NULL, &err);
+	return answer_print(CREATE,
+			    json_pack("{s:s, s:o, s:o, s:o, s:o}", "algorithm",
+				      o->algorithm == ASSAY_AK_ECC_P256 ? "ecc-p256" : "rsa-2048",
+				      "name", answer_hex(assay_wr_done(&w)), "public",
+				      answer_text(paths->public), "private",
+				      answer_text(paths->private), "pem", answer_text(paths->pem)));
+}
+
+static int cmd_create_ak(int argc, char **argv)
+{
 	struct create_options o = { .algorithm = ASSAY_AK_ECC_P256 };
 	struct assay_err err = { 0 };
+	struct assay_tpm_public public;
+	struct ak_paths paths;
 	struct assay_ak ak;
 	int first, r = options_parse(CREATE, create_rows, argc, argv, &o, &first);
 
@@ -111,37 +163,40 @@ static int cmd_create_ak(int argc, char **argv)
 	if (first + 1 != argc)
 		return assay_cmd_usage(CREATE, "one PREFIX for the files is needed");
 	o.prefix = argv[first];
-	if (refuse_existing(o.prefix, &err) < 0 || open_tpm(o.tcti, &tpm, &err) < 0 ||
-	    assay_anchor_tpm2_create_ak(tpm, o.algorithm, &ak, &err) < 0 ||
-	    write_ak(&o, &ak, &err) < 0)
+	if (name_files(&o, &paths, &err) < 0 || create_ak(&o, &paths, &ak, &public, &err) < 0)
 		return assay_cmd_fail(CREATE, NULL, &err);
-	return EXIT_YES;
+	return o.json ? tell_ak(&o, &paths, &public) : EXIT_YES;
 }
 
 /* ---- info ----------------------------------------------------------------------------------- */
 
-static void print_info(const struct assay_tpm_info *info, bool json)
+static void print_info(const struct assay_tpm_info *info)
 {
-	const char *between = "";
-
-	if (json)
-		printf("{\"manufacturer\": \"%s\", \"firmware\": \"%x.%x\", "
-		       "\"specification\": \"%u.%02u\", \"banks\": [",
-		       info->manufacturer, info->firmware[0], info->firmware[1],
-		       info->spec_revision / 100, info->spec_revision % 100);
-	else
-		printf("manufacturer   %s\nfirmware       %x.%x\nspecification  %u.%02u\n"
-		       "banks          ",
-		       info->manufacturer, info->firmware[0], info->firmware[1],
-		       info->spec_revision / 100, info->spec_revision % 100);
-	for (uint32_t i = 0; i < info->banks.n; i++, between = json ? ", " : " ")
-		printf(json ? "%s\"%s\"" : "%s%s", between, assay_hash_name(info->banks.alg[i]));
-	printf(json ? "], \"clock_ms\": %llu, \"resets\": %u, \"restarts\": %u, \"safe\": %s}\n"
-		    : "\nclock          %llu ms, %u resets, %u restarts since the last, safe: "
-		      "%s\n",
+	printf("manufacturer   %s\nfirmware       %x.%x\nspecification  %u.%02u\nbanks         ",
+	       info->manufacturer, info->firmware[0], info->firmware[1], info->spec_revision / 100,
+	       info->spec_revision % 100);
+	for (uint32_t i = 0; i < info->banks.n; i++)
+		printf(" %s", assay_hash_name(info->banks.alg[i]));
+	printf("\nclock          %llu ms, %u resets, %u restarts since the last, safe: %s\n",
 	       (unsigned long long)info->clock.clock, info->clock.reset_count,
-	       info->clock.restart_count,
-	       info->clock.safe ? (json ? "true" : "yes") : (json ? "false" : "no"));
+	       info->clock.restart_count, info->clock.safe ? "yes" : "no");
+}
+
+static int tell_info(const struct assay_tpm_info *info)
+{
+	json_t *banks = json_array(), *answer = answer_clock(&info->clock);
+	char firmware[32], specification[32];
+
+	assay_fmt(firmware, sizeof(firmware), "%x.%x", info->firmware[0], info->firmware[1]);
+	assay_fmt(specification, sizeof(specification), "%u.%02u", info->spec_revision / 100,
+		  info->spec_revision % 100);
+	for (uint32_t i = 0; i < info->banks.n; i++)
+		json_array_append_new(banks, json_string(assay_hash_name(info->banks.alg[i])));
+	json_object_set_new(answer, "manufacturer", answer_text(info->manufacturer));
+	json_object_set_new(answer, "firmware", json_string(firmware));
+	json_object_set_new(answer, "specification", json_string(specification));
+	json_object_set_new(answer, "banks", banks);
+	return answer_print(INFO, answer);
 }
 
 struct info_options {
@@ -170,14 +225,16 @@ static int cmd_info(int argc, char **argv)
 		return assay_cmd_usage(INFO, "'%s' is too much", argv[first]);
 	if (open_tpm(o.tcti, &tpm, &err) < 0 || assay_anchor_tpm2_info(tpm, &info, &err) < 0)
 		return assay_cmd_fail(INFO, NULL, &err);
-	print_info(&info, o.json);
+	if (o.json)
+		return tell_info(&info);
+	print_info(&info);
 	return EXIT_YES;
 }
 
 static const struct command subcommands[] = {
 	{
 		.name = "create-ak",
-		.synopsis = "[--algorithm ecc|rsa] [--tcti TCTI] [--pem FILE] PREFIX",
+		.synopsis = "[--algorithm ecc|rsa] [--tcti TCTI] [--pem FILE] [--json] PREFIX",
 		.summary = "makes an attestation key: PREFIX.pub, PREFIX.priv, PREFIX.pem",
 		.rows = create_rows,
 		.run = cmd_create_ak,

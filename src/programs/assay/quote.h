@@ -18,6 +18,11 @@ int quote_key_read(struct assay_crypto_openssl *openssl, struct assay_bytes file
 		   struct assay_key **ret, struct assay_tpm_public *ret_public, bool *ret_is_tpm,
 		   struct assay_err *err);
 
+/* The Name of the TPM's key: what the TPM itself knows it by. @to has room for ASSAY_TPM_NAME_MAX.
+ */
+int quote_key_name(const struct assay_crypto *crypto, const struct assay_tpm_public *public,
+		   struct assay_wr *to, struct assay_err *err);
+
 /* The TPM's key as PEM, into @to. */
 int quote_key_pem(const struct assay_tpm_public *public, struct assay_wr *to,
 		  struct assay_err *err);

@@ -32,6 +32,21 @@ int quote_key_read(struct assay_crypto_openssl *openssl, struct assay_bytes file
 	return assay_crypto_openssl_key_any(openssl, file, ret, err);
 }
 
+/* TPM 2.0 Library part 1, 16: the algorithm, and its digest of the public area. */
+int quote_key_name(const struct assay_crypto *crypto, const struct assay_tpm_public *public,
+		   struct assay_wr *to, struct assay_err *err)
+{
+	uint8_t digest[ASSAY_HASH_SIZE_MAX];
+	int r = crypto->ops->hash(crypto->ctx, public->name_alg, public->area, digest);
+
+	if (r < 0)
+		return assay_err_set(err, r, "cannot compute the name of the key");
+	to->big = true;
+	assay_wr_u16(to, assay_hash_tpm_id(public->name_alg));
+	assay_wr_raw(to, digest, assay_hash_size(public->name_alg));
+	return 0;
+}
+
 static void base64_line(struct assay_bytes in, struct assay_wr *w)
 {
 	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
