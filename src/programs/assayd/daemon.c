@@ -240,6 +240,10 @@ static int prepare(struct running *r, struct assay_err *err)
 	const struct loaded_policy *policy;
 	int rc;
 
+	/* First, so that it has nothing of what comes now. */
+	rc = spawner_new(&d->spawner, err);
+	if (rc < 0)
+		return rc;
 	r->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	r->signal_fd = rc = block_signals(err);
 	if (rc >= 0)
@@ -434,6 +438,7 @@ static void stop(struct running *r, const char *why)
 		mounts_record_counts(d->mounts, true);
 	recorder_stop(d->recorder, why);
 	assay_fanotify_free(d->group);
+	spawner_free(d->spawner);
 	policy_free(atomic_load(&d->policy));
 	mounts_free(d->mounts);
 	jobs_free(d->jobs);

@@ -14,6 +14,7 @@
 #include "programs/assayd/jobs.h"
 #include "programs/assayd/policy_load.h"
 #include "programs/assayd/recorder.h"
+#include "programs/assayd/spawner.h"
 
 struct mounts;
 
@@ -29,6 +30,7 @@ struct daemon {
 	enum assay_hash hash;		   /* of contents */
 	char ek_name[ANCHOR_EK_NAME_TEXT]; /* that the TPM sessions are salted to; "": none is */
 	struct assay_core_config core;
+	struct spawner *spawner; /* for the main thread */
 	struct assay_fanotify *group;
 	struct assay_inflight *inflight;
 	struct assay_fs_table *fs;

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "programs/assayd/daemon.h"
 #include "programs/assayd/log.h"
+#include "programs/assayd/spawner.h"
 
 #define CONF_PATH "/etc/assay/assayd.conf"
 
@@ -198,14 +199,19 @@ static int set_core(struct daemon *d, struct assay_err *err)
 	return 0;
 }
 
+/* What this program is when the spawner executes it. */
+static const child_fn roles[CHILD_ROLE_COUNT];
+
 int main(int argc, char **argv)
 {
 	static struct daemon d;
 	AUTO(crypto_openssl) struct assay_crypto_openssl *openssl = NULL;
 	struct arguments a = { 0 };
 	struct assay_err err = { 0 };
-	int status = parse_arguments(argc, argv, &a);
+	int status;
 
+	child_main(argc, argv, roles);
+	status = parse_arguments(argc, argv, &a);
 	if (status >= 0)
 		return status;
 	setenv("TSS2_LOG", "all+NONE", 0); /* its own lines could wait for who reads stderr */
