@@ -165,6 +165,17 @@ digests=$(sha256sum "$MNT/runs" "$MNT/lib/${libc##*/}" | cut -d ' ' -f 1)
 LD_LIBRARY_PATH=$MNT/lib background "$MNT/runs" 60
 wait_for 5 grep -q "$MNT/lib/" "/proc/$PID/maps"
 rm "$MNT/runs" "$MNT/lib/${libc##*/}"
+# A drop-in of our unit, in a folder that only we see.
+drop_in=/usr/local/lib/systemd/system/assayd.service.d/50-test.conf
+mkdir -p "$SCRATCH/local${drop_in%/*}"
+echo '[Service]' >"$SCRATCH/local$drop_in"
+if [ "$(findmnt -n -o PROPAGATION -T /usr/local/lib)" = private ]; then
+	mount --bind "$SCRATCH/local/usr/local/lib" /usr/local/lib
+	_mounts+=(/usr/local/lib)
+else
+	echo 'without a drop-in: what is mounted here is seen elsewhere'
+	drop_in=''
+fi
 start_assayd
 for d in $digests; do
 	entries | grep -q "sha256:$d $MNT/" || fail "what runs already is not measured: $d"
@@ -174,5 +185,7 @@ done
 [ "$(state_records 'event=self;kind=exe;path=')" = 1 ] || fail 'assayd itself is not recorded'
 [ "$(state_records 'event=self;kind=mapped;path=.*libc')" -ge 1 ] || fail 'what assayd maps is not recorded'
 [ "$(state_records 'event=self;kind=configuration;')" = 1 ] || fail 'the configuration is not recorded'
+digest=$(sha256sum "${drop_in:-/dev/null}" | cut -d ' ' -f 1)
+[ -z "$drop_in" ] || [ "$(state_records "event=self;kind=drop-in;path=$drop_in;alg=sha256;digest=$digest;")" = 1 ] || fail 'a drop-in is not recorded'
 [ "$(state_records 'event=self;kind=policy;path=tcb;')" = 1 ] || fail 'the policy is not recorded'
 stop_assayd

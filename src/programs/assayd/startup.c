@@ -12,12 +12,7 @@
 #include "formats/batch.h"
 #include "programs/assayd/log.h"
 #include "programs/assayd/maps.h"
-
-static const char *const unit_paths[] = {
-	"/etc/systemd/system/assayd.service",		"/run/systemd/system/assayd.service",
-	"/usr/local/lib/systemd/system/assayd.service", "/usr/lib/systemd/system/assayd.service",
-	"/lib/systemd/system/assayd.service",
-};
+#include "programs/assayd/unit_files.h"
 
 struct self {
 	struct daemon *daemon;
@@ -84,12 +79,18 @@ static int record_mapped(void *ctx, const struct maps_file *file)
 	return record_fd(ctx, file->is_exe ? "exe" : "mapped", file->path, file->fd);
 }
 
+static int record_unit_file(void *ctx, const struct unit_file *file)
+{
+	return record_fd(ctx, file->is_drop_in ? "drop-in" : "unit", file->path, file->fd);
+}
+
 static int record_unit(struct self *s)
 {
-	for (size_t i = 0; i < ARRAY_LEN(unit_paths); i++)
-		if (access(unit_paths[i], R_OK) == 0)
-			return record_path(s, "unit", unit_paths[i]);
-	return 0;
+	AUTO(fd) int root = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (root < 0)
+		return assay_err_set(s->err, -errno, "cannot open '/': %s", strerror(errno));
+	return unit_files_walk(root, record_unit_file, s, s->err);
 }
 
 int startup_record_self(struct daemon *d, struct assay_err *err)
