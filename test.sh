@@ -151,6 +151,7 @@ fi
 build build-test-release --buildtype=release && {
 	run build-test-release check
 	run build-test-release unit
+	run build-test-release package
 }
 build build-test-dev --native-file dev.ini && {
 	run build-test-dev unit

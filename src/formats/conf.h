@@ -15,13 +15,19 @@
 #define ASSAY_CONF_STRING_MAX 1024u	  /* bytes of a value, with the NUL it gets */
 #define ASSAY_CONF_LIST_MAX   16u	  /* values of a key that may be given more than once */
 
-enum assay_conf_anchor { ASSAY_CONF_ANCHOR_TPM2, ASSAY_CONF_ANCHOR_SOFT, ASSAY_CONF_ANCHOR_NONE };
+enum assay_conf_anchor {
+	ASSAY_CONF_ANCHOR_TPM2,
+	ASSAY_CONF_ANCHOR_SOFT,
+	ASSAY_CONF_ANCHOR_NONE,
+	ASSAY_CONF_ANCHOR_AUTO,
+};
 enum assay_conf_mode { ASSAY_CONF_MODE_EACH, ASSAY_CONF_MODE_GROUP, ASSAY_CONF_MODE_ORDERED };
 enum assay_conf_sync { ASSAY_CONF_SYNC_BATCH, ASSAY_CONF_SYNC_NEVER };
 enum assay_conf_session { ASSAY_CONF_SESSION_NONE, ASSAY_CONF_SESSION_HMAC };
 enum assay_conf_loss { ASSAY_CONF_LOSS_HOLD, ASSAY_CONF_LOSS_RELEASE };
 enum assay_conf_sight { ASSAY_CONF_SIGHT_AUTO, ASSAY_CONF_SIGHT_EXACT, ASSAY_CONF_SIGHT_EAGER };
 enum assay_conf_answer { ASSAY_CONF_ANSWER_ALLOW, ASSAY_CONF_ANSWER_DENY };
+enum assay_conf_cmdline { ASSAY_CONF_CMDLINE_OBEY, ASSAY_CONF_CMDLINE_IGNORE };
 
 /*
  * STRING(key, default, check): what check_CHECK() takes; WORD(key, words separated by blanks,
@@ -43,7 +49,7 @@ enum assay_conf_answer { ASSAY_CONF_ANSWER_ALLOW, ASSAY_CONF_ANSWER_DENY };
 	STRING(hash, "sha256", hash)                                                               \
 	STRING(template, "ima-ng", template)                                                       \
 	NUMBER(pcr, 0, 23, 10)                                                                     \
-	WORD(anchor, "tpm2 soft none", ASSAY_CONF_ANCHOR_TPM2)                                     \
+	WORD(anchor, "tpm2 soft none auto", ASSAY_CONF_ANCHOR_TPM2)                                \
 	WORD(anchor_mode, "each group ordered", ASSAY_CONF_MODE_GROUP)                             \
 	NUMBER(gather_us, 0, 100000, 500)                                                          \
 	STRING(tcti, "device:/dev/tpmrm0", any)                                                    \
@@ -52,7 +58,8 @@ enum assay_conf_answer { ASSAY_CONF_ANSWER_ALLOW, ASSAY_CONF_ANSWER_DENY };
 	WORD(on_tpm_loss, "hold release", ASSAY_CONF_LOSS_HOLD)                                    \
 	STRING(soft_anchor_dir, "/var/lib/assay/anchor", any)                                      \
 	STRING(control_socket, "/run/assay/control", socket)                                       \
-	WORD(lock_memory, "no yes", 0)
+	WORD(lock_memory, "no yes", 0)                                                             \
+	WORD(kernel_cmdline, "obey ignore", ASSAY_CONF_CMDLINE_OBEY)
 
 struct assay_conf_strings {
 	char value[ASSAY_CONF_LIST_MAX][ASSAY_CONF_STRING_MAX];

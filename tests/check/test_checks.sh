@@ -11,7 +11,7 @@ LICENCE='/* SPDX-License-Identifier: LGPL-2.1-or-later */'
 # fresh: a tree with nothing wrong.
 fresh() {
 	rm -rf "$tree"
-	mkdir -p "$tree"/src/{base,formats,engine/core,backends/a,backends/b,programs} "$tree/man"
+	mkdir -p "$tree"/src/{base,formats,engine/core,backends/a,backends/b,programs} "$tree"/{man,packaging}
 	printf '%s\n#pragma once\nint assay_x(void);\n' "$LICENCE" >"$tree/src/base/x.h"
 	printf '%s\n#include <string.h>\n#include "base/x.h"\nint assay_x(void)\n{\n\treturn 0;\n}\n' \
 		"$LICENCE" >"$tree/src/engine/core/x.c"
@@ -117,6 +117,11 @@ for wrong in "${refuses/exit 2/exit 1}" "${refuses/see/hm}" "echo x; $refuses"; 
 done
 
 plant headers src/base/y.h '#pragma once' 'size_t assay_y(void);'
+
+plant unit packaging/x.service '[Service]' 'PrivateTmp=yes'
+plant unit packaging/x.service.in '[Service]' ' ProtectSystem = full'
+plant unit packaging/x.service '[Service]' 'NewInventionOfNextYear=yes'
+plant unit packaging/x.service '[Unit]' 'NoNewPrivileges=yes'
 
 if command -v mandoc >/dev/null; then
 	plant man man/assay-x.1 '.Dd $Mdocdate$' '.Dt ASSAY-X 1' '.Os' '.Sh NAME' '.Nm x' '.Nd nothing'

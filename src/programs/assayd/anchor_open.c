@@ -113,6 +113,8 @@ int anchor_open(const struct assay_conf *conf, const struct assay_crypto *crypto
 		return open_soft(conf, crypto, ret, err);
 	case ASSAY_CONF_ANCHOR_NONE:
 		return 0;
+	case ASSAY_CONF_ANCHOR_AUTO: /* startup_settle() has made one of the others of it */
+		break;
 	}
 	return -EINVAL;
 }

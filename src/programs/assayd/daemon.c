@@ -260,6 +260,8 @@ static int prepare(struct running *r, struct assay_err *err)
 		rc = recorder_set_policy(d->recorder, policy->compiled, policy->name,
 					 &policy->digest, err);
 	if (rc == 0)
+		rc = startup_record_settled(d, err);
+	if (rc == 0)
 		rc = startup_record_self(d, err);
 	if (rc == 0 && d->conf.lock_memory && mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
 		rc = assay_err_set(err, -errno, "cannot lock memory: %s", strerror(errno));
@@ -453,12 +455,26 @@ static void stop(struct running *r, const char *why)
 		close(r->wake_fd);
 }
 
+/* "assay=off": the list says so, and that is all. Nobody waits for it meanwhile, the boot least. */
+static int run_off(struct running *r, struct assay_err *err)
+{
+	int rc;
+
+	sd_notify(0, "READY=1\nSTATUS=Off, as the kernel's command line says: nothing is watched");
+	rc = prepare(r, err);
+	stop(r, rc == 0 ? "cmdline" : "start");
+	return rc;
+}
+
 int daemon_run(struct daemon *d, struct assay_err *err)
 {
 	struct running r = { .daemon = d, .list_dirfd = -1, .signal_fd = -1, .wake_fd = -1 };
 	int rc;
 
 	r.anchor.dirfd = -1;
+	startup_settle(d);
+	if (cmdline_is_off(&d->cmdline))
+		return run_off(&r, err);
 	rc = prepare(&r, err);
 	if (rc == 0)
 		rc = watch(&r, err);

@@ -10,7 +10,9 @@
 #include "backends/source_fanotify/object.h"
 #include "backends/source_fanotify/source_fanotify.h"
 #include "formats/conf.h"
+#include "programs/assayd/anchor_choose.h"
 #include "programs/assayd/anchor_open.h"
+#include "programs/assayd/cmdline.h"
 #include "programs/assayd/jobs.h"
 #include "programs/assayd/policy_load.h"
 #include "programs/assayd/recorder.h"
@@ -26,6 +28,8 @@ struct daemon_totals {
 struct daemon {
 	struct assay_conf conf;
 	const char *conf_path; /* NULL: none was read */
+	struct cmdline cmdline;
+	struct anchor_choice anchor_choice;
 	struct assay_crypto crypto;
 	enum assay_hash hash;		   /* of contents */
 	char ek_name[ANCHOR_EK_NAME_TEXT]; /* that the TPM sessions are salted to; "": none is */

@@ -23,7 +23,7 @@ enum { OPT_CONFIG = 256, OPT_CHECK, OPT_VERSION, OPT_HELP, OPT_KEY };
 	X("policy", policy, "NAME|FILE", "built-in policy, or a file of rules")                    \
 	X("list", list_dir, "DIR", "folder of the measurement list")                               \
 	X("tcti", tcti, "TCTI", "how to reach the TPM, as tpm2-tools have it")                     \
-	X("anchor", anchor, "KIND", "tpm2, soft or none")                                          \
+	X("anchor", anchor, "KIND", "tpm2, soft, none or auto")                                    \
 	X("mode", anchor_mode, "MODE", "each, group or ordered")                                   \
 	X("first-sight", first_sight, "WHICH", "auto, exact or eager")                             \
 	X("mount", mount, "PATH", "watch its filesystem and not all; may be repeated")             \

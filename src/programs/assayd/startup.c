@@ -14,6 +14,8 @@
 #include "programs/assayd/maps.h"
 #include "programs/assayd/unit_files.h"
 
+#define TPM_DRIVER_MS 10000u /* a driver that is a module comes late */
+
 struct self {
 	struct daemon *daemon;
 	struct assay_content *content;
@@ -112,5 +114,25 @@ int startup_record_self(struct daemon *d, struct assay_err *err)
 		r = record_path(&s, "configuration", d->conf_path);
 	if (r == 0)
 		r = record(&s, "policy", policy->name, &policy->digest);
+	return r;
+}
+
+void startup_settle(struct daemon *d)
+{
+	cmdline_read(&d->conf, &d->cmdline);
+	cmdline_apply(&d->cmdline, &d->conf);
+	anchor_choose(&d->conf, "/sys", TPM_DRIVER_MS, &d->anchor_choice);
+}
+
+int startup_record_settled(struct daemon *d, struct assay_err *err)
+{
+	int r = 0;
+
+	if (d->cmdline.order != CMDLINE_NONE)
+		r = recorder_state(d->recorder, "cmdline", cmdline_fill, &d->cmdline, false, NULL,
+				   err);
+	if (r == 0 && d->anchor_choice.why)
+		r = recorder_state(d->recorder, "anchor", anchor_choice_fill, &d->anchor_choice,
+				   false, NULL, err);
 	return r;
 }
