@@ -205,6 +205,38 @@ static void begun_is_not_kept(void **state)
 	assert_int_equal(assay_list_file_records(f->list).len, 2 * len);
 }
 
+/* What comes between prepare and begin belongs to the closed segment; what is prepared is not there
+ * for others. */
+static void begun_as_prepared(void **state)
+{
+	struct fixture *f = *state;
+	struct assay_segment_head head = { .banks = { .alg = { ASSAY_HASH_SHA256 }, .n = 1 } };
+	const struct assay_segment_head *now;
+	uint8_t want[32];
+
+	begin(f);
+	append_many(f, 500); /* more than what is not worth a second look */
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(assay_list_file_prepare(f->list, NULL), 0);
+		append_many(f, 7);
+		assert_int_equal(assay_list_file_head(f->list)->number, 1);
+		if (i == 1) {
+			assert_int_equal(reopen(f, NULL), 0);
+			assert_int_equal(faccessat(f->dirfd, "segment.new", F_OK, 0), -1);
+		}
+	}
+	assert_int_equal(f->crypto.ops->hash(f->crypto.ctx, ASSAY_HASH_SHA256,
+					     assay_list_file_records(f->list), want),
+			 0);
+	assert_int_equal(assay_list_file_begin(f->list, &head, NULL), 0);
+	append_many(f, 3);
+	assert_int_equal(assay_list_file_keep(f->list, NULL), 0);
+	assert_int_equal(reopen(f, NULL), 0);
+	now = assay_list_file_head(f->list);
+	assert_int_equal(now->number, 2);
+	assert_memory_equal(now->previous, want, 32);
+}
+
 /* Bytes that were written and not counted were promised to nobody. */
 static void uncounted_bytes_are_not_there(void **state)
 {
@@ -383,6 +415,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(records_come_back),
 		TEST(begun_is_not_kept),
+		TEST(begun_as_prepared),
 		TEST(segments_are_chained),
 		TEST(uncounted_bytes_are_not_there),
 		TEST(crashed_kernel_loses_the_end),

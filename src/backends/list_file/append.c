@@ -11,22 +11,21 @@
 
 #include "base/file.h"
 
-#define BLOCK 4096u	   /* what direct writes are aligned to */
-#define PIECE (256u << 10) /* of one such write */
+#define BLOCK	    4096u	 /* what direct writes are aligned to */
+#define PIECE	    (256u << 10) /* of one such write */
 
-uint64_t assay_list_file_written(const struct assay_list_file *l)
+#define NEW_NAME    "segment.new"
+#define HASH_ROUNDS 8		/* over what came during the one before */
+#define HASH_REST   (64u << 10) /* bytes that are not worth another */
+
+uint64_t assay_list_file_written(const struct list_segment *s)
 {
-	return __atomic_load_n(assay_list_file_word(l, 0), __ATOMIC_ACQUIRE);
+	return __atomic_load_n(assay_list_file_word(s, 0), __ATOMIC_ACQUIRE);
 }
 
-void assay_list_file_set_written(struct assay_list_file *l, uint64_t len)
+void assay_list_file_set_written(struct list_segment *s, uint64_t len)
 {
-	__atomic_store_n(assay_list_file_word(l, 0), len, __ATOMIC_RELEASE);
-}
-
-void assay_list_file_set_synced(struct assay_list_file *l, uint64_t len)
-{
-	__atomic_store_n(assay_list_file_word(l, 1), len, __ATOMIC_RELEASE);
+	__atomic_store_n(assay_list_file_word(s, 0), len, __ATOMIC_RELEASE);
 }
 
 /* Only where a block that was written is later written in place. */
@@ -132,7 +131,7 @@ static int append_record(void *ctx, struct assay_bytes record, bool reserve)
 
 	if (l->now.fd < 0)
 		return -EINVAL;
-	written = assay_list_file_written(l);
+	written = assay_list_file_written(&l->now);
 	rc = make_room(l, written + record.len + (reserve ? 0 : l->config.reserve));
 	if (rc < 0)
 		return rc;
@@ -148,7 +147,7 @@ static int append_record(void *ctx, struct assay_bytes record, bool reserve)
 				       : -EIO;
 		at += (size_t)n;
 	}
-	assay_list_file_set_written(l, written + record.len);
+	assay_list_file_set_written(&l->now, written + record.len);
 	return 0;
 }
 
@@ -159,37 +158,131 @@ struct assay_append assay_list_file_port(struct assay_list_file *l)
 	return (struct assay_append){ .ops = &append_ops, .ctx = l };
 }
 
-int assay_list_file_sync(struct assay_list_file *l)
+static int sync_segment(struct list_segment *s)
 {
 	uint64_t written;
 
+	if (s->fd < 0)
+		return 0;
+	written = assay_list_file_written(s);
+	if (fdatasync(s->fd) < 0)
+		return -errno;
+	__atomic_store_n(assay_list_file_word(s, 1), written, __ATOMIC_RELEASE);
+	return 0;
+}
+
+int assay_list_file_sync(struct assay_list_file *l)
+{
+	return sync_segment(&l->now);
+}
+
+/* ---- the next segment ----------------------------------------------------------------------- */
+
+void assay_list_file_unprepare(struct assay_list_file *l)
+{
+	l->crypto.ops->hash_free(l->hash);
+	l->hash = NULL;
+	l->hashed = 0;
+	if (l->next.fd < 0)
+		return;
+	assay_list_file_unmap(&l->next);
+	(void)unlinkat(l->dirfd, NEW_NAME, 0);
+}
+
+/* Takes the records that came since into the digest. */
+static int hash_more(struct assay_list_file *l)
+{
+	struct assay_bytes all = assay_list_file_records(l);
+	int rc = l->crypto.ops->hash_update(l->hash, assay_bytes(all.data + l->hashed,
+								 all.len - (size_t)l->hashed));
+
+	if (rc == 0)
+		l->hashed = all.len;
+	return rc;
+}
+
+/* Who appends meanwhile is slower than a digest: what is left at the end is little. */
+static int hash_so_far(struct assay_list_file *l)
+{
+	int rc;
+
 	if (l->now.fd < 0)
 		return 0;
-	written = assay_list_file_written(l);
-	if (fdatasync(l->now.fd) < 0)
+	rc = l->crypto.ops->hash_new(l->crypto.ctx, ASSAY_HASH_SHA256, &l->hash);
+	for (unsigned i = 0; rc == 0 && i < HASH_ROUNDS; i++) {
+		rc = hash_more(l);
+		if (assay_list_file_written(&l->now) - l->hashed < HASH_REST)
+			break;
+	}
+	return rc;
+}
+
+/* With space for the head, and for what the reserve is for. */
+static int create_file(struct assay_list_file *l, int *ret)
+{
+	AUTO(fd) int fd = -1;
+	int rc;
+
+	if (unlinkat(l->dirfd, NEW_NAME, 0) < 0 && errno != ENOENT)
 		return -errno;
-	assay_list_file_set_synced(l, written);
+	fd = openat(l->dirfd, NEW_NAME, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -errno;
+	rc = preallocate(fd, 0, ASSAY_SEGMENT_RECORDS + l->config.reserve);
+	if (rc < 0) {
+		(void)unlinkat(l->dirfd, NEW_NAME, 0);
+		return rc;
+	}
+	*ret = TAKE_FD(fd);
 	return 0;
+}
+
+static int cannot_begin(uint64_t number, int rc, struct assay_err *err)
+{
+	return assay_err_set(err, rc, "cannot begin segment %llu: %s", (unsigned long long)number,
+			     strerror(-rc));
+}
+
+static uint64_t next_number(const struct assay_list_file *l)
+{
+	return l->now.fd < 0 ? 1 : l->now.head.number + 1;
+}
+
+int assay_list_file_prepare(struct assay_list_file *l, struct assay_err *err)
+{
+	int fd = -1, rc;
+
+	assay_list_file_unprepare(l);
+	rc = hash_so_far(l);
+	if (rc == 0)
+		rc = sync_segment(&l->now);
+	if (rc == 0)
+		rc = create_file(l, &fd);
+	if (rc == 0)
+		rc = assay_list_file_map(l, &l->next, fd, NULL);
+	if (rc == 0)
+		return 0;
+	assay_list_file_unprepare(l);
+	return cannot_begin(next_number(l), rc, err);
 }
 
 /* What the new segment says of the one before it. */
 static int link_to_previous(struct assay_list_file *l, struct assay_segment_head *head)
 {
-	struct assay_bytes records = assay_list_file_records(l);
+	int rc;
 
-	head->number = 1;
+	head->number = next_number(l);
 	head->previous_len = 0;
 	memset(head->previous, 0, sizeof(head->previous));
 	if (l->now.fd < 0)
 		return 0;
-	head->number = l->now.head.number + 1;
-	head->previous_len = records.len;
-	return l->crypto.ops->hash(l->crypto.ctx, ASSAY_HASH_SHA256, records, head->previous);
+	rc = hash_more(l);
+	head->previous_len = l->hashed;
+	return rc < 0 ? rc : l->crypto.ops->hash_final(l->hash, head->previous);
 }
 
 /* Head and commit page of a segment without records. */
-static int encode_front(struct assay_list_file *l, const struct assay_segment_head *head,
-			uint8_t **ret)
+static int write_front(struct assay_list_file *l, const struct assay_segment_head *head)
 {
 	struct assay_segment_hasher hasher = assay_list_file_hasher(l);
 	uint8_t *front = calloc(1, ASSAY_SEGMENT_RECORDS);
@@ -199,65 +292,35 @@ static int encode_front(struct assay_list_file *l, const struct assay_segment_he
 	if (!front)
 		return -ENOMEM;
 	rc = assay_segment_encode(head, &hasher, &w);
-	if (rc < 0) {
-		free(front);
-		return rc;
-	}
 	memcpy(front + ASSAY_SEGMENT_COMMIT + 16, l->config.boot_id, sizeof(l->config.boot_id));
-	*ret = front;
-	return 0;
-}
-
-#define NEW_NAME "segment.new"
-
-/* With space for what the reserve is for. */
-static int create_file(struct assay_list_file *l, const uint8_t *front, int *ret)
-{
-	uint64_t size = ASSAY_SEGMENT_RECORDS + l->config.reserve;
-	AUTO(fd) int fd = -1;
-	int rc;
-
-	if (unlinkat(l->dirfd, NEW_NAME, 0) < 0 && errno != ENOENT)
-		return -errno;
-	fd = openat(l->dirfd, NEW_NAME, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return -errno;
-	rc = assay_file_write_all(fd, assay_bytes(front, ASSAY_SEGMENT_RECORDS));
 	if (rc == 0)
-		rc = preallocate(fd, ASSAY_SEGMENT_RECORDS, size);
-	if (rc < 0) {
-		(void)unlinkat(l->dirfd, NEW_NAME, 0);
-		return rc;
-	}
-	*ret = TAKE_FD(fd);
-	return 0;
+		rc = assay_file_write_all(l->next.fd, assay_bytes(front, ASSAY_SEGMENT_RECORDS));
+	free(front);
+	return rc;
 }
 
 int assay_list_file_begin(struct assay_list_file *l, const struct assay_segment_head *head,
 			  struct assay_err *err)
 {
 	struct assay_segment_head h = *head;
-	uint8_t *front = NULL;
-	int fd = -1, rc;
+	int rc = l->next.fd < 0 ? assay_list_file_prepare(l, err) : 0;
 
-	rc = l->now.fd >= 0 ? assay_list_file_sync(l) : 0;
-	if (rc == 0)
-		rc = link_to_previous(l, &h);
-	if (rc == 0)
-		rc = encode_front(l, &h, &front);
-	if (rc == 0)
-		rc = create_file(l, front, &fd);
-	free(front);
 	if (rc < 0)
-		return assay_err_set(err, rc, "cannot begin segment %llu: %s",
-				     (unsigned long long)h.number, strerror(-rc));
+		return rc;
+	rc = link_to_previous(l, &h);
+	if (rc == 0)
+		rc = write_front(l, &h);
+	if (rc < 0) {
+		assay_list_file_unprepare(l);
+		return cannot_begin(h.number, rc, err);
+	}
 	l->before = l->now;
-	l->now = (struct list_segment){ .fd = -1, .head = h };
+	l->now = l->next;
+	l->now.head = h;
+	l->next = (struct list_segment){ .fd = -1 };
 	l->unnamed = true;
-	rc = assay_list_file_map(l, fd, err);
-	if (rc < 0)
-		assay_list_file_drop(l);
-	return rc;
+	assay_list_file_unprepare(l);
+	return 0;
 }
 
 static int name_file(struct assay_list_file *l, const char *name)
@@ -276,14 +339,15 @@ static int name_file(struct assay_list_file *l, const char *name)
 int assay_list_file_keep(struct assay_list_file *l, struct assay_err *err)
 {
 	char name[ASSAY_LIST_FILE_NAME_MAX];
-	int rc = assay_list_file_sync(l); /* its size too: fdatasync() leaves out times only */
+	int rc = sync_segment(&l->before); /* its last records came since it was prepared */
 
+	if (rc == 0)
+		rc = sync_segment(&l->now); /* the file's size too: only times are left out */
 	assay_list_file_name(l->now.head.number, name);
 	if (rc == 0)
 		rc = name_file(l, name);
 	if (rc < 0)
-		return assay_err_set(err, rc, "cannot begin segment %llu: %s",
-				     (unsigned long long)l->now.head.number, strerror(-rc));
+		return cannot_begin(l->now.head.number, rc, err);
 	l->unnamed = false;
 	assay_list_file_unmap(&l->before);
 	return 0;

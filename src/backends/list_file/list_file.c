@@ -116,7 +116,7 @@ int assay_list_file_open(int dirfd, const struct assay_list_file_config *config,
 		return assay_err_set(err, -ENOMEM, "no memory for the list");
 	l->dirfd = dirfd;
 	l->crypto = *crypto;
-	l->now.fd = l->before.fd = l->lock_fd = -1;
+	l->now.fd = l->before.fd = l->next.fd = l->lock_fd = -1;
 	rc = check_config(config, l);
 	if (rc < 0)
 		return assay_err_set(err, rc, "sizes of the list are out of range");
@@ -147,6 +147,7 @@ void assay_list_file_free(struct assay_list_file *l)
 		return;
 	assay_list_file_unmap(&l->now);
 	assay_list_file_unmap(&l->before);
+	assay_list_file_unprepare(l);
 	if (l->lock_fd >= 0)
 		close(l->lock_fd);
 	free(l);
@@ -166,7 +167,8 @@ struct assay_bytes assay_list_file_records(const struct assay_list_file *l)
 {
 	if (l->now.fd < 0)
 		return assay_bytes(NULL, 0);
-	return assay_bytes(l->now.map + ASSAY_SEGMENT_RECORDS, (size_t)assay_list_file_written(l));
+	return assay_bytes(l->now.map + ASSAY_SEGMENT_RECORDS,
+			   (size_t)assay_list_file_written(&l->now));
 }
 
 uint64_t assay_list_file_cut(const struct assay_list_file *l)

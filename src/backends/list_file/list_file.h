@@ -50,15 +50,24 @@ struct assay_bytes assay_list_file_records(const struct assay_list_file *l);
 uint64_t assay_list_file_cut(const struct assay_list_file *l);
 
 /*
- * Begins the next segment: it is the current one, but has no name yet and ends nothing until
- * assay_list_file_keep(). A segment that another process finds therefore has all that its writer
- * wrote before that. Number, previous and previous_len of @head are filled in here; nothing of the
- * old segment is changed. On failure the old one is the current one.
+ * Does what takes long before a segment can begin: the current one's digest, and all of it on the
+ * medium; a file with its space. Others may append meanwhile; what they do is made up for later.
+ * Without it assay_list_file_begin() does it. Errors: -ENOSPC, errno of the file calls.
+ */
+int assay_list_file_prepare(struct assay_list_file *l, struct assay_err *err);
+
+/*
+ * Begins the next segment, in little time: nothing waits for the medium. It is the current one, but
+ * has no name yet and ends nothing until assay_list_file_keep(). A segment that another process
+ * finds therefore has all that its writer wrote before that. Number, previous and previous_len of
+ * @head are filled in here; nothing of the old segment is changed. On failure the old one is the
+ * current one.
  */
 int assay_list_file_begin(struct assay_list_file *l, const struct assay_segment_head *head,
 			  struct assay_err *err);
 
-/* What was begun, and is on the medium on return, takes its place in the list. */
+/* What was begun, and is on the medium on return, takes its place in the list. May be called from
+ * another thread than append. */
 int assay_list_file_keep(struct assay_list_file *l, struct assay_err *err);
 
 /* The segment before is the current one again; what was written to the new one is gone. False:

@@ -11,26 +11,27 @@
 #include "base/file.h"
 #include "engine/core/digest.h"
 
-int assay_list_file_map(struct assay_list_file *l, int fd, struct assay_err *err)
+int assay_list_file_map(const struct assay_list_file *l, struct list_segment *s, int fd,
+			struct assay_err *err)
 {
 	struct stat st;
 	void *at;
 
-	l->now.fd = fd;
-	l->now.map_len = (size_t)l->config.size_max;
+	s->fd = fd;
+	s->map_len = (size_t)l->config.size_max;
 	if (fstat(fd, &st) < 0)
 		return assay_err_set(err, -errno, "cannot stat the segment: %s", strerror(errno));
-	l->now.allocated = (uint64_t)st.st_size;
-	if (l->now.map_len < l->now.allocated)
-		l->now.map_len = (size_t)l->now.allocated;
+	s->allocated = (uint64_t)st.st_size;
+	if (s->map_len < s->allocated)
+		s->map_len = (size_t)s->allocated;
 	at = mmap(NULL, ASSAY_SEGMENT_RECORDS, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (at == MAP_FAILED)
 		return assay_err_set(err, -errno, "cannot map the segment: %s", strerror(errno));
-	l->now.front = at;
-	at = mmap(NULL, l->now.map_len, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd, 0);
+	s->front = at;
+	at = mmap(NULL, s->map_len, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd, 0);
 	if (at == MAP_FAILED)
 		return assay_err_set(err, -errno, "cannot map the segment: %s", strerror(errno));
-	l->now.map = at;
+	s->map = at;
 	return 0;
 }
 
@@ -73,7 +74,7 @@ static int cut_tail(struct assay_list_file *l, uint64_t sound, uint64_t written,
 {
 	static const uint8_t zeros[4096];
 
-	assay_list_file_set_written(l, sound);
+	assay_list_file_set_written(&l->now, sound);
 	for (uint64_t at = sound; at < written;) {
 		uint64_t n = written - at < sizeof(zeros) ? written - at : sizeof(zeros);
 		ssize_t done =
@@ -123,7 +124,7 @@ int assay_list_file_load(struct assay_list_file *l, uint64_t number, struct assa
 	fd = openat(l->dirfd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return assay_err_set(err, -errno, "cannot open '%s': %s", name, strerror(errno));
-	rc = assay_list_file_map(l, fd, err);
+	rc = assay_list_file_map(l, &l->now, fd, err);
 	if (rc < 0)
 		return rc;
 	file = assay_bytes(l->now.map, (size_t)l->now.allocated);

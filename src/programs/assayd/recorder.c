@@ -330,13 +330,14 @@ static void note_room(struct recorder *r)
 		     (unsigned long long)args.lost);
 }
 
-/* Who need not wait: the record is anchored, or callers do not wait at all. */
+/* Who need not wait: the record is anchored, or callers do not wait at all. A segment without a
+ * name would be lost with this process: its records count as written later. */
 static uint64_t who_waits(const struct recorder *r, uint64_t index)
 {
 	if (index == ASSAY_NO_RECORD)
 		return ASSAY_NO_RECORD;
 	index += r->index_base;
-	if (r->config.mode == ANCHOR_ORDERED || r->released || index < r->upto)
+	if (r->released || index < r->upto || (r->config.mode == ANCHOR_ORDERED && !r->begun))
 		return ASSAY_NO_RECORD;
 	return index;
 }

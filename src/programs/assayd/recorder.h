@@ -68,7 +68,7 @@ int recorder_set_policy(struct recorder *r, const struct assay_policy *policy, c
 			const struct assay_digest *digest, struct assay_err *err);
 
 /* assay_event() under the lock; records are written on return. In ordered mode wait_for is
- * ASSAY_NO_RECORD. Thread-safe. */
+ * ASSAY_NO_RECORD, but for the moments in which a new segment has no name yet. Thread-safe. */
 int recorder_event(struct recorder *r, const struct assay_facts *facts, struct assay_decision *ret,
 		   struct assay_err *err);
 

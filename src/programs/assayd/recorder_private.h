@@ -43,7 +43,7 @@ struct recorder_job {
 struct recorder_carried {
 	uint8_t *bytes;
 	size_t len;
-	uint64_t closed; /* records of that segment */
+	uint64_t closed; /* records of that segment, and of those that were dropped since */
 	/* The segment that takes them could not be written whole, and was dropped: it is begun
 	 * again, for the same reason. */
 	bool unfinished;
@@ -72,6 +72,10 @@ struct recorder {
 	struct recorder_counts counts;
 	struct recorder_job *job;
 	bool ending, stopping, ended, released, list_full_noted;
+	/* The segment has no name yet: a kill would lose it. It began with so many bytes; what
+	 * stands behind is of others. */
+	bool begun;
+	size_t begun_len;
 	char mode_word[MODE_WORD_MAX]; /* in force in the segment */
 
 	/* ---- the anchor thread's alone */
