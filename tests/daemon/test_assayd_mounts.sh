@@ -165,6 +165,20 @@ digests=$(sha256sum "$MNT/runs" "$MNT/lib/${libc##*/}" | cut -d ' ' -f 1)
 LD_LIBRARY_PATH=$MNT/lib background "$MNT/runs" 60
 wait_for 5 grep -q "$MNT/lib/" "/proc/$PID/maps"
 rm "$MNT/runs" "$MNT/lib/${libc##*/}"
+# And one that maps a file on which it holds a write lease: it cannot be opened.
+cp /bin/true "$MNT/leased"
+cat >"$SCRATCH/lease.py" <<'EOF'
+import fcntl, mmap, os, signal, sys
+signal.signal(signal.SIGIO, signal.SIG_IGN)
+fd = os.open(sys.argv[1], os.O_RDWR)
+code = mmap.mmap(fd, 4096, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_EXEC)
+fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+print('held', flush=True)
+signal.pause()
+EOF
+background python3 "$SCRATCH/lease.py" "$MNT/leased" >"$SCRATCH/lease"
+leaser=$PID
+wait_for 10 grep -q held "$SCRATCH/lease"
 # A drop-in of our unit, in a folder that only we see.
 drop_in=/usr/local/lib/systemd/system/assayd.service.d/50-test.conf
 mkdir -p "$SCRATCH/local${drop_in%/*}"
@@ -180,7 +194,8 @@ start_assayd
 for d in $digests; do
 	entries | grep -q "sha256:$d $MNT/" || fail "what runs already is not measured: $d"
 done
-[ "$(state_records 'event=late;processes=')" = 1 ] || fail 'the late scan is not recorded'
+[ "$(state_records 'event=late;processes=.*;unreadable=[1-9]')" = 1 ] || fail 'the late scan is not recorded, with the file that is not to be opened'
+grep -q "cannot open '$MNT/leased' of process $leaser: " "$LOG" || fail 'the log does not name it'
 # Ourselves, before anything else.
 [ "$(state_records 'event=self;kind=exe;path=')" = 1 ] || fail 'assayd itself is not recorded'
 [ "$(state_records 'event=self;kind=mapped;path=.*libc')" -ge 1 ] || fail 'what assayd maps is not recorded'

@@ -2,6 +2,8 @@
 /* Parts of the daemon that need no fanotify: who is covered by a mark, and what a process maps. */
 #include "unit/test.h"
 
+#include <sys/capability.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "programs/assayd/coverage.h"
@@ -69,7 +71,7 @@ static void a_mark_needs_the_same_record_for_all(void **state)
 }
 
 struct seen {
-	unsigned n, n_exe;
+	unsigned n, n_exe, n_unreadable;
 	bool libc;
 };
 
@@ -83,26 +85,84 @@ static int see(void *ctx, const struct maps_file *file)
 	return s->n == 1000 ? -1 : 0;
 }
 
+static void miss(void *ctx, const struct maps_file *file, int error)
+{
+	struct seen *s = ctx;
+
+	s->n_unreadable++;
+	assert_true(file->fd == -1 && file->path[0] == '/');
+	assert_true(error > 0);
+}
+
 static bool skip_all(void *ctx, uint64_t dev, uint64_t ino)
 {
 	return true;
 }
 
+static struct seen walk(pid_t pid, bool all, bool (*skip)(void *, uint64_t, uint64_t))
+{
+	struct seen seen = { 0 };
+	struct maps_walk w = {
+		.pid = pid, .all = all, .skip = skip, .each = see, .unreadable = miss, .ctx = &seen
+	};
+
+	assert_int_equal(maps_walk(&w), 0);
+	return seen;
+}
+
 static void our_own_maps(void **state)
 {
-	struct seen code = { 0 }, all = { 0 }, none = { 0 };
+	struct seen code, all, none;
 
 	if (access("/proc/self/map_files", R_OK) < 0 || geteuid() != 0)
 		skip(); /* needs CAP_CHECKPOINT_RESTORE */
-	assert_int_equal(maps_walk(getpid(), false, NULL, NULL, see, &code), 0);
-	assert_int_equal(maps_walk(getpid(), true, NULL, NULL, see, &all), 0);
-	assert_int_equal(maps_walk(getpid(), true, skip_all, NULL, see, &none), 0);
+	code = walk(getpid(), false, NULL);
 	assert_int_equal(code.n_exe, 1);
 	assert_true(code.libc);
+	all = walk(getpid(), true, NULL);
 	assert_true(all.n >= code.n);
+	none = walk(getpid(), true, skip_all);
 	assert_int_equal(none.n, 0);
-	assert_int_equal(maps_walk(INT32_MAX, true, NULL, NULL, see, &none), 0);
-	assert_int_equal(none.n, 0);
+	assert_int_equal(code.n_unreadable + all.n_unreadable + none.n_unreadable, 0);
+}
+
+/* Without the capability each file is refused, and told. */
+static void what_cannot_be_opened_is_told(void **state)
+{
+	struct seen code, none;
+	pid_t child;
+	int status;
+
+	if (access("/proc/self/map_files", R_OK) < 0 || geteuid() != 0)
+		skip(); /* nothing to compare with */
+	code = walk(getpid(), false, NULL);
+	child = fork();
+	if (child == 0) {
+		cap_t no_caps = cap_init();
+
+		if (cap_set_proc(no_caps) < 0)
+			_exit(2);
+		cap_free(no_caps);
+		none = walk(getpid(), false, NULL);
+		_exit(none.n == 0 && none.n_unreadable == code.n ? 0 : 1);
+	}
+	assert_true(child > 0);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
+static void a_process_that_is_gone_has_no_files(void **state)
+{
+	struct seen none = walk(INT32_MAX, true, NULL), zombie;
+	pid_t child = fork();
+
+	if (child == 0)
+		_exit(0);
+	assert_true(child > 0);
+	assert_int_equal(waitid(P_PID, (id_t)child, &(siginfo_t){ 0 }, WEXITED | WNOWAIT), 0);
+	zombie = walk(child, true, NULL);
+	assert_int_equal(none.n + none.n_unreadable + zombie.n + zombie.n_unreadable, 0);
+	assert_int_equal(waitpid(child, NULL, 0), child);
 }
 
 int main(void)
@@ -111,6 +171,8 @@ int main(void)
 		cmocka_unit_test(a_mark_needs_that_nobody_adds_a_record),
 		cmocka_unit_test(a_mark_needs_the_same_record_for_all),
 		cmocka_unit_test(our_own_maps),
+		cmocka_unit_test(what_cannot_be_opened_is_told),
+		cmocka_unit_test(a_process_that_is_gone_has_no_files),
 	};
 
 	return cmocka_run_group_tests_name("coverage", tests, NULL, NULL);

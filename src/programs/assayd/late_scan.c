@@ -12,6 +12,7 @@
 
 #include "base/num.h"
 #include "formats/batch.h"
+#include "formats/mlist_ascii.h"
 #include "programs/assayd/judge.h"
 #include "programs/assayd/log.h"
 #include "programs/assayd/maps.h"
@@ -19,13 +20,15 @@
 
 #define SEEN_SLOTS 65536u /* a power of two; beyond it, files are judged again, without harm */
 
+#define TOLD_MAX   16u /* names in the log, of files that cannot be opened */
+
 struct scan {
 	struct daemon *daemon;
 	struct judge judge;
 	struct {
 		uint64_t dev, ino;
 	} * seen;
-	uint64_t n_files, n_processes, n_remote;
+	uint64_t n_files, n_processes, n_remote, n_unreadable;
 	struct assay_err *err;
 };
 
@@ -71,6 +74,32 @@ static void fill_late(void *ctx, struct assay_wr *w)
 	assay_state_add_u64(w, "processes", s->n_processes);
 	assay_state_add_u64(w, "files", s->n_files);
 	assay_state_add_u64(w, "skipped_remote", s->n_remote);
+	assay_state_add_u64(w, "unreadable", s->n_unreadable);
+}
+
+/* Anybody may have chosen the name. */
+static void count_unreadable(void *ctx, const struct maps_file *file, int error)
+{
+	struct scan *s = ctx;
+	char name[512];
+	struct assay_wr w = assay_wr(name, sizeof(name));
+
+	assay_ascii_escape(assay_bytes_str(file->path), &w);
+	if (s->n_unreadable++ < TOLD_MAX)
+		log_line(LOG_WARNING, "cannot open '%.*s' of process %d: %s", (int)w.len, name,
+			 (int)file->pid, strerror(error));
+}
+
+static int scan_process(struct scan *s, pid_t pid)
+{
+	struct maps_walk walk = { .pid = pid,
+				  .skip = skip_file,
+				  .each = judge_running,
+				  .unreadable = count_unreadable,
+				  .ctx = s };
+
+	s->n_processes++;
+	return maps_walk(&walk);
 }
 
 static int scan_processes(struct scan *s)
@@ -86,8 +115,7 @@ static int scan_processes(struct scan *s)
 		if (assay_num_parse(assay_bytes_str(entry->d_name), 10, INT32_MAX, &pid) < 0 ||
 		    (pid_t)pid == getpid())
 			continue;
-		s->n_processes++;
-		r = maps_walk((pid_t)pid, false, skip_file, s, judge_running, s);
+		r = scan_process(s, (pid_t)pid);
 	}
 	closedir(proc);
 	return r;
@@ -105,8 +133,11 @@ int startup_scan_running(struct daemon *d, struct assay_err *err)
 	if (r == 0)
 		r = recorder_state(d->recorder, "late", fill_late, &s, false, NULL, err);
 	if (r == 0)
-		log_line(LOG_INFO, "%llu files of %llu running processes were looked at",
-			 (unsigned long long)s.n_files, (unsigned long long)s.n_processes);
+		log_line(s.n_unreadable ? LOG_WARNING : LOG_INFO,
+			 "%llu files of %llu running processes were looked at, %llu could not be "
+			 "opened",
+			 (unsigned long long)s.n_files, (unsigned long long)s.n_processes,
+			 (unsigned long long)s.n_unreadable);
 	judge_done(&s.judge);
 	free(s.seen);
 	return r;

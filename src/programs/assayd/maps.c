@@ -17,12 +17,7 @@
 #define SEEN_MAX 1024u /* files of one process that are told apart; more are told twice */
 
 struct walk {
-	pid_t pid;
-	bool all;
-	bool (*skip)(void *ctx, uint64_t dev, uint64_t ino);
-	void *skip_ctx;
-	int (*each)(void *ctx, const struct maps_file *file);
-	void *ctx;
+	const struct maps_walk *of;
 	struct {
 		uint64_t dev, ino;
 	} seen[SEEN_MAX];
@@ -80,16 +75,27 @@ static bool is_new(struct walk *w, uint64_t dev, uint64_t ino)
 	return true;
 }
 
-/* -ENOENT and the like: it has been unmapped since. */
+/* Unless the process has ended, or has unmapped the file, since we read of it. */
+static void tell_unreadable(const struct walk *w, const char *path, bool is_exe, int error)
+{
+	struct maps_file file = { .fd = -1, .pid = w->of->pid, .path = path, .is_exe = is_exe };
+
+	if (error != ENOENT && error != ESRCH)
+		w->of->unreadable(w->of->ctx, &file, error);
+}
+
+/* O_NONBLOCK: nobody's write lease keeps us waiting. */
 static int visit(struct walk *w, const char *link, const char *path, bool is_exe)
 {
 	AUTO(fd) int fd = open(link, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	struct maps_file file = { .fd = fd, .pid = w->pid, .path = path, .is_exe = is_exe };
+	struct maps_file file = { .fd = fd, .pid = w->of->pid, .path = path, .is_exe = is_exe };
 	struct stat st;
 
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		tell_unreadable(w, path, is_exe, errno);
 		return 0;
-	return w->each(w->ctx, &file);
+	}
+	return S_ISREG(st.st_mode) ? w->of->each(w->of->ctx, &file) : 0;
 }
 
 static void find_exe(struct walk *w)
@@ -97,49 +103,62 @@ static void find_exe(struct walk *w)
 	char link[64];
 	ssize_t n;
 
-	snprintf(link, sizeof(link), "/proc/%d/exe", (int)w->pid);
+	snprintf(link, sizeof(link), "/proc/%d/exe", (int)w->of->pid);
 	n = readlink(link, w->exe, sizeof(w->exe) - 1);
 	w->exe[n < 0 ? 0 : n] = '\0';
 }
 
 static int visit_mapping(struct walk *w, const struct mapping *m)
 {
+	const struct maps_walk *of = w->of;
 	char link[128];
 
-	if (!(w->all || m->perms[2] == 'x') || !is_new(w, m->dev, m->ino) ||
-	    (w->skip && w->skip(w->skip_ctx, m->dev, m->ino)))
+	if (!(of->all || m->perms[2] == 'x') || !is_new(w, m->dev, m->ino) ||
+	    (of->skip && of->skip(of->ctx, m->dev, m->ino)))
 		return 0;
-	snprintf(link, sizeof(link), "/proc/%d/map_files/%s", (int)w->pid, m->range);
+	snprintf(link, sizeof(link), "/proc/%d/map_files/%s", (int)of->pid, m->range);
 	return visit(w, link, m->path, strcmp(m->path, w->exe) == 0);
 }
 
-int maps_walk(pid_t pid, bool all, bool (*skip)(void *ctx, uint64_t dev, uint64_t ino),
-	      void *skip_ctx, int (*each)(void *ctx, const struct maps_file *file), void *ctx)
+static int walk_lines(struct walk *w, FILE *maps, const char *path)
 {
-	struct walk *w = calloc(1, sizeof(*w));
-	char path[64], *line = NULL;
+	char *line = NULL;
 	struct mapping m;
 	size_t cap = 0;
+	int r = 0;
+
+	errno = 0;
+	while (r == 0 && getline(&line, &cap, maps) >= 0) {
+		line[strcspn(line, "\n")] = '\0';
+		if (parse_mapping(line, &m))
+			r = visit_mapping(w, &m);
+		errno = 0;
+	}
+	if (r == 0 && errno)
+		tell_unreadable(w, path, false, errno);
+	free(line);
+	return r;
+}
+
+int maps_walk(const struct maps_walk *walk)
+{
+	struct walk *w = calloc(1, sizeof(*w));
+	char path[64];
 	FILE *maps;
 	int r = 0;
 
 	if (!w)
 		return -ENOMEM;
-	*w = (struct walk){
-		.pid = pid, .all = all, .skip = skip, .skip_ctx = skip_ctx, .each = each, .ctx = ctx
-	};
-	snprintf(path, sizeof(path), "/proc/%d/maps", (int)pid);
+	w->of = walk;
+	snprintf(path, sizeof(path), "/proc/%d/maps", (int)walk->pid);
 	maps = fopen(path, "re");
 	if (maps) {
 		find_exe(w);
-		while (r == 0 && getline(&line, &cap, maps) >= 0) {
-			line[strcspn(line, "\n")] = '\0';
-			if (parse_mapping(line, &m))
-				r = visit_mapping(w, &m);
-		}
+		r = walk_lines(w, maps, path);
 		fclose(maps);
+	} else {
+		tell_unreadable(w, path, false, errno);
 	}
-	free(line);
 	free(w);
 	return r;
 }

@@ -14,10 +14,21 @@ struct maps_file {
 	bool is_exe;
 };
 
+struct maps_walk {
+	pid_t pid;
+	bool all; /* what is mapped for anything, not for execution only */
+	/* Asked before a file is opened, by the device and inode that maps shows; may be NULL. */
+	bool (*skip)(void *ctx, uint64_t dev, uint64_t ino);
+	int (*each)(void *ctx, const struct maps_file *file);
+	/* A file that is mapped and cannot be opened (its fd is -1), as when somebody holds a write
+	 * lease on it; or its path is /proc/PID/maps: none of the process's files are known. @error
+	 * is an errno. */
+	void (*unreadable)(void *ctx, const struct maps_file *file, int error);
+	void *ctx;
+};
+
 /*
- * Calls @each for each file that @pid maps for execution (@all: for anything), each file once.
- * @skip (may be NULL) is asked before a file is opened, by the device and inode that maps shows.
- * Returns 0 or what @each returned below 0; a process that is gone has no files.
+ * Calls @each for each regular file that the process maps, each file once. Returns 0, what @each
+ * returned below 0, or -ENOMEM; a process that is gone has no files.
  */
-int maps_walk(pid_t pid, bool all, bool (*skip)(void *ctx, uint64_t dev, uint64_t ino),
-	      void *skip_ctx, int (*each)(void *ctx, const struct maps_file *file), void *ctx);
+int maps_walk(const struct maps_walk *walk);

@@ -24,6 +24,7 @@ struct self {
 	/* the record that is written now */
 	const char *kind, *path;
 	const struct assay_digest *digest;
+	uint64_t unreadable;
 };
 
 static void fill_self(void *ctx, struct assay_wr *w)
@@ -81,6 +82,38 @@ static int record_mapped(void *ctx, const struct maps_file *file)
 	return record_fd(ctx, file->is_exe ? "exe" : "mapped", file->path, file->fd);
 }
 
+static void count_unreadable(void *ctx, const struct maps_file *file, int error)
+{
+	struct self *s = ctx;
+
+	s->unreadable++;
+	log_line(LOG_WARNING, "cannot open '%s', which assayd itself maps: %s", file->path,
+		 strerror(error));
+}
+
+static void fill_unreadable(void *ctx, struct assay_wr *w)
+{
+	const struct self *s = ctx;
+
+	assay_state_add(w, "kind", assay_bytes_str("mapped"));
+	assay_state_add_u64(w, "unreadable", s->unreadable);
+}
+
+/* What cannot be opened is told: then these records are not all that assayd is made of. */
+static int record_maps(struct self *s)
+{
+	struct maps_walk walk = { .pid = getpid(),
+				  .all = true,
+				  .each = record_mapped,
+				  .unreadable = count_unreadable,
+				  .ctx = s };
+	int r = maps_walk(&walk);
+
+	if (r < 0 || s->unreadable == 0)
+		return r;
+	return recorder_state(s->daemon->recorder, "self", fill_unreadable, s, false, NULL, s->err);
+}
+
 static int record_unit_file(void *ctx, const struct unit_file *file)
 {
 	return record_fd(ctx, file->is_drop_in ? "drop-in" : "unit", file->path, file->fd);
@@ -107,7 +140,7 @@ int startup_record_self(struct daemon *d, struct assay_err *err)
 		r = assay_err_set(err, -errno, "cannot look at '%s': %s", d->conf.list_dir,
 				  strerror(errno));
 	if (r == 0)
-		r = maps_walk(getpid(), true, NULL, NULL, record_mapped, &s);
+		r = record_maps(&s);
 	if (r == 0)
 		r = record_unit(&s);
 	if (r == 0 && d->conf_path)
