@@ -157,6 +157,57 @@ static void kernel_between_any_two_of_ours(void **state)
 	}
 }
 
+static int read_and_kernel(void *ctx, uint32_t pcrs, struct assay_pcr_value values[ASSAY_PCRS],
+			   struct assay_tpm_clock *clock, struct assay_err *err)
+{
+	int rc;
+
+	if (pcrs == (1u << ASSAY_PCRS) - 1)
+		return -EAGAIN;
+	rc = alone->read(ctx, pcrs, values, clock, err);
+	if ((pcrs & (pcrs - 1)) == 0)
+		kernel_extend(other, 1);
+	return rc;
+}
+
+/* It extends two PCRs by turns, faster than all can be read at once: at a start, of a list that is
+ * there or of a new one, those two are read at one moment all the same. */
+static void kernel_busy_in_two_pcrs_at_a_start(void **state)
+{
+	struct assay_anchor_ops ops;
+	struct fixture f;
+	struct kernel k;
+
+	for (unsigned m = 0; m < 4; m++) {
+		fixture_init(&f, m & 1 ? ANCHOR_GROUP : ANCHOR_EACH);
+		kernel_init(&k, &f);
+		k.two_pcrs = true;
+		kernel_measures(&k, 3);
+		if (m & 2) {
+			fixture_start(&f);
+			measure_files(&f, 10);
+			fixture_stop(&f);
+		}
+		other = &k;
+		alone = f.config.anchor.ops;
+		ops = *alone;
+		ops.read = read_and_kernel;
+		f.config.anchor.ops = &ops;
+		kernel_counts(&k, 60);
+		fixture_start(&f);
+		f.config.anchor.ops = alone;
+		fixture_stop(&f);
+		kernel_extend(&k, UINT32_MAX);
+		fixture_start(&f);
+		measure_files(&f, 10);
+		fixture_stop(&f);
+		assert_int_equal(assert_agrees(&f), 1);
+		assert_int_equal(count_event(&f, 1, "base"), 0);
+		kernel_done(&k);
+		fixture_done(&f);
+	}
+}
+
 /* A kernel's list that does not lead to the PCR is not believed: the value is stated instead. */
 static void list_that_explains_nothing_is_not_adopted(void **state)
 {
@@ -389,6 +440,7 @@ int main(void)
 		cmocka_unit_test(later_records_are_merged),
 		cmocka_unit_test(the_same_kernel_boots_again),
 		cmocka_unit_test(kernel_between_any_two_of_ours),
+		cmocka_unit_test(kernel_busy_in_two_pcrs_at_a_start),
 		cmocka_unit_test(list_that_explains_nothing_is_not_adopted),
 		cmocka_unit_test(nobody_waits_while_the_pcrs_are_read_again),
 		cmocka_unit_test(killed_before_it_says_adopted),

@@ -68,6 +68,15 @@ static int load_records(struct recorder *r, uint64_t skip, struct kernel_list *k
 	return rc;
 }
 
+uint32_t recorder_kernel_pcrs(struct recorder *r)
+{
+	AUTO(kernel_list) struct kernel_list *k = calloc(1, sizeof(*k));
+
+	if (!k || !r->config.kernel_list || load_records(r, 0, k, NULL) < 0)
+		return 0;
+	return k->pcrs;
+}
+
 /* Leaves the first @n. */
 static void cut_records(struct kernel_list *k, uint64_t n)
 {

@@ -171,6 +171,8 @@ static inline void assay_auto_kernel_list(struct kernel_list **k)
  * meanwhile. *ret NULL: there are none, or they do not explain it. */
 int recorder_kernel_read(struct recorder *r, struct recorder_seen *seen, struct kernel_list **ret,
 			 struct assay_err *err);
+/* The PCRs that it extends, by its list; 0 if there is none to be read. */
+uint32_t recorder_kernel_pcrs(struct recorder *r);
 /* Puts them at the start of a new segment. With the lock. */
 int recorder_adopt_first(struct recorder *r, const struct kernel_list *kernel,
 			 struct assay_err *err);

@@ -46,7 +46,7 @@ int recorder_read_pcrs_of(struct recorder *r, uint32_t pcrs, struct recorder_see
 }
 
 /* A kernel that extends all the time leaves no moment for so many: then they are read one by one,
- * and those that move are read together at the end. */
+ * and those that move are read together at the end. At a start the kernel's list tells which. */
 int recorder_read(struct recorder *r, struct recorder_seen *ret, struct assay_err *err)
 {
 	int rc = recorder_read_pcrs_of(r, ALL_PCRS, ret, err);
@@ -56,8 +56,10 @@ int recorder_read(struct recorder *r, struct recorder_seen *ret, struct assay_er
 	rc = 0;
 	for (uint32_t p = 0; rc == 0 && p < ASSAY_PCRS; p++)
 		rc = read_some(r, 1u << p, ret, err);
-	/* At a start nothing is known to be used yet. */
-	return rc < 0 ? rc : read_some(r, recorder_used(r) | 1u << r->config.core.pcr, ret, err);
+	if (rc < 0)
+		return rc;
+	return read_some(r, recorder_used(r) | recorder_kernel_pcrs(r) | 1u << r->config.core.pcr,
+			 ret, err);
 }
 
 uint32_t recorder_used(const struct recorder *r)
