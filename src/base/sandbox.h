@@ -29,6 +29,8 @@ struct assay_sandbox {
 	bool may_thread;	/* else it starts no thread; it starts no process either way */
 	const struct assay_sandbox_path *paths; /* that Landlock leaves; no others */
 	size_t n_paths;
+	bool all_paths; /* no Landlock at all: with it nobody may look into other processes either
+			 */
 	/* Allowed by name, up to NULL. What libc itself needs to compute, to use memory and locks
 	 * and to end is added; memory is never made executable. */
 	const char *const *syscalls;

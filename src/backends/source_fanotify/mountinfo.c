@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "backends/source_fanotify/mountinfo.h"
 
+#include <string.h>
 #include <sys/sysmacros.h>
 
 #include "base/num.h"
@@ -108,4 +109,35 @@ bool assay_mountinfo_next(struct assay_bytes *text, struct assay_mount *ret, uns
 		++*skipped;
 	}
 	return false;
+}
+
+/* ---- types ---------------------------------------------------------------------------------- */
+
+static const char *const remote_types[] = { "fuse",	"fuseblk", "9p",    "nfs",    "nfs4",
+					    "cifs",	"smb3",	   "ceph",  "afs",    "coda",
+					    "virtiofs", "gfs2",	   "ocfs2", "lustre", NULL };
+
+static const char *const made_types[] = { "proc",     "sysfs",	  "cgroup",	 "cgroup2",
+					  "devpts",   "debugfs",  "tracefs",	 "securityfs",
+					  "configfs", "fusectl",  "mqueue",	 "bpf",
+					  "pstore",   "efivarfs", "selinuxfs",	 "nsfs",
+					  "smackfs",  "autofs",	  "binfmt_misc", "rpc_pipefs",
+					  "resctrl",  "nfsd",	  "pipefs",	 NULL };
+
+static bool is_one_of(const char *type, const char *const *list)
+{
+	for (; *list; list++)
+		if (strcmp(type, *list) == 0)
+			return true;
+	return false;
+}
+
+bool assay_mount_is_remote(const char *type)
+{
+	return is_one_of(type, remote_types);
+}
+
+bool assay_mount_is_made(const char *type)
+{
+	return is_one_of(type, made_types);
 }

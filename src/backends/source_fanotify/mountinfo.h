@@ -17,3 +17,8 @@ struct assay_mount {
 /* Cuts the next line off @text. False: no more. Lines that are not understood (longer than the
  * limits, for one) are counted in *@skipped and passed over. */
 bool assay_mountinfo_next(struct assay_bytes *text, struct assay_mount *ret, unsigned *skipped);
+
+/* Where an open may wait for another process or machine for ever. */
+bool assay_mount_is_remote(const char *type);
+/* Whose files the kernel makes as they are read; and autofs, where looking would mount. */
+bool assay_mount_is_made(const char *type);

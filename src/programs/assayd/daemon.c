@@ -26,13 +26,15 @@
 #include "programs/assayd/control.h"
 #include "programs/assayd/log.h"
 #include "programs/assayd/mounts.h"
+#include "programs/assayd/scout.h"
 #include "programs/assayd/startup.h"
 #include "programs/assayd/worker.h"
 
 #define KERNEL_LIST    "/sys/kernel/security/ima/binary_runtime_measurements"
 #define FILES_RESERVED 512u   /* descriptors for everything but events */
 #define EVENTS_MAX     65536u /* held at once */
-#define TICK_MS	       2000
+#define TICK_MS	       1000
+#define FIRST_PASS_NS  5000000000ull
 
 /* What lives from start to stop. */
 struct running {
@@ -268,6 +270,44 @@ static int prepare(struct running *r, struct assay_err *err)
 	return rc;
 }
 
+/* ---- other mount namespaces ----------------------------------------------------------------- */
+
+static void on_found(void *ctx, const struct scout_mount *m, int fd, const char *reason)
+{
+	struct daemon *d = ctx;
+
+	mounts_found_elsewhere(d->mounts, m, fd, reason);
+}
+
+static void on_pass_done(void *ctx)
+{
+	struct daemon *d = ctx;
+
+	mounts_end_elsewhere(d->mounts);
+}
+
+/* The first pass is waited for: what runs now is looked at when its filesystems are marked. */
+static int search_elsewhere(struct daemon *d, struct assay_err *err)
+{
+	static const struct scout_ops ops = { .found = on_found, .done = on_pass_done };
+	uint64_t end = jobs_now_ns() + FIRST_PASS_NS;
+	int r;
+
+	if (d->conf.mount.n)
+		return 0;
+	r = scout_new(d->spawner, &ops, d, &d->scout, err);
+	if (r < 0)
+		return r;
+	do {
+		struct pollfd p = { .fd = scout_fd(d->scout), .events = POLLIN };
+
+		scout_tick(d->scout, jobs_now_ns());
+		poll(&p, 1, 100);
+		scout_receive(d->scout);
+	} while (scout_is_looking(d->scout) && jobs_now_ns() < end);
+	return 0;
+}
+
 /* From the first mark on; whoever opens is held from here until the workers answer. */
 static int watch(struct running *r, struct assay_err *err)
 {
@@ -278,6 +318,8 @@ static int watch(struct running *r, struct assay_err *err)
 		rc = mounts_new(d, &d->mounts, err);
 	if (rc == 0)
 		rc = mounts_scan(d->mounts, err);
+	if (rc == 0)
+		rc = search_elsewhere(d, err);
 	if (rc == 0)
 		rc = startup_scan_running(d, err);
 	if (rc == 0)
@@ -400,12 +442,14 @@ static void loop(struct running *r)
 		{ .fd = r->signal_fd, .events = POLLIN },
 		{ .fd = r->wake_fd, .events = POLLIN },
 		{ .fd = mounts_fd(d->mounts), .events = POLLPRI },
+		{ .events = POLLIN },
 	};
 	struct signalfd_siginfo info;
 	eventfd_t unused;
 
 	for (;;) {
-		poll(p, 3, TICK_MS);
+		p[3].fd = d->scout ? scout_fd(d->scout) : -1;
+		poll(p, ARRAY_LEN(p), TICK_MS);
 		sd_notify(0, "WATCHDOG=1");
 		while (read(r->signal_fd, &info, sizeof(info)) == sizeof(info)) {
 			if (info.ssi_signo != SIGHUP)
@@ -417,6 +461,10 @@ static void loop(struct running *r)
 		record_overflow(r);
 		if (p[2].revents)
 			on_mounts(d);
+		if (d->scout) {
+			scout_receive(d->scout);
+			scout_tick(d->scout, jobs_now_ns());
+		}
 		mounts_record_counts(d->mounts, false);
 	}
 }
@@ -442,6 +490,7 @@ static void stop(struct running *r, const char *why)
 	assay_fanotify_free(d->group);
 	spawner_free(d->spawner);
 	policy_free(atomic_load(&d->policy));
+	scout_free(d->scout);
 	mounts_free(d->mounts);
 	jobs_free(d->jobs);
 	assay_inflight_free(d->inflight);

@@ -19,6 +19,7 @@
 #include "programs/assayd/spawner.h"
 
 struct mounts;
+struct scout_link;
 
 struct daemon_totals {
 	_Atomic uint64_t digests, digest_bytes, marks, broken_leases, no_leases, deadlines, late,
@@ -41,6 +42,7 @@ struct daemon {
 	struct recorder *recorder;
 	struct jobs *jobs;
 	struct mounts *mounts;
+	struct scout_link *scout; /* NULL: mount= says all that is watched */
 	/* Replaced whole by SIGHUP; those of before stay, as the recorder borrows them. */
 	_Atomic(const struct loaded_policy *) policy;
 	struct daemon_totals totals;

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "programs/assayd/daemon.h"
 #include "programs/assayd/log.h"
+#include "programs/assayd/scout_process.h"
 #include "programs/assayd/spawner.h"
 
 #define CONF_PATH "/etc/assay/assayd.conf"
@@ -200,7 +201,9 @@ static int set_core(struct daemon *d, struct assay_err *err)
 }
 
 /* What this program is when the spawner executes it. */
-static const child_fn roles[CHILD_ROLE_COUNT];
+static const child_fn roles[CHILD_ROLE_COUNT] = {
+	[CHILD_SCOUT] = scout_process,
+};
 
 int main(int argc, char **argv)
 {

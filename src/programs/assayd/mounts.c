@@ -20,6 +20,8 @@ struct entry {
 	uint64_t dev;
 	uint32_t bits; /* ASSAY_FANOTIFY_ that are marked */
 	bool remote, wanted;
+	bool elsewhere;		      /* in other mount namespaces only */
+	bool found;		      /* there, in the pass that is under way */
 	struct mounts_uncovered what; /* reason "": watched, or not wanted */
 };
 
@@ -36,27 +38,6 @@ struct mounts {
 	} given[ASSAY_CONF_LIST_MAX];
 	struct tally tally; /* of records that say "uncovered" */
 };
-
-/* Where an open waits for another process or machine: not watched. */
-static const char *const remote_types[] = { "fuse",	"fuseblk", "9p",    "nfs",    "nfs4",
-					    "cifs",	"smb3",	   "ceph",  "afs",    "coda",
-					    "virtiofs", "gfs2",	   "ocfs2", "lustre", NULL };
-
-/* Files that the kernel makes as they are read; and autofs, where looking would mount. */
-static const char *const made_types[] = { "proc",     "sysfs",	  "cgroup",	 "cgroup2",
-					  "devpts",   "debugfs",  "tracefs",	 "securityfs",
-					  "configfs", "fusectl",  "mqueue",	 "bpf",
-					  "pstore",   "efivarfs", "selinuxfs",	 "nsfs",
-					  "smackfs",  "autofs",	  "binfmt_misc", "rpc_pipefs",
-					  "resctrl",  "nfsd",	  "pipefs",	 NULL };
-
-static bool is_one_of(const char *type, const char *const *list)
-{
-	for (; *list; list++)
-		if (strcmp(type, *list) == 0)
-			return true;
-	return false;
-}
 
 int mounts_new(struct daemon *d, struct mounts **ret, struct assay_err *err)
 {
@@ -190,7 +171,7 @@ static void mark(struct mounts *m, struct entry *e, int fd, const struct stat *s
 		e->bits = 0;
 		return;
 	}
-	if (is_one_of(e->what.type, made_types)) {
+	if (assay_mount_is_made(e->what.type)) {
 		set_uncovered(m, e, "made by the kernel");
 		return;
 	}
@@ -216,7 +197,8 @@ static void begin_entry(struct mounts *m, uint64_t dev, const char *point, const
 	*ret = before ? *before : (struct entry){ .dev = dev };
 	assay_fmt(ret->what.point, sizeof(ret->what.point), "%s", point);
 	assay_fmt(ret->what.type, sizeof(ret->what.type), "%s", type);
-	ret->remote = is_one_of(type, remote_types);
+	ret->remote = assay_mount_is_remote(type);
+	ret->elsewhere = false;
 }
 
 static void look_at(struct mounts *m, const struct assay_mount *mount)
@@ -254,7 +236,7 @@ static void drop_unseen(struct mounts *m, const uint64_t *seen, size_t n)
 {
 	pthread_mutex_lock(&m->lock);
 	for (uint32_t i = 0; i < m->n;) {
-		if (was_seen(seen, n, m->entry[i].dev))
+		if (m->entry[i].elsewhere || was_seen(seen, n, m->entry[i].dev))
 			i++;
 		else
 			m->entry[i] = m->entry[--m->n];
@@ -342,6 +324,49 @@ static int scan_given(struct mounts *m, struct assay_err *err)
 					     e.what.reason);
 	}
 	return 0;
+}
+
+/* ---- other namespaces ----------------------------------------------------------------------- */
+
+void mounts_found_elsewhere(struct mounts *m, const struct scout_mount *what, int found,
+			    const char *reason)
+{
+	char point[SCOUT_POINT_MAX], link[64];
+	AUTO(fd) int fd = -1;
+	struct entry e;
+	struct stat st;
+
+	assay_fmt(point, sizeof(point), "mnt:[%llu]%s", (unsigned long long)what->place.ns,
+		  what->point);
+	begin_entry(m, what->dev, point, what->type, &e);
+	e.elsewhere = e.found = true;
+	if (reason) {
+		set_uncovered(m, &e, reason);
+	} else {
+		assay_fmt(link, sizeof(link), "/proc/self/fd/%d", found);
+		fd = open(link, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+		if (fd < 0 || fstat(fd, &st) < 0)
+			set_uncovered(m, &e, strerror(errno));
+		else
+			mark(m, &e, fd, &st);
+	}
+	keep(m, &e);
+}
+
+void mounts_end_elsewhere(struct mounts *m)
+{
+	pthread_mutex_lock(&m->lock);
+	for (uint32_t i = 0; i < m->n;) {
+		struct entry *e = &m->entry[i];
+
+		if (e->elsewhere && !e->found) {
+			*e = m->entry[--m->n];
+			continue;
+		}
+		e->found = false;
+		i++;
+	}
+	pthread_mutex_unlock(&m->lock);
 }
 
 int mounts_scan(struct mounts *m, struct assay_err *err)

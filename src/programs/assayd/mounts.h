@@ -4,6 +4,7 @@
 #pragma once
 
 #include "programs/assayd/daemon.h"
+#include "programs/assayd/scout_msg.h"
 
 /* Errors: -ENOMEM, errno of /proc/self/mountinfo. */
 int mounts_new(struct daemon *d, struct mounts **ret, struct assay_err *err);
@@ -15,6 +16,12 @@ int mounts_fd(const struct mounts *m);
 /* Marks what the policy can match and is not marked yet; what it cannot mark is recorded. Called
  * again when mounts or the policy change. Errors: -EINVAL a mount= that cannot be watched. */
 int mounts_scan(struct mounts *m, struct assay_err *err);
+
+/* The same for filesystems that are mounted in other mount namespaces only (scout.h): one that was
+ * found, and the end of a pass, after which those that were not found are forgotten. */
+void mounts_found_elsewhere(struct mounts *m, const struct scout_mount *what, int fd,
+			    const char *reason);
+void mounts_end_elsewhere(struct mounts *m);
 
 /* Records how many were not watched beyond those that got a record of their own (tally.h): those
  * whose time is over, or all. */

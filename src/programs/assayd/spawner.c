@@ -6,7 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -111,6 +111,12 @@ int spawner_start(struct spawner *s, enum child_role role, const int *fds, size_
 	}
 	child_close(&c);
 	return assay_err_set(err, r, "cannot start a process: %s", strerror(-r));
+}
+
+void child_kill(const struct child *c)
+{
+	if (c->pidfd >= 0)
+		syscall(SYS_pidfd_send_signal, c->pidfd, SIGKILL, NULL, 0);
 }
 
 void child_close(struct child *c)

@@ -17,6 +17,7 @@ enum child_role {
 	CHILD_ANCHOR,
 	CHILD_CONTROL,
 	CHILD_VIEW,
+	CHILD_SCOUT,
 	CHILD_ROLE_COUNT,
 };
 
@@ -51,6 +52,8 @@ int spawner_start(struct spawner *s, enum child_role role, const int *fds, size_
 		  int (*admit)(void *ctx, pid_t pid, int pidfd), void *ctx, struct child *ret,
 		  struct assay_err *err);
 
+/* At once, whatever it waits for. */
+void child_kill(const struct child *c);
 /* Closes our ends; the child ends when its socket does. */
 void child_close(struct child *c);
 

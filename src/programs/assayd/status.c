@@ -5,6 +5,7 @@
 #include "base/hex.h"
 #include "programs/assayd/log.h"
 #include "programs/assayd/mounts.h"
+#include "programs/assayd/scout.h"
 
 #define UNCOVERED_SHOWN 64u
 #define UNCOVERED_BYTES 32768u /* of the reply, which must be one message */
@@ -111,6 +112,19 @@ static json_t *uncovered_json(struct daemon *d, uint32_t *ret_more)
 	return list;
 }
 
+/* Mounts that are in other namespaces only; null: they are not looked for. */
+static json_t *elsewhere_json(struct daemon *d)
+{
+	struct scout_state s;
+
+	if (!d->scout)
+		return json_null();
+	scout_get_state(d->scout, &s);
+	return json_pack("{s:i, s:i, s:I, s:i}", "namespaces", (int)s.namespaces, "filesystems",
+			 (int)s.filesystems, "window_ms", (json_int_t)(s.window_ns / 1000000u),
+			 "hung", (int)s.hung);
+}
+
 json_t *status_json(struct daemon *d)
 {
 	struct recorder_counts n;
@@ -119,9 +133,9 @@ json_t *status_json(struct daemon *d)
 
 	recorder_counts(d->recorder, &n);
 	uncovered = uncovered_json(d, &more);
-	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:i, s:o, s:i}", "version", ASSAY_VERSION,
-			 "policy", policy_json(d), "anchor", anchor_json(d, &n), "list",
-			 list_json(d, &n), "events", events_json(d), "work", work_json(d),
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:i, s:o, s:i, s:o}", "version",
+			 ASSAY_VERSION, "policy", policy_json(d), "anchor", anchor_json(d, &n),
+			 "list", list_json(d, &n), "events", events_json(d), "work", work_json(d),
 			 "watched", (int)mounts_covered(d->mounts), "uncovered", uncovered,
-			 "uncovered_more", (int)more);
+			 "uncovered_more", (int)more, "elsewhere", elsewhere_json(d));
 }

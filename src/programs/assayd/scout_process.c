@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "programs/assayd/scout_process.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/capability.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/fmt.h"
+#include "base/num.h"
+#include "base/sandbox.h"
+#include "programs/assayd/ipc.h"
+#include "programs/assayd/log.h"
+#include "programs/assayd/scout_msg.h"
+#include "programs/assayd/spawner.h"
+
+#define MOUNTINFO_MAX (64u << 20)
+#define THREAD_LINKS  3u /* of /proc/PID/task where there is one thread */
+
+/* Numbers that were met; few are asked for often, so it is kept sorted. */
+struct numbers {
+	uint64_t *v;
+	size_t n, cap;
+};
+
+struct scout {
+	int proc;
+	struct numbers namespaces, devs; /* looked at in this pass; devs: ours, too */
+	struct scout_place skip[SCOUT_SKIP_MAX];
+	uint32_t n_skip;
+	struct scout_summary summary;
+	int error; /* of the socket or of memory: the end */
+};
+
+static int compare(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+static bool has(const struct numbers *set, uint64_t number)
+{
+	return set->n && bsearch(&number, set->v, set->n, sizeof(number), compare);
+}
+
+static int add(struct numbers *set, uint64_t number)
+{
+	size_t at = set->n;
+
+	if (set->n == set->cap) {
+		size_t cap = set->cap ? 2 * set->cap : 256;
+		uint64_t *v = realloc(set->v, cap * sizeof(*v));
+
+		if (!v)
+			return -ENOMEM;
+		set->v = v;
+		set->cap = cap;
+	}
+	while (at > 0 && set->v[at - 1] > number)
+		at--;
+	memmove(&set->v[at + 1], &set->v[at], (set->n++ - at) * sizeof(*set->v));
+	set->v[at] = number;
+	return 0;
+}
+
+/* ---- words to main -------------------------------------------------------------------------- */
+
+static void tell(struct scout *s, enum scout_message type, struct assay_bytes body, int fd)
+{
+	struct ipc_message m = { .type = type, .body = body, .n_fds = fd >= 0 };
+
+	m.fd[0] = fd;
+	if (s->error == 0)
+		s->error = ipc_send(CHILD_SOCKET, &m);
+}
+
+static void tell_mount(struct scout *s, enum scout_message type, const struct scout_mount *m,
+		       int fd)
+{
+	uint8_t body[1024];
+	struct assay_wr w = assay_wr(body, sizeof(body));
+
+	scout_mount_encode(m, &w);
+	tell(s, type, assay_wr_done(&w), fd);
+}
+
+static void tell_place(struct scout *s, const struct scout_place *place)
+{
+	uint8_t body[16];
+	struct assay_wr w = assay_wr(body, sizeof(body));
+
+	scout_place_encode(place, &w);
+	tell(s, SCOUT_LOOKING, assay_wr_done(&w), -1);
+}
+
+/* ---- one mount ------------------------------------------------------------------------------ */
+
+static bool is_skipped(const struct scout *s, const struct scout_place *place)
+{
+	for (uint32_t i = 0; i < s->n_skip; i++)
+		if (s->skip[i].ns == place->ns && s->skip[i].id == place->id)
+			return true;
+	return false;
+}
+
+/* The mount's root as the process sees it. O_PATH: nobody is asked, no event is raised, no device
+ * is opened. */
+static int open_point(int root, const struct assay_mount *mount)
+{
+	struct open_how how = {
+		.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
+		.resolve = RESOLVE_IN_ROOT,
+	};
+	int fd = (int)syscall(SYS_openat2, root, mount->point, &how, sizeof(how));
+	struct stat st;
+
+	if (fd < 0)
+		return -errno;
+	/* btrfs and overlay may show other numbers than the mount's. */
+	if (fstat(fd, &st) == 0 && (st.st_dev == mount->dev || strcmp(mount->type, "btrfs") == 0 ||
+				    strcmp(mount->type, "overlay") == 0))
+		return fd;
+	close(fd);
+	return -EBUSY; /* something else is mounted over it */
+}
+
+static void look_at(struct scout *s, int root, const struct assay_mount *mount, uint64_t ns)
+{
+	struct scout_mount m = { .place = { .ns = ns, .id = (uint32_t)mount->id },
+				 .dev = mount->dev };
+	AUTO(fd) int fd = -1;
+
+	assay_fmt(m.point, sizeof(m.point), "%s", mount->point);
+	assay_fmt(m.type, sizeof(m.type), "%s", mount->type);
+	if (assay_mount_is_remote(mount->type)) {
+		tell_mount(s, SCOUT_REMOTE, &m, -1);
+	} else if (is_skipped(s, &m.place)) {
+		m.error = ETIMEDOUT;
+		tell_mount(s, SCOUT_FAILED, &m, -1);
+		return; /* another mount of it may do */
+	} else {
+		tell_place(s, &m.place);
+		fd = open_point(root, mount);
+		m.error = fd < 0 ? (uint32_t)-fd : 0;
+		tell_mount(s, fd < 0 ? SCOUT_FAILED : SCOUT_FOUND, &m, fd);
+		if (fd < 0)
+			return;
+	}
+	s->summary.filesystems++;
+	if (add(&s->devs, mount->dev) < 0)
+		s->error = -ENOMEM;
+}
+
+/* ---- a namespace ---------------------------------------------------------------------------- */
+
+static void look_at_mounts(struct scout *s, int root, struct assay_bytes text, uint64_t ns)
+{
+	static struct assay_mount mount;
+	unsigned skipped = 0;
+
+	while (s->error == 0 && assay_mountinfo_next(&text, &mount, &skipped))
+		if (!has(&s->devs, mount.dev) && !assay_mount_is_made(mount.type))
+			look_at(s, root, &mount, ns);
+}
+
+static void look_at_namespace(struct scout *s, int task, uint64_t ns)
+{
+	struct assay_file text = { 0 };
+	AUTO(fd) int root = openat(task, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (root < 0 || assay_file_read(task, "mountinfo", MOUNTINFO_MAX, &text, NULL) < 0)
+		return; /* it has ended */
+	if (add(&s->namespaces, ns) < 0)
+		s->error = -ENOMEM;
+	s->summary.namespaces++;
+	look_at_mounts(s, root, text.bytes, ns);
+	assay_file_free(&text);
+}
+
+static void look_at_task(struct scout *s, int dir, const char *name)
+{
+	char path[64];
+	struct stat st;
+	AUTO(fd) int task = -1;
+
+	assay_fmt(path, sizeof(path), "%s/ns/mnt", name);
+	if (fstatat(dir, path, &st, 0) < 0 || has(&s->namespaces, st.st_ino))
+		return;
+	task = openat(dir, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (task >= 0)
+		look_at_namespace(s, task, st.st_ino);
+}
+
+static bool is_number(const char *name)
+{
+	uint64_t unused;
+
+	return assay_num_parse(assay_bytes_str(name), 10, INT32_MAX, &unused) == 0;
+}
+
+/* For each entry of @path that is a number. */
+static void for_each_number(struct scout *s, const char *path,
+			    void (*look)(struct scout *s, int dir, const char *name))
+{
+	int fd = openat(s->proc, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	if (!dir && fd >= 0)
+		close(fd);
+	while (dir && s->error == 0 && (entry = readdir(dir)))
+		if (is_number(entry->d_name))
+			look(s, dirfd(dir), entry->d_name);
+	if (dir)
+		closedir(dir);
+}
+
+/* A thread may have a mount namespace of its own. */
+static void look_at_process(struct scout *s, int dir, const char *name)
+{
+	char path[64];
+	struct stat st;
+
+	assay_fmt(path, sizeof(path), "%s/task", name);
+	if (fstatat(dir, path, &st, 0) == 0 && st.st_nlink > THREAD_LINKS)
+		for_each_number(s, path, look_at_task);
+	else
+		look_at_task(s, dir, name);
+}
+
+/* ---- a pass --------------------------------------------------------------------------------- */
+
+/* What is mounted in our own namespace is main's. */
+static int know_ours(struct scout *s)
+{
+	static struct assay_mount mount;
+	struct assay_file text = { 0 };
+	struct assay_bytes rest;
+	unsigned skipped = 0;
+	struct stat st;
+	int r = fstatat(s->proc, "self/ns/mnt", &st, 0) < 0 ? -errno : 0;
+
+	s->namespaces.n = s->devs.n = 0;
+	if (r == 0)
+		r = add(&s->namespaces, st.st_ino);
+	if (r == 0)
+		r = assay_file_read(s->proc, "self/mountinfo", MOUNTINFO_MAX, &text, NULL);
+	for (rest = text.bytes; r == 0 && assay_mountinfo_next(&rest, &mount, &skipped);)
+		if (!has(&s->devs, mount.dev))
+			r = add(&s->devs, mount.dev);
+	assay_file_free(&text);
+	return r;
+}
+
+static void scan(struct scout *s)
+{
+	uint8_t body[16];
+	struct assay_wr w = assay_wr(body, sizeof(body));
+
+	s->summary = (struct scout_summary){ 0 };
+	s->error = know_ours(s);
+	if (s->error == 0)
+		for_each_number(s, ".", look_at_process);
+	scout_summary_encode(&s->summary, &w);
+	tell(s, SCOUT_DONE, assay_wr_done(&w), -1);
+}
+
+/* It follows paths of others, and reads what the kernel says of processes. */
+static int enter_sandbox(void)
+{
+	static const char *const calls[] = { "openat",	   "openat2", "newfstatat", "fstat",
+					     "getdents64", "lseek",   "fcntl",	    "recvmsg",
+					     "sendmsg",	   "sendto",  "poll",	    NULL };
+	const struct assay_sandbox sandbox = {
+		.uid = ASSAY_SANDBOX_SAME_ID,
+		.keep_caps = 1ull << CAP_SYS_PTRACE | 1ull << CAP_DAC_READ_SEARCH,
+		.max_files = 64,
+		.all_paths = true,
+		.syscalls = calls,
+	};
+	struct assay_err err;
+	int r = assay_sandbox_enter(&sandbox, NULL, &err);
+
+	if (r < 0)
+		log_line(LOG_ERR, "scout: %s", err.text);
+	return r;
+}
+
+int scout_process(void)
+{
+	static struct scout s;
+	static struct ipc_buffer buffer;
+	struct ipc_message m;
+
+	s.proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s.proc < 0 || enter_sandbox() < 0)
+		return 1;
+	while (s.error == 0 && ipc_receive(CHILD_SOCKET, &buffer, &m) == 0) {
+		ipc_close_fds(&m);
+		if (m.type != SCOUT_SCAN || scout_skips_parse(m.body, s.skip, &s.n_skip) < 0)
+			return 1;
+		scan(&s);
+	}
+	return 0;
+}
