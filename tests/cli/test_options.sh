@@ -3,7 +3,7 @@
 # Every command: --help, and what it says of options that it does not have, or not so.
 . "$TEST_LIB"
 
-commands=("log show" "log verify" "log stat" "log export" quote "quote verify" status "tpm info" "tpm create-ak"
+commands=("log show" "log verify" "log stat" "log export" quote "quote verify" doctor status "tpm info" "tpm create-ak"
 	"policy check" "policy show" "policy explain")
 
 # assay_ STATUS "COMMAND" [ARG]...

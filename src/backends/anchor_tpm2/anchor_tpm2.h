@@ -55,6 +55,17 @@ struct assay_tpm_info {
 int assay_anchor_tpm2_info(struct assay_anchor_tpm2 *a, struct assay_tpm_info *ret,
 			   struct assay_err *err);
 
+/* What keeps a TPM from being used, and whether its maker vouches for it. */
+struct assay_tpm_health {
+	bool in_lockout; /* authorisations that could be guessed are refused */
+	uint32_t lockout_counter, lockout_max;
+	bool owner_auth, endorsement_auth; /* have a password, which assay does not give */
+	bool ek_certificate;		   /* in the NV indexes of the EK Credential Profile */
+};
+
+int assay_anchor_tpm2_health(struct assay_anchor_tpm2 *a, struct assay_tpm_health *ret,
+			     struct assay_err *err);
+
 enum assay_ak_algorithm { ASSAY_AK_ECC_P256, ASSAY_AK_RSA_2048 };
 
 #define ASSAY_AK_BLOB_MAX 1024
