@@ -78,19 +78,13 @@ static int compare(const struct assay_crypto *crypto, const struct assay_verify 
 	return r;
 }
 
-int assay_boot_judge(const struct assay_crypto *crypto, const struct assay_verify *v,
+static int judge_one(const struct assay_crypto *crypto, const struct assay_verify *v,
 		     const struct assay_pcr_claim *claims, size_t n_claims,
-		     const struct assay_boot *said, size_t n, struct assay_boot_finding *ret)
+		     const struct assay_boot *said, struct assay_boot_finding *ret)
 {
-	struct assay_boot_finding f = { .state = ASSAY_BOOT_NONE }, old;
+	struct assay_boot_finding f = { .said = *said }, old;
 	int r;
 
-	while (n > 0 && !is_proved(v, &said[n - 1]))
-		n--;
-	*ret = f;
-	if (n == 0)
-		return 0;
-	f.said = said[n - 1];
 	f.zero = assay_bytes_all(assay_digest_bytes(&f.said.digest), 0);
 	old = f;
 	if (f.said.digest.alg == ASSAY_HASH_SHA1)
@@ -102,8 +96,29 @@ int assay_boot_judge(const struct assay_crypto *crypto, const struct assay_verif
 		if (old.state == ASSAY_BOOT_AGREES)
 			f = old;
 	}
-	if (r < 0)
-		return r;
-	*ret = f;
-	return 0;
+	if (r == 0)
+		*ret = f;
+	return r;
+}
+
+int assay_boot_judge(const struct assay_crypto *crypto, const struct assay_verify *v,
+		     const struct assay_pcr_claim *claims, size_t n_claims,
+		     const struct assay_boot *said, size_t n, struct assay_boot_finding *ret)
+{
+	struct assay_boot_finding f = { .state = ASSAY_BOOT_NONE }, later;
+	bool settled = false;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < n && !settled; i++) {
+		if (!is_proved(v, &said[i]))
+			continue;
+		r = judge_one(crypto, v, claims, n_claims, &said[i], &later);
+		later.first_differs = f.state == ASSAY_BOOT_DIFFERS;
+		if (r == 0 && (said[i].first || later.state == ASSAY_BOOT_AGREES))
+			f = later;
+		settled = f.state >= ASSAY_BOOT_UNKNOWN;
+	}
+	if (r == 0)
+		*ret = f;
+	return r;
 }

@@ -10,12 +10,41 @@ has() {
 	[[ "$OUT$ERR" == *"$1"* ]] || fail "'$1' is not in '$OUT$ERR'"
 }
 
+# The list and the values of folder $1, with one more entry of PCR 10.
+file_named_so() {
+	python3 - "$1" "$SCRATCH" <<'PY'
+import hashlib, struct, sys
+field = lambda b: struct.pack('<I', len(b)) + b
+data = field(b'sha256:\0' + hashlib.sha256(b'anything').digest()) + field(b'boot_aggregate\0')
+record = struct.pack('<I', 10) + hashlib.sha1(data).digest() + field(b'ima-ng') + field(data)
+with open(f'{sys.argv[2]}/file.list', 'wb') as f:
+    f.write(open(f'{sys.argv[1]}/binary_runtime_measurements', 'rb').read() + record)
+with open(f'{sys.argv[2]}/file.pcrs', 'w') as f:
+    for line in open(f'{sys.argv[1]}/pcrs.txt'):
+        bank, pcr, value = line.split()
+        if pcr == '10' and bank != 'sha256': # which kernels pad what is another test's
+            continue
+        if pcr == '10':
+            value = hashlib.sha256(bytes.fromhex(value) + hashlib.sha256(data).digest()).hexdigest()
+        f.write(f'{bank} {pcr} {value}\n')
+PY
+}
+
 for d in "$V"/*/*/; do
 	for f in "$d"binary_* "$d"ascii_runtime_measurements; do
 		expect 0 "$ASSAY" log verify -v --pcrs "$d/pcrs.txt" "$f"
 		expect_text "$OUT" "^boot_aggregate, entry 0: agrees with PCR 0,1,2,3,4,5,6,7(,8,9)? of bank sha"
 	done
+	# An ordinary user's file, which the kernel calls by its last component if the path is too long.
+	file_named_so "$d"
+	expect 0 "$ASSAY" log verify -v --pcrs "$SCRATCH/file.pcrs" "$SCRATCH/file.list"
+	has "boot_aggregate, entry 0: agrees"
+	expect_text "$OUT" "^verdict: holds$"
 	for pcr in 0 4 7; do
+		awk -v p=$pcr '$1 == "sha256" || $2 != 10 { if ($2 == p) $3 = substr($3, 2) "0"; print }' \
+			"$SCRATCH/file.pcrs" >"$SCRATCH/other"
+		expect 1 "$ASSAY" log verify -v --pcrs "$SCRATCH/other" "$SCRATCH/file.list"
+		has "boot_aggregate, entry 0: DIFFERS"
 		awk -v p=$pcr '$2 == p { $3 = substr($3, 2) "0" } { print }' "$d/pcrs.txt" >"$SCRATCH/other"
 		cmp -s "$SCRATCH/other" "$d/pcrs.txt" && fail "nothing was changed"
 		expect 1 "$ASSAY" log verify -v --pcrs "$SCRATCH/other" "$d/binary_runtime_measurements"
@@ -77,7 +106,10 @@ write('sha1', [entry(b'boot_aggregate', *agg('sha1', 8)), x])
 write('sha1-10', [entry(b'boot_aggregate', *agg('sha1', 10)), x])
 write('zero', [zero, x])
 write('kexec', [bad, x, good, x])
-write('kexec-bad', [good, x, bad, x])
+write('file', [good, x, bad, x]) # it still agrees: no kernel after it can have found others
+write('kexec-bad', [bad, x, entry(b'boot_aggregate', 'sha256', bytes(31) + b'y'), x])
+write('file-only', [x, bad])
+write('many', [good, *(entry(b'boot_aggregate', 'sha256', b'%032d' % i) for i in range(5000))])
 write('behind', [bad, x], [good])
 write('behind-2', [good, x], [bad])
 write('other-pcr', [good, entry(b'/etc/x', 'sha256', bytes(32), pcr=9), x])
@@ -96,7 +128,11 @@ verify 0 sha1 "entry 0: agrees with PCR 0,1,2,3,4,5,6,7 of bank sha1"
 verify 1 sha1-10 "entry 0: DIFFERS from PCR 0,1,2,3,4,5,6,7 of bank sha1"
 verify 1 zero "it is zero, a kernel without a TPM made it"
 verify 0 kexec "entry 2: agrees"
-verify 1 kexec-bad "entry 2: DIFFERS"
+has "the list's first does not"
+verify 0 file "entry 0: agrees"
+verify 1 kexec-bad "entry 0: DIFFERS"
+verify 0 file-only "not checked: the list begins with none"
+verify 0 many "entry 0: agrees"
 verify 1 behind "entry 0: DIFFERS" # what no value proves says nothing
 verify 0 behind-2 "entry 0: agrees"
 verify 0 other-pcr "not checked: not at hand, as it was then, is PCR 9 of bank sha256"

@@ -90,6 +90,7 @@ static void test_boot_with_an_entry_behind(void **state)
 						      { ASSAY_HASH_SHA1, ASSAY_HASH_SHA256 }, 2 } };
 	struct assay_boot said = { .placed = UINT64_MAX,
 				   .pcr = 10,
+				   .first = true,
 				   .digest = { .alg = ASSAY_HASH_SHA256 } };
 	AUTO(verify) struct assay_verify *v = NULL;
 	struct assay_boot_finding f;

@@ -104,7 +104,8 @@ static void print_list(uint32_t mask)
 static void print_boot(const struct assay_boot_finding *b)
 {
 	if (b->state == ASSAY_BOOT_NONE) {
-		puts("boot_aggregate: not checked: the values prove none");
+		puts("boot_aggregate: not checked: the list begins with none that the values "
+		     "prove");
 		return;
 	}
 	printf("boot_aggregate, entry %llu: ", U(b->said.index));
@@ -115,6 +116,9 @@ static void print_boot(const struct assay_boot_finding *b)
 	print_list(b->state == ASSAY_BOOT_UNKNOWN ? b->missing : b->pcrs);
 	printf(" of bank %s%s\n", assay_hash_name(b->said.digest.alg),
 	       b->zero ? ": it is zero, a kernel without a TPM made it" : "");
+	if (b->first_differs)
+		puts("  (the list's first does not: PCRs were extended before a kexec, if that is "
+		     "not a file's name)");
 }
 
 /* Those above the firmware's: a list could have been robbed of all its entries of one. */
@@ -148,7 +152,8 @@ static void print_notes(const struct log_verdict *v)
 		       "yet\n",
 		       U(s->waiting));
 	if (s->boot_aggregates > 1)
-		printf("%llu boot_aggregates: the list was carried over %llu kexec\n",
+		printf("%llu boot_aggregates: the list was carried over %llu kexec, or files bear "
+		       "the name\n",
 		       U(s->boot_aggregates), U(s->boot_aggregates - 1));
 	if (s->violations)
 		printf("%llu violations, %llu of them protected by batch records: what was "

@@ -22,6 +22,7 @@ struct run {
 	const struct log_verify_options *o;
 	const char *label; /* in front of what is told of entries */
 	bool quick, padded, anchored;
+	bool begun;	     /* an entry that is not about assayd itself came */
 	uint64_t told;	     /* bare violations, in a run before this one too */
 	uint64_t seen;	     /* those of this run */
 	atomic_bool waiting; /* records wait for batch records */
@@ -78,6 +79,7 @@ static int take_boot(struct run *run, const struct assay_record *record, struct 
 		.index = assay_replay_records(replay) - 1,
 		.placed = assay_replay_placed(replay),
 		.pcr = record->pcr,
+		.first = !run->begun,
 	};
 	struct assay_template_data cut;
 	struct assay_boot *more;
@@ -85,8 +87,10 @@ static int take_boot(struct run *run, const struct assay_record *record, struct 
 	if (record->violation || assay_checker_cut(&run->checker, record, &cut, NULL) < 0 ||
 	    !assay_boot_read(&cut, &boot.digest))
 		return 0;
-	if (f->n_boots == LOG_BOOTS_MAX)
-		return assay_err_set(err, -E2BIG, "more than %u boot_aggregates", LOG_BOOTS_MAX);
+	if (f->n_boots == LOG_BOOTS_MAX) { /* files that bear the name: no kexecs are so many */
+		f->boots[LOG_BOOTS_MAX - 1] = boot;
+		return 0;
+	}
 	more = realloc(f->boots, (f->n_boots + 1) * sizeof(*more));
 	if (!more)
 		return assay_err_set(err, -ENOMEM, "out of memory");
@@ -106,6 +110,7 @@ static int take_record(void *ctx, const struct assay_record *record, uint64_t of
 		r = take_boot(run, record, err);
 	if (r < 0)
 		return r;
+	run->begun |= assay_replay_state(assay_verify_replay(run->verify)).len == 0;
 	take_state(run);
 	if (is_bare_violation(run, record) && ++run->seen > run->told) {
 		run->told = run->seen;
@@ -146,6 +151,7 @@ static int run_once(struct run *run, struct assay_err *err)
 	assay_verify_free(run->verify);
 	run->verify = NULL;
 	run->seen = 0;
+	run->begun = false;
 	run->waiting = false;
 	run->found->stopped = false;
 	run->found->n_boots = 0;
