@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -155,6 +156,8 @@ static int take_paths(const struct assay_sandbox *s, bool *ret, struct assay_err
 	*ret = abi >= 1 && !s->all_paths;
 	if (!*ret)
 		return 0;
+	if (s->sockets == ASSAY_SANDBOX_ANY_SOCKETS)
+		all.net = 0;
 	fd = (int)syscall(SYS_landlock_create_ruleset, &all, sizeof(all), 0);
 	if (fd < 0)
 		return failed(err, -errno, "Landlock");
@@ -224,6 +227,18 @@ static int allow_threads(scmp_filter_ctx ctx)
 	return r;
 }
 
+static int allow_sockets(scmp_filter_ctx ctx, enum assay_sandbox_sockets which)
+{
+	static const int domains[] = { AF_UNIX, AF_INET, AF_INET6, AF_NETLINK };
+	size_t n = which == ASSAY_SANDBOX_ANY_SOCKETS ? 4 : which == ASSAY_SANDBOX_UNIX_SOCKETS;
+	int r = n ? seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(connect), 0) : 0;
+
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
+				     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)domains[i]));
+	return r;
+}
+
 static int filter_syscalls(const struct assay_sandbox *s, struct assay_err *err)
 {
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
@@ -237,6 +252,8 @@ static int filter_syscalls(const struct assay_sandbox *s, struct assay_err *err)
 		r = allow_some(ctx);
 		if (r == 0 && s->may_thread)
 			r = allow_threads(ctx);
+		if (r == 0)
+			r = allow_sockets(ctx, s->sockets);
 		if (r == 0)
 			r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);
 		if (r == 0)

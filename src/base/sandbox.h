@@ -20,6 +20,12 @@ struct assay_sandbox_path {
 	bool writable;
 };
 
+enum assay_sandbox_sockets {
+	ASSAY_SANDBOX_NO_SOCKETS,   /* but those it has */
+	ASSAY_SANDBOX_UNIX_SOCKETS, /* of this machine */
+	ASSAY_SANDBOX_ANY_SOCKETS,  /* of the network too */
+};
+
 struct assay_sandbox {
 	uid_t uid; /* or ASSAY_SANDBOX_SAME_ID: user, group and groups stay */
 	gid_t gid;
@@ -27,6 +33,7 @@ struct assay_sandbox {
 	uint32_t max_files;	/* RLIMIT_NOFILE; 0: stays */
 	uint64_t max_file_size; /* RLIMIT_FSIZE, bytes */
 	bool may_thread;	/* else it starts no thread; it starts no process either way */
+	enum assay_sandbox_sockets sockets;	/* that it may open and connect */
 	const struct assay_sandbox_path *paths; /* that Landlock leaves; no others */
 	size_t n_paths;
 	bool all_paths; /* no Landlock at all: with it nobody may look into other processes either

@@ -94,6 +94,19 @@ daemon_is_up() {
 	test -S "$CONTROL"
 }
 
+# child_pid ROLE: of the daemon's process with that role.
+child_pid() {
+	local spawner pid
+	for spawner in $(pgrep -P "$DAEMON"); do
+		for pid in $(pgrep -P "$spawner"); do
+			grep -qz "^assayd: $1\$" "/proc/$pid/cmdline" || continue
+			echo "$pid"
+			return 0
+		done
+	done
+	return 1
+}
+
 # stop_assayd: as systemd does; it must end by itself.
 stop_assayd() {
 	kill -TERM "$DAEMON"

@@ -16,7 +16,7 @@ start_assayd
 expect 2 timeout -s KILL 30 "$ASSAYD" --config "$CONF"
 expect_text "$ERR" "another assayd answers at"
 expect 2 timeout -s KILL 30 "$ASSAYD" --config "$CONF" --control "$SCRATCH/control2" --anchor none
-expect_text "$ERR" "$DAEMON"
+expect_text "$ERR" "process $(child_pid anchor) has the list open"
 cat "$MNT/one" >/dev/null
 need_measured "$MNT/one" 1
 stop_assayd

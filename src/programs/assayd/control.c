@@ -40,8 +40,8 @@ static int read_pcrs(struct daemon *d, const struct control_request *request,
 		     struct pcr_values *ret, struct assay_err *err)
 {
 	memset(ret, 0, sizeof(*ret));
-	return recorder_read_pcrs(d->recorder, control_pcr_mask(&request->selection), ret->values,
-				  &ret->banks, &ret->clock, err);
+	return anchor_read_pcrs(d->anchor, control_pcr_mask(&request->selection), ret->values,
+				&ret->banks, &ret->clock, err);
 }
 
 static int reply_pcrs(struct daemon *d, const struct control_request *request, json_t **ret,
@@ -76,7 +76,7 @@ static int quote_with_pcrs(struct daemon *d, const struct control_request *reque
 		if (r == 0)
 			r = control_quote_request(request, &got.banks, &wanted, err);
 		if (r == 0)
-			r = recorder_quote(d->recorder, &wanted, quote, err);
+			r = anchor_quote(d->anchor, &wanted, quote, err);
 		if (r == 0)
 			r = read_pcrs(d, request, &got, err);
 		if (r == 0)
@@ -95,7 +95,7 @@ static int reply_quote(struct daemon *d, const struct control_request *request, 
 	int r;
 
 	memset(&pcrs, 0, sizeof(pcrs));
-	r = recorder_flush(d->recorder, FLUSH_TIMEOUT_MS);
+	r = anchor_flush(d->anchor, FLUSH_TIMEOUT_MS);
 	if (r < 0)
 		return assay_err_set(err, r, "what was measured is not in the TPM yet");
 	r = quote_with_pcrs(d, request, &quote, &pcrs, err);

@@ -22,7 +22,6 @@
 
 #include "base/file.h"
 #include "formats/batch.h"
-#include "programs/assayd/anchor_open.h"
 #include "programs/assayd/control.h"
 #include "programs/assayd/log.h"
 #include "programs/assayd/mounts.h"
@@ -39,10 +38,9 @@
 /* What lives from start to stop. */
 struct running {
 	struct daemon *daemon;
-	struct opened_anchor anchor;
 	struct workers *workers;
 	struct control *control;
-	int list_dirfd, signal_fd, wake_fd;
+	int signal_fd, wake_fd;
 	uint64_t overflows_seen;
 };
 
@@ -63,33 +61,31 @@ void daemon_forget_verdicts(struct daemon *d)
 		 (unsigned long long)(jobs_now_ns() - began) / 1000000u);
 }
 
-/* ---- what the recorder calls ---------------------------------------------------------------- */
+/* ---- what the anchor process says ----------------------------------------------------------- */
 
 static void on_anchored(void *ctx, uint64_t upto, bool released)
 {
-	struct daemon *d = ctx;
+	struct running *r = ctx;
 
-	(void)released; /* the gap record is the recorder's */
-	jobs_anchored(d->jobs, upto);
+	(void)released; /* the gap record is the anchor's */
+	jobs_anchored(r->daemon->jobs, upto);
 }
 
 static void on_segment(void *ctx, enum assay_segment_start why)
 {
+	struct running *r = ctx;
+
 	(void)why;
-	daemon_forget_verdicts(ctx);
+	daemon_forget_verdicts(r->daemon);
 }
 
-static bool more_coming(void *ctx)
+/* Nobody waits for it any more, and the main thread ends. */
+static void on_gone(void *ctx)
 {
-	struct daemon *d = ctx;
+	struct running *r = ctx;
 
-	return jobs_any_unjudged(d->jobs);
-}
-
-static void on_log(void *ctx, int priority, const char *text)
-{
-	(void)ctx;
-	log_line(priority, "%s", text);
+	jobs_close(r->daemon->jobs);
+	eventfd_write(r->wake_fd, 1);
 }
 
 /* ---- start ---------------------------------------------------------------------------------- */
@@ -150,58 +146,39 @@ static const char *kernel_list(const struct daemon *d)
 	return access(KERNEL_LIST, R_OK) == 0 ? KERNEL_LIST : NULL;
 }
 
-/* Which list, where in it, and what to do. */
-static int explain_list(const struct daemon *d, struct assay_err *err)
+/* Its opens are answered at once: others wait for it. */
+static int admit(void *ctx, pid_t pid, int pidfd)
 {
-	const char *hint = "";
-	struct assay_err why = *err;
+	struct daemon *d = ctx;
 
-	if (why.code == -ENOSPC || why.code == -EDQUOT)
-		hint = "; make room on its filesystem";
-	else if (why.code == -EBADMSG || why.code == -EKEYREJECTED)
-		hint = "; nothing was changed: keep the folder for whoever looks into it, and move "
-		       "it away to begin a new list";
-	if (strstr(why.text, "move the folder away"))
-		hint = "";
-	if (!why.has_offset)
-		return assay_err_set(err, why.code, "list '%s': %s%s", d->conf.list_dir, why.text,
-				     hint);
-	/* Who replays it knows nothing of the file around the records. */
-	return assay_err_set(err, why.code, "list '%s', offset %llu%s: %s%s", d->conf.list_dir,
-			     (unsigned long long)why.offset,
-			     why.code == -EKEYREJECTED ? " of the records" : "", why.text, hint);
+	(void)pidfd;
+	return assay_fanotify_exempt(d->group, pid, NULL);
 }
 
-static int start_recorder(struct running *r, struct assay_err *err)
+static int start_anchor(struct running *r, struct assay_err *err)
 {
 	struct daemon *d = r->daemon;
-	struct recorder_config config = {
+	AUTO(fd) int list_dirfd = open_list_dir(d, err);
+	struct anchor_config config = {
+		.conf = &d->conf,
 		.kernel_list = kernel_list(d),
-		.crypto = d->crypto,
-		.mode = (enum anchor_mode)d->conf.anchor_mode,
-		.sync = (enum list_sync)d->conf.list_sync,
-		.on_tpm_loss = (enum on_stall)d->conf.on_tpm_loss,
-		.gather_us = d->conf.gather_us,
-		.core = d->core,
-		.anchored = on_anchored,
-		.segment = on_segment,
-		.more_coming = more_coming,
-		.log = on_log,
+		.list_dirfd = list_dirfd,
+		.spawner = d->spawner,
+		.admit = admit,
 		.ctx = d,
 	};
-	int rc = r->list_dirfd = open_list_dir(d, err);
+	struct anchor_wait_config events = {
+		.anchored = on_anchored,
+		.segment = on_segment,
+		.gone = on_gone,
+		.ctx = r,
+	};
+	int rc = list_dirfd < 0 ? list_dirfd : anchor_start(&config, &d->anchor, err);
 
-	if (rc >= 0)
-		rc = anchor_open(&d->conf, &d->crypto, r->list_dirfd, &r->anchor, err);
 	if (rc < 0)
 		return rc;
-	if (d->conf.tpm_session == ASSAY_CONF_SESSION_HMAC)
-		anchor_ek_name(&r->anchor, d->ek_name);
-	config.anchor = r->anchor.port;
-	config.list_dirfd = r->list_dirfd;
-	config.list_dir = d->conf.list_dir;
-	rc = recorder_start(&config, &d->recorder, err);
-	return rc < 0 ? explain_list(d, err) : rc;
+	events.socket = anchor_socket(d->anchor);
+	return anchor_wait_new(&events, &d->events, err);
 }
 
 static int start_source(struct running *r, struct assay_err *err)
@@ -257,10 +234,9 @@ static int prepare(struct running *r, struct assay_err *err)
 	atomic_store(&d->policy, policy);
 	rc = start_source(r, err);
 	if (rc == 0)
-		rc = start_recorder(r, err);
+		rc = start_anchor(r, err);
 	if (rc == 0)
-		rc = recorder_set_policy(d->recorder, policy->compiled, policy->name,
-					 &policy->digest, err);
+		rc = anchor_set_policy(d->anchor, policy, err);
 	if (rc == 0)
 		rc = startup_record_settled(d, err);
 	if (rc == 0)
@@ -348,11 +324,11 @@ static void record_gap(struct daemon *d, const char *event,
 		       void (*fill)(void *ctx, struct assay_wr *w), void *ctx)
 {
 	struct assay_err err;
-	int r = recorder_state(d->recorder, event, fill, ctx, true, NULL, &err);
+	int r = anchor_state(d->anchor, event, fill, ctx, true, NULL, &err);
 
 	/* A long path of bytes that are written \xHH does not fit: the gap counts, not its name. */
 	if (r == -E2BIG)
-		r = recorder_state(d->recorder, event, NULL, NULL, true, NULL, &err);
+		r = anchor_state(d->anchor, event, NULL, NULL, true, NULL, &err);
 	if (r < 0)
 		log_line(LOG_ERR, "a gap is not in the list (%s): %s", event, err.text);
 }
@@ -409,8 +385,7 @@ static void reload(struct daemon *d)
 		   (unsigned long long)jobs_now_ns() / 1000u);
 	r = policy_load(d->conf.policy, &d->crypto, &d->core, &policy, &err);
 	if (r == 0)
-		r = recorder_set_policy(d->recorder, policy->compiled, policy->name,
-					&policy->digest, &err);
+		r = anchor_set_policy(d->anchor, policy, &err);
 	if (r < 0) {
 		log_line(LOG_ERR, "the old policy stays in force: %s", err.text);
 		record_gap(d, "policy_refused", fill_refused, d);
@@ -434,8 +409,8 @@ static void on_mounts(struct daemon *d)
 		log_line(LOG_ERR, "%s", err.text);
 }
 
-/* Until SIGTERM or SIGINT. */
-static void loop(struct running *r)
+/* Until SIGTERM or SIGINT (0), or until nothing can be recorded any more. */
+static int loop(struct running *r, struct assay_err *err)
 {
 	struct daemon *d = r->daemon;
 	struct pollfd p[] = {
@@ -453,9 +428,13 @@ static void loop(struct running *r)
 		sd_notify(0, "WATCHDOG=1");
 		while (read(r->signal_fd, &info, sizeof(info)) == sizeof(info)) {
 			if (info.ssi_signo != SIGHUP)
-				return;
+				return 0;
 			reload(d);
 		}
+		if (anchor_wait_is_gone(d->events))
+			return assay_err_set(err, -EPIPE,
+					     "the anchor process is gone: whoever waited was let "
+					     "go, nothing is measured any more");
 		(void)eventfd_read(r->wake_fd, &unused);
 		record_late_answers(d);
 		record_overflow(r);
@@ -475,18 +454,24 @@ static void stop(struct running *r, const char *why)
 {
 	struct daemon *d = r->daemon;
 
-	if (d->recorder)
-		recorder_ending(d->recorder);
+	bool can_record = d->events && !anchor_wait_is_gone(d->events);
+
+	if (can_record)
+		anchor_ending(d->anchor);
 	control_stop(r->control);
 	if (d->jobs)
 		jobs_close(d->jobs);
 	workers_stop(r->workers);
 	assay_fanotify_close(d->group);
-	if (d->recorder && d->jobs)
+	if (can_record)
 		record_late_answers(d);
-	if (d->mounts)
+	if (can_record && d->mounts)
 		mounts_record_counts(d->mounts, true);
-	recorder_stop(d->recorder, why);
+	anchor_wait_free(d->events);
+	if (can_record)
+		anchor_stop(d->anchor, why);
+	else
+		anchor_free(d->anchor);
 	assay_fanotify_free(d->group);
 	spawner_free(d->spawner);
 	policy_free(atomic_load(&d->policy));
@@ -495,9 +480,6 @@ static void stop(struct running *r, const char *why)
 	jobs_free(d->jobs);
 	assay_inflight_free(d->inflight);
 	assay_fs_table_free(d->fs);
-	anchor_close(&r->anchor);
-	if (r->list_dirfd >= 0)
-		close(r->list_dirfd);
 	if (r->signal_fd >= 0)
 		close(r->signal_fd);
 	if (r->wake_fd >= 0)
@@ -517,10 +499,9 @@ static int run_off(struct running *r, struct assay_err *err)
 
 int daemon_run(struct daemon *d, struct assay_err *err)
 {
-	struct running r = { .daemon = d, .list_dirfd = -1, .signal_fd = -1, .wake_fd = -1 };
+	struct running r = { .daemon = d, .signal_fd = -1, .wake_fd = -1 };
 	int rc;
 
-	r.anchor.dirfd = -1;
 	startup_settle(d);
 	if (cmdline_is_off(&d->cmdline))
 		return run_off(&r, err);
@@ -530,7 +511,7 @@ int daemon_run(struct daemon *d, struct assay_err *err)
 	if (rc == 0) {
 		sd_notify(0, "READY=1");
 		log_line(LOG_INFO, "watching %u filesystems", mounts_covered(d->mounts));
-		loop(&r);
+		rc = loop(&r, err);
 		sd_notify(0, "STOPPING=1");
 	}
 	stop(&r, rc == 0 ? "asked" : "start");

@@ -11,11 +11,11 @@
 #include "backends/source_fanotify/source_fanotify.h"
 #include "formats/conf.h"
 #include "programs/assayd/anchor_choose.h"
-#include "programs/assayd/anchor_open.h"
+#include "programs/assayd/anchor_client.h"
+#include "programs/assayd/anchor_wait.h"
 #include "programs/assayd/cmdline.h"
 #include "programs/assayd/jobs.h"
 #include "programs/assayd/policy_load.h"
-#include "programs/assayd/recorder.h"
 #include "programs/assayd/spawner.h"
 
 struct mounts;
@@ -32,18 +32,18 @@ struct daemon {
 	struct cmdline cmdline;
 	struct anchor_choice anchor_choice;
 	struct assay_crypto crypto;
-	enum assay_hash hash;		   /* of contents */
-	char ek_name[ANCHOR_EK_NAME_TEXT]; /* that the TPM sessions are salted to; "": none is */
+	enum assay_hash hash; /* of contents */
 	struct assay_core_config core;
 	struct spawner *spawner; /* for the main thread */
 	struct assay_fanotify *group;
 	struct assay_inflight *inflight;
 	struct assay_fs_table *fs;
-	struct recorder *recorder;
+	struct anchor *anchor;
+	struct anchor_wait *events;
 	struct jobs *jobs;
 	struct mounts *mounts;
 	struct scout_link *scout; /* NULL: mount= says all that is watched */
-	/* Replaced whole by SIGHUP; those of before stay, as the recorder borrows them. */
+	/* Replaced whole by SIGHUP; those of before stay, as borrowers may be left. */
 	_Atomic(const struct loaded_policy *) policy;
 	struct daemon_totals totals;
 };

@@ -370,7 +370,10 @@ struct late_answer *jobs_take_late(struct jobs *j, uint64_t *ret_n)
 
 void jobs_close(struct jobs *j)
 {
+	bool first;
+
 	pthread_mutex_lock(&j->lock);
+	first = !j->closed;
 	j->closed = true;
 	for (struct job *job = j->oldest; job; job = job->newer)
 		answer_early(j, job, jobs_now_ns());
@@ -379,7 +382,7 @@ void jobs_close(struct jobs *j)
 	pthread_cond_broadcast(&j->room_cond);
 	pthread_cond_broadcast(&j->arrived_cond);
 	pthread_mutex_unlock(&j->lock);
-	if (j->config.deadline_ms)
+	if (first && j->config.deadline_ms)
 		pthread_join(j->deadline, NULL);
 }
 

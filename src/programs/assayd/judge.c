@@ -189,7 +189,7 @@ static int ask(struct hearing *h, enum assay_hook hook, uint32_t mask, struct as
 	if (facts->match.any_subject)
 		facts->have |= ASSAY_FACT_SUBJECT;
 	for (;;) {
-		r = recorder_event(h->judge->daemon->recorder, facts, &decision, err);
+		r = anchor_wait_event(h->judge->daemon->events, facts, &decision, err);
 		if (r < 0 || decision.need == 0)
 			break;
 		r = gather(h, decision.need);
@@ -198,6 +198,7 @@ static int ask(struct hearing *h, enum assay_hook hook, uint32_t mask, struct as
 	}
 	if (r < 0)
 		return r;
+	assay_policy_match(h->policy->compiled, &facts->match, &decision.match);
 	coverage_add(&h->coverage, &decision.match);
 	if (decision.wait_for != ASSAY_NO_RECORD &&
 	    (h->f->wait_for == ASSAY_NO_RECORD || decision.wait_for > h->f->wait_for))

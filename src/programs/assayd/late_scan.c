@@ -131,7 +131,7 @@ int startup_scan_running(struct daemon *d, struct assay_err *err)
 	s.seen = calloc(SEEN_SLOTS, sizeof(*s.seen));
 	r = s.seen ? scan_processes(&s) : assay_err_set(err, -ENOMEM, "out of memory");
 	if (r == 0)
-		r = recorder_state(d->recorder, "late", fill_late, &s, false, NULL, err);
+		r = anchor_state(d->anchor, "late", fill_late, &s, false, NULL, err);
 	if (r == 0)
 		log_line(s.n_unreadable ? LOG_WARNING : LOG_INFO,
 			 "%llu files of %llu running processes were looked at, %llu could not be "

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "programs/assayd/anchor_process.h"
 #include "programs/assayd/daemon.h"
 #include "programs/assayd/log.h"
 #include "programs/assayd/scout_process.h"
@@ -202,6 +203,7 @@ static int set_core(struct daemon *d, struct assay_err *err)
 
 /* What this program is when the spawner executes it. */
 static const child_fn roles[CHILD_ROLE_COUNT] = {
+	[CHILD_ANCHOR] = anchor_process,
 	[CHILD_SCOUT] = scout_process,
 };
 

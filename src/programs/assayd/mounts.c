@@ -121,8 +121,8 @@ static void set_uncovered(struct mounts *m, struct entry *e, const char *reason)
 	if (!tally_add(&m->tally, e->what.type, jobs_now_ns()))
 		return;
 	log_line(LOG_NOTICE, "not watched: %s (%s): %s", e->what.point, e->what.type, reason);
-	if (recorder_state(m->daemon->recorder, "uncovered", fill_uncovered, &e->what, false, NULL,
-			   &err) < 0)
+	if (anchor_state(m->daemon->anchor, "uncovered", fill_uncovered, &e->what, false, NULL,
+			 &err) < 0)
 		log_line(LOG_ERR, "cannot record that %s is not watched: %s", e->what.point,
 			 err.text);
 }
@@ -144,8 +144,8 @@ void mounts_record_counts(struct mounts *m, bool all)
 	while (tally_take(&m->tally, now, &k)) {
 		log_line(LOG_NOTICE, "not watched: %llu more filesystems (%s)",
 			 (unsigned long long)k.counted, k.name);
-		if (recorder_state(m->daemon->recorder, "uncovered", fill_counted, &k, false, NULL,
-				   &err) < 0)
+		if (anchor_state(m->daemon->anchor, "uncovered", fill_counted, &k, false, NULL,
+				 &err) < 0)
 			log_line(LOG_ERR, "cannot record what is not watched: %s", err.text);
 	}
 }

@@ -86,7 +86,7 @@ static int parse(struct loaded_policy *p, const struct assay_core_config *core,
 {
 	struct assay_policy_options options = {
 		.size = sizeof(options),
-		.warn = warn,
+		.warn = p->quiet ? NULL : warn,
 		.warn_ctx = (void *)(uintptr_t)p->name,
 		.template = core->template,
 	};
@@ -100,21 +100,16 @@ static int compile(struct loaded_policy *p, const struct assay_core_config *core
 		   struct assay_bytes bytes, struct assay_err *err)
 {
 	struct assay_policy_text text;
-	void *base = mmap(NULL, POLICY_ARENA_SIZE, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	int r;
+	int r = parse(p, core, bytes, &text, err);
 
-	if (base == MAP_FAILED)
-		return assay_err_set(err, -ENOMEM, "out of memory");
-	assay_arena_init(&p->arena, base, POLICY_ARENA_SIZE);
-	r = parse(p, core, bytes, &text, err);
 	if (r == 0 && assay_policy_compile(&text, &p->arena, &p->compiled) < 0)
 		r = assay_err_set(err, -ENOMEM, "out of memory");
 	if (r == 0)
 		r = assay_core_check_policy(core, p->compiled, err);
 	if (r == 0) {
 		look_at_rules(p, &text);
-		warn_about_rest(p, &text);
+		if (!p->quiet)
+			warn_about_rest(p, &text);
 	}
 	return r;
 }
@@ -132,16 +127,35 @@ void policy_free(const struct loaded_policy *p)
 	}
 }
 
+static int keep_text(struct loaded_policy *p, struct assay_bytes text)
+{
+	void *base = mmap(NULL, POLICY_ARENA_SIZE, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *copy;
+
+	if (base == MAP_FAILED)
+		return -ENOMEM;
+	assay_arena_init(&p->arena, base, POLICY_ARENA_SIZE);
+	copy = assay_arena_alloc(&p->arena, text.len + 1, 1);
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, text.data, text.len);
+	p->text = assay_bytes(copy, text.len);
+	return 0;
+}
+
 static int load_text(struct loaded_policy *p, const struct assay_crypto *crypto,
 		     const struct assay_core_config *core, struct assay_bytes text,
 		     struct assay_err *err)
 {
-	int r;
+	int r = keep_text(p, text);
 
+	if (r < 0)
+		return assay_err_set(err, r, "out of memory");
 	p->digest.alg = ASSAY_HASH_SHA256;
 	r = crypto->ops->hash(crypto->ctx, p->digest.alg, text, p->digest.data);
 	return r < 0 ? assay_err_set(err, r, "cannot digest the policy")
-		     : compile(p, core, text, err);
+		     : compile(p, core, p->text, err);
 }
 
 /* The place goes into the message: who logs it knows nothing of lines. */
@@ -175,18 +189,46 @@ static int load(struct loaded_policy *p, const struct assay_crypto *crypto,
 	return r;
 }
 
+static struct loaded_policy *new_policy(const char *name, struct assay_err *err)
+{
+	struct loaded_policy *p = calloc(1, sizeof(*p));
+
+	if (p && (p->name = strdup(name)))
+		return p;
+	free(p);
+	assay_err_set(err, -ENOMEM, "out of memory");
+	return NULL;
+}
+
 int policy_load(const char *name, const struct assay_crypto *crypto,
 		const struct assay_core_config *core, const struct loaded_policy **ret,
 		struct assay_err *err)
 {
-	struct loaded_policy *p = calloc(1, sizeof(*p));
+	struct loaded_policy *p = new_policy(name, err);
 	int r;
 
-	if (!p || !(p->name = strdup(name))) {
-		free(p);
-		return assay_err_set(err, -ENOMEM, "out of memory");
-	}
+	if (!p)
+		return -ENOMEM;
 	r = load(p, crypto, core, err);
+	if (r == 0)
+		*ret = p;
+	else
+		policy_free(p);
+	return r;
+}
+
+int policy_load_again(const char *name, bool builtin, struct assay_bytes text,
+		      const struct assay_crypto *crypto, const struct assay_core_config *core,
+		      const struct loaded_policy **ret, struct assay_err *err)
+{
+	struct loaded_policy *p = new_policy(name, err);
+	int r;
+
+	if (!p)
+		return -ENOMEM;
+	p->builtin = builtin;
+	p->quiet = true;
+	r = with_place(p, load_text(p, crypto, core, text, err), err);
 	if (r == 0)
 		*ret = p;
 	else

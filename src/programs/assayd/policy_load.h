@@ -9,8 +9,10 @@
 struct loaded_policy {
 	const struct assay_policy *compiled;
 	const char *name;	    /* as it was asked for */
+	struct assay_bytes text;    /* in the arena */
 	struct assay_digest digest; /* of the text */
 	bool builtin;
+	bool quiet;    /* what it says was logged when it was loaded first */
 	bool by_owner; /* some rule asks who owns the file, which can change without a write */
 	uint32_t event_bits; /* ASSAY_FANOTIFY_: the events that some rule needs */
 	struct assay_arena arena;
@@ -23,6 +25,11 @@ struct loaded_policy {
 int policy_load(const char *name, const struct assay_crypto *crypto,
 		const struct assay_core_config *core, const struct loaded_policy **ret,
 		struct assay_err *err);
+
+/* From the text that another process has loaded. */
+int policy_load_again(const char *name, bool builtin, struct assay_bytes text,
+		      const struct assay_crypto *crypto, const struct assay_core_config *core,
+		      const struct loaded_policy **ret, struct assay_err *err);
 
 /* With all that are older. NULL allowed. */
 void policy_free(const struct loaded_policy *p);

@@ -14,6 +14,7 @@
 #include "programs/assayd/maps.h"
 #include "programs/assayd/unit_files.h"
 
+#define SEEN_MAX      256u   /* more are recorded once for each process */
 #define TPM_DRIVER_MS 10000u /* a driver that is a module comes late */
 
 struct self {
@@ -25,6 +26,9 @@ struct self {
 	const char *kind, *path;
 	const struct assay_digest *digest;
 	uint64_t unreadable;
+	/* Files of a process before this one. */
+	uint64_t seen[SEEN_MAX][2];
+	size_t n_seen;
 };
 
 static void fill_self(void *ctx, struct assay_wr *w)
@@ -43,7 +47,7 @@ static int record(struct self *s, const char *kind, const char *path,
 	s->kind = kind;
 	s->path = path;
 	s->digest = digest;
-	return recorder_state(s->daemon->recorder, "self", fill_self, s, false, NULL, s->err);
+	return anchor_state(s->daemon->anchor, "self", fill_self, s, false, NULL, s->err);
 }
 
 static int record_fd(struct self *s, const char *kind, const char *path, int fd)
@@ -99,19 +103,39 @@ static void fill_unreadable(void *ctx, struct assay_wr *w)
 	assay_state_add_u64(w, "unreadable", s->unreadable);
 }
 
-/* What cannot be opened is told: then these records are not all that assayd is made of. */
+static bool was_seen(void *ctx, uint64_t dev, uint64_t ino)
+{
+	struct self *s = ctx;
+
+	for (size_t i = 0; i < s->n_seen; i++)
+		if (s->seen[i][0] == dev && s->seen[i][1] == ino)
+			return true;
+	if (s->n_seen < SEEN_MAX) {
+		s->seen[s->n_seen][0] = dev;
+		s->seen[s->n_seen++][1] = ino;
+	}
+	return false;
+}
+
+/* Of all processes that assayd is. What cannot be opened is told: then these records are not all
+ * that assayd is made of. */
 static int record_maps(struct self *s)
 {
-	struct maps_walk walk = { .pid = getpid(),
-				  .all = true,
+	const pid_t pids[] = { getpid(), anchor_pid(s->daemon->anchor) };
+	struct maps_walk walk = { .all = true,
+				  .skip = was_seen,
 				  .each = record_mapped,
 				  .unreadable = count_unreadable,
 				  .ctx = s };
-	int r = maps_walk(&walk);
+	int r = 0;
 
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(pids); i++) {
+		walk.pid = pids[i];
+		r = maps_walk(&walk);
+	}
 	if (r < 0 || s->unreadable == 0)
 		return r;
-	return recorder_state(s->daemon->recorder, "self", fill_unreadable, s, false, NULL, s->err);
+	return anchor_state(s->daemon->anchor, "self", fill_unreadable, s, false, NULL, s->err);
 }
 
 static int record_unit_file(void *ctx, const struct unit_file *file)
@@ -162,10 +186,9 @@ int startup_record_settled(struct daemon *d, struct assay_err *err)
 	int r = 0;
 
 	if (d->cmdline.order != CMDLINE_NONE)
-		r = recorder_state(d->recorder, "cmdline", cmdline_fill, &d->cmdline, false, NULL,
-				   err);
+		r = anchor_state(d->anchor, "cmdline", cmdline_fill, &d->cmdline, false, NULL, err);
 	if (r == 0 && d->anchor_choice.why)
-		r = recorder_state(d->recorder, "anchor", anchor_choice_fill, &d->anchor_choice,
-				   false, NULL, err);
+		r = anchor_state(d->anchor, "anchor", anchor_choice_fill, &d->anchor_choice, false,
+				 NULL, err);
 	return r;
 }

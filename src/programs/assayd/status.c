@@ -35,9 +35,10 @@ static json_t *anchor_json(struct daemon *d, const struct recorder_counts *n)
 
 	return json_pack("{s:s, s:b, s:s*, s:s, s:b, s:I, s:I, s:I}", "kind", kinds[d->conf.anchor],
 			 "hardware_rooted", d->conf.anchor == ASSAY_CONF_ANCHOR_TPM2, "ek_name",
-			 d->ek_name[0] ? d->ek_name : NULL, "mode", modes[d->conf.anchor_mode],
-			 "tpm_lost", n->tpm_lost, "extends", (json_int_t)n->extends, "extend_ns",
-			 (json_int_t)n->extend_ns, "batches", (json_int_t)n->batches);
+			 anchor_ek(d->anchor)[0] ? anchor_ek(d->anchor) : NULL, "mode",
+			 modes[d->conf.anchor_mode], "tpm_lost", n->tpm_lost, "extends",
+			 (json_int_t)n->extends, "extend_ns", (json_int_t)n->extend_ns, "batches",
+			 (json_int_t)n->batches);
 }
 
 static json_t *list_json(struct daemon *d, const struct recorder_counts *n)
@@ -127,11 +128,11 @@ static json_t *elsewhere_json(struct daemon *d)
 
 json_t *status_json(struct daemon *d)
 {
-	struct recorder_counts n;
+	struct recorder_counts n = { 0 };
 	json_t *uncovered;
 	uint32_t more;
 
-	recorder_counts(d->recorder, &n);
+	(void)anchor_counts(d->anchor, &n, NULL);
 	uncovered = uncovered_json(d, &more);
 	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:i, s:o, s:i, s:o}", "version",
 			 ASSAY_VERSION, "policy", policy_json(d), "anchor", anchor_json(d, &n),

@@ -125,7 +125,7 @@ static void complain(struct daemon *d, const struct judge_case *c, const struct 
 static void count_judged(struct daemon *d)
 {
 	if (jobs_judged(d->jobs))
-		recorder_gathered(d->recorder);
+		anchor_wait_gathered(d->events);
 }
 
 enum outcome {
@@ -163,10 +163,7 @@ static enum outcome judge_job(struct daemon *d, struct judge *judge, struct job 
 		job->findings.ignore_bits = 0;
 		return OUTCOME_SETTLE;
 	}
-	if (job->findings.wait_for == ASSAY_NO_RECORD ||
-	    recorder_is_anchored(d->recorder, job->findings.wait_for))
-		return OUTCOME_SETTLE;
-	return OUTCOME_ANCHOR;
+	return job->findings.wait_for == ASSAY_NO_RECORD ? OUTCOME_SETTLE : OUTCOME_ANCHOR;
 }
 
 /* False: the job waits, and is not the caller's any more. */
