@@ -26,6 +26,7 @@ enum assay_conf_sync { ASSAY_CONF_SYNC_BATCH, ASSAY_CONF_SYNC_NEVER };
 enum assay_conf_session { ASSAY_CONF_SESSION_NONE, ASSAY_CONF_SESSION_HMAC };
 enum assay_conf_loss { ASSAY_CONF_LOSS_HOLD, ASSAY_CONF_LOSS_RELEASE };
 enum assay_conf_sight { ASSAY_CONF_SIGHT_AUTO, ASSAY_CONF_SIGHT_EXACT, ASSAY_CONF_SIGHT_EAGER };
+enum assay_conf_audit { ASSAY_CONF_AUDIT_AUTO, ASSAY_CONF_AUDIT_NO };
 enum assay_conf_answer { ASSAY_CONF_ANSWER_ALLOW, ASSAY_CONF_ANSWER_DENY };
 enum assay_conf_cmdline { ASSAY_CONF_CMDLINE_OBEY, ASSAY_CONF_CMDLINE_IGNORE };
 
@@ -58,6 +59,9 @@ enum assay_conf_cmdline { ASSAY_CONF_CMDLINE_OBEY, ASSAY_CONF_CMDLINE_IGNORE };
 	WORD(on_tpm_loss, "hold release", ASSAY_CONF_LOSS_HOLD)                                    \
 	STRING(soft_anchor_dir, "/var/lib/assay/anchor", any)                                      \
 	STRING(control_socket, "/run/assay/control", socket)                                       \
+	NUMBER(audit_rate, 0, 1000000, 100)                                                        \
+	STRING(audit_journal, "/run/systemd/journal/socket", socket)                               \
+	WORD(audit_kernel_log, "auto no", ASSAY_CONF_AUDIT_AUTO)                                   \
 	WORD(lock_memory, "no yes", 0)                                                             \
 	WORD(kernel_cmdline, "obey ignore", ASSAY_CONF_CMDLINE_OBEY)
 

@@ -52,10 +52,10 @@ check_policy 0 tcb
 [ -z "$ERR" ] || fail "tcb has messages: $ERR"
 for name in fail_securely critical_data secure_boot; do
 	check_policy 0 $name
-	expect_text "$ERR" "policy '$name' measures nothing that is seen here"
+	expect_text "$ERR" "policy '$name' measures and audits nothing that is seen here"
 done
 check_policy 0 'tcb|appraise_tcb'
-expect_text "$ERR" "rules that appraise, audit or hash: 2, without effect"
+expect_text "$ERR" "rules that appraise or hash: 2, without effect"
 check_policy 2 tbc
 expect_text "$ERR" "no built-in policy 'tbc'; allowed: tcb .*; the path of a file has a '/'"
 

@@ -66,7 +66,8 @@ start_assayd() {
 	local kv
 	rm -f "$CONTROL"
 	{
-		printf '%s\n' "list_dir = $LIST" "control_socket = $CONTROL" "kernel_list = none"
+		printf '%s\n' "list_dir = $LIST" "control_socket = $CONTROL" "kernel_list = none" \
+			'audit_journal = none' 'audit_kernel_log = no'
 		[ -z "${MNT:-}" ] || echo "mount = $MNT"
 		if [ -n "${TCTI:-}" ]; then
 			printf '%s\n' 'anchor = tpm2' "tcti = $TCTI" "exempt_pid = $SWTPM_PID"

@@ -4,6 +4,7 @@
 
 #include "programs/assay/cmd.h"
 
+extern const struct command cmd_audit;
 extern const struct command cmd_doctor;
 extern const struct command cmd_log;
 extern const struct command cmd_policy;

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "programs/assayd/audit_reply.h"
 #include "programs/assayd/log.h"
 #include "programs/assayd/status.h"
 #include "programs/common/control_msg.h"
@@ -117,6 +118,8 @@ static json_t *reply(struct daemon *d, const json_t *message)
 		r = reply_pcrs(d, &request, &answer, &err);
 	else if (r == 0 && request.op == CONTROL_QUOTE)
 		r = reply_quote(d, &request, &answer, &err);
+	else if (r == 0 && request.op == CONTROL_AUDIT)
+		answer = audit_reply(d->audit, request.after);
 	if (r == 0 && !answer)
 		r = assay_err_set(&err, -ENOMEM, "out of memory");
 	return r < 0 ? control_error_pack(r, err.text) : answer;

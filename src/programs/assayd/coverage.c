@@ -39,7 +39,8 @@ bool coverage_holds(const struct coverage *c, const struct assay_policy *policy,
 	for (size_t i = 0; i < ARRAY_LEN(masks); i++) {
 		somebody.mask = masks[i];
 		assay_policy_match(policy, &somebody, &m);
-		if (m.by_subject || (m.actions & ASSAY_ACTION_MEASURE && !has(c, &m)))
+		if (m.by_subject || (m.actions & ASSAY_ACTION_MEASURE && !has(c, &m)) ||
+		    (m.actions & ASSAY_ACTION_AUDIT && !c->audited))
 			return false;
 	}
 	return true;

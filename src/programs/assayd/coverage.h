@@ -14,6 +14,7 @@ struct coverage {
 		struct assay_bytes template;
 	} done[4];
 	size_t n;
+	bool audited; /* its audit record is there, whoever it was made for, as in the kernel */
 };
 
 /* Adds what @match had measured. */

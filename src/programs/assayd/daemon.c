@@ -22,6 +22,7 @@
 
 #include "base/file.h"
 #include "formats/batch.h"
+#include "programs/assayd/audit_daemon.h"
 #include "programs/assayd/control.h"
 #include "programs/assayd/log.h"
 #include "programs/assayd/mounts.h"
@@ -232,7 +233,9 @@ static int prepare(struct running *r, struct assay_err *err)
 	if (rc < 0)
 		return rc;
 	atomic_store(&d->policy, policy);
-	rc = start_source(r, err);
+	rc = audit_open(d, err);
+	if (rc == 0)
+		rc = start_source(r, err);
 	if (rc == 0)
 		rc = start_anchor(r, err);
 	if (rc == 0)
@@ -241,6 +244,8 @@ static int prepare(struct running *r, struct assay_err *err)
 		rc = startup_record_settled(d, err);
 	if (rc == 0)
 		rc = startup_record_self(d, err);
+	if (rc == 0)
+		audit_policy(d, policy->name, 0);
 	if (rc == 0 && d->conf.lock_memory && mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
 		rc = assay_err_set(err, -errno, "cannot lock memory: %s", strerror(errno));
 	return rc;
@@ -340,17 +345,38 @@ static void record_late_answers(struct daemon *d)
 
 	for (unnamed = n; late; late = next) {
 		next = late->next;
+		audit_late(d, late);
 		record_gap(d, "deadline", fill_late, late);
 		free(late);
 		unnamed--;
 	}
 	if (n == 0)
 		return;
-	if (unnamed)
+	if (unnamed) {
+		audit_late_count(d, unnamed);
 		record_gap(d, "deadline", fill_count, &unnamed);
+	}
 	atomic_fetch_add(&d->totals.deadlines, n);
 	log_line(LOG_WARNING, "%llu openers were answered before their files were measured",
 		 (unsigned long long)n);
+}
+
+static void fill_audit_lost(void *ctx, struct assay_wr *w)
+{
+	const struct audit_loss *loss = ctx;
+
+	assay_state_add(w, "sink", assay_bytes_str(audit_sink_name(loss->sink)));
+	assay_state_add_u64(w, "count", loss->count);
+}
+
+/* What a policy has audited must be somewhere: what did not get where it should is in the list. */
+static void record_audit_lost(struct daemon *d)
+{
+	struct audit_loss loss;
+
+	audit_tick(d->audit, false);
+	while (audit_next_loss(d->audit, &loss))
+		record_gap(d, "audit_lost", fill_audit_lost, &loss);
 }
 
 static void record_overflow(struct running *r)
@@ -389,12 +415,14 @@ static void reload(struct daemon *d)
 	if (r < 0) {
 		log_line(LOG_ERR, "the old policy stays in force: %s", err.text);
 		record_gap(d, "policy_refused", fill_refused, d);
+		audit_policy(d, d->conf.policy, r);
 		policy_free(policy);
 	} else {
 		policy_follow(policy, atomic_load(&d->policy));
 		atomic_store(&d->policy, policy);
 		daemon_forget_verdicts(d);
 		log_line(LOG_NOTICE, "policy '%s' is in force", policy->name);
+		audit_policy(d, policy->name, 0);
 		if (mounts_scan(d->mounts, &err) < 0)
 			log_line(LOG_ERR, "%s", err.text);
 	}
@@ -438,6 +466,7 @@ static int loop(struct running *r, struct assay_err *err)
 		(void)eventfd_read(r->wake_fd, &unused);
 		record_late_answers(d);
 		record_overflow(r);
+		record_audit_lost(d);
 		if (p[2].revents)
 			on_mounts(d);
 		if (d->scout) {
@@ -467,6 +496,9 @@ static void stop(struct running *r, const char *why)
 		record_late_answers(d);
 	if (can_record && d->mounts)
 		mounts_record_counts(d->mounts, true);
+	audit_stop(d->audit);
+	if (can_record && d->audit)
+		record_audit_lost(d);
 	anchor_wait_free(d->events);
 	if (can_record)
 		anchor_stop(d->anchor, why);
@@ -477,6 +509,7 @@ static void stop(struct running *r, const char *why)
 	policy_free(atomic_load(&d->policy));
 	scout_free(d->scout);
 	mounts_free(d->mounts);
+	audit_free(d->audit);
 	jobs_free(d->jobs);
 	assay_inflight_free(d->inflight);
 	assay_fs_table_free(d->fs);

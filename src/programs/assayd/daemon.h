@@ -18,6 +18,7 @@
 #include "programs/assayd/policy_load.h"
 #include "programs/assayd/spawner.h"
 
+struct audit;
 struct mounts;
 struct scout_link;
 
@@ -42,6 +43,7 @@ struct daemon {
 	struct anchor_wait *events;
 	struct jobs *jobs;
 	struct mounts *mounts;
+	struct audit *audit;
 	struct scout_link *scout; /* NULL: mount= says all that is watched */
 	/* Replaced whole by SIGHUP; those of before stay, as borrowers may be left. */
 	_Atomic(const struct loaded_policy *) policy;

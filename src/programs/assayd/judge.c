@@ -9,6 +9,7 @@
 
 #include "backends/source_fanotify/lease.h"
 #include "backends/source_fanotify/opener.h"
+#include "programs/assayd/audit_file.h"
 #include "programs/assayd/coverage.h"
 
 /* One case while it is judged. */
@@ -174,6 +175,66 @@ static bool ask_for_anybody(struct hearing *h, struct assay_match_facts match)
 	return !m.by_subject;
 }
 
+/* Zeros where there is none, as in the list. */
+static struct assay_digest audited_digest(const struct hearing *h, bool verity)
+{
+	const struct assay_digest *d = verity ? &h->facts.verity : &h->facts.digest;
+	bool has = verity ? d->alg < ASSAY_HASH_COUNT : !h->facts.unreadable;
+
+	return has ? *d : (struct assay_digest){ .alg = h->judge->daemon->hash };
+}
+
+/* Does what happens here, and not to somebody else or later, match a rule that audits? */
+static bool is_audited(struct hearing *h, struct assay_match *ret)
+{
+	struct assay_match_facts *match = &h->facts.match;
+	bool exec_hook =
+		match->hook == ASSAY_HOOK_BPRM_CHECK || match->hook == ASSAY_HOOK_CREDS_CHECK;
+
+	if (!h->policy->audits || exec_hook != h->c->exec)
+		return false;
+	if (h->eager && match->hook == ASSAY_HOOK_FILE_CHECK)
+		match->mask = assay_opener_access(h->c->tid);
+	if (assay_policy_needs(h->policy->compiled, match->hook) & ASSAY_FACT_SUBJECT) {
+		match->any_subject = false;
+		find_subject(h);
+	}
+	assay_policy_match(h->policy->compiled, match, ret);
+	return ret->actions & ASSAY_ACTION_AUDIT;
+}
+
+static int audit(struct hearing *h)
+{
+	struct daemon *d = h->judge->daemon;
+	struct audit_file f = {
+		.tid = h->c->tid,
+		.late = h->c->late,
+		.dev = h->c->st.st_dev,
+		.ino = h->c->st.st_ino,
+		.hook = h->facts.match.hook,
+		.policy = h->policy->name,
+	};
+	struct assay_match m;
+	bool verity;
+	int r;
+
+	if (!is_audited(h, &m))
+		return 0;
+	if (!h->has_subject)
+		find_subject(h);
+	verity = m.opts & ASSAY_OPT_VERITY_REQUIRED;
+	r = gather(h, (ASSAY_FACT_PATH | (verity ? ASSAY_FACT_VERITY : ASSAY_FACT_DIGEST)) &
+			      ~h->facts.have);
+	if (r < 0)
+		return r;
+	f.uid = h->subject_seen ? h->subject.uid : UINT32_MAX;
+	f.path = h->facts.path;
+	f.digest = audited_digest(h, verity);
+	f.rule = assay_policy_text(h->policy->compiled)->rules[m.rule_audit].line;
+	h->coverage.audited |= audit_file(d->audit, &d->crypto, &f);
+	return 0;
+}
+
 static int ask(struct hearing *h, enum assay_hook hook, uint32_t mask, struct assay_err *err)
 {
 	struct assay_decision decision;
@@ -203,7 +264,7 @@ static int ask(struct hearing *h, enum assay_hook hook, uint32_t mask, struct as
 	if (decision.wait_for != ASSAY_NO_RECORD &&
 	    (h->f->wait_for == ASSAY_NO_RECORD || decision.wait_for > h->f->wait_for))
 		h->f->wait_for = decision.wait_for;
-	return 0;
+	return audit(h);
 }
 
 /* What the opener asks for, and whether somebody else may be writing. A lease proves that the

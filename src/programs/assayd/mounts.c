@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/fmt.h"
 #include "formats/batch.h"
+#include "programs/assayd/audit_daemon.h"
 #include "programs/assayd/log.h"
 #include "programs/assayd/tally.h"
 
@@ -121,6 +122,7 @@ static void set_uncovered(struct mounts *m, struct entry *e, const char *reason)
 	if (!tally_add(&m->tally, e->what.type, jobs_now_ns()))
 		return;
 	log_line(LOG_NOTICE, "not watched: %s (%s): %s", e->what.point, e->what.type, reason);
+	audit_uncovered(m->daemon, &e->what);
 	if (anchor_state(m->daemon->anchor, "uncovered", fill_uncovered, &e->what, false, NULL,
 			 &err) < 0)
 		log_line(LOG_ERR, "cannot record that %s is not watched: %s", e->what.point,

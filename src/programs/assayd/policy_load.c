@@ -38,6 +38,9 @@ static int builtin_text(const char *names, char *text, size_t size, struct assay
 	return assay_err_set(err, r, "%s; the path of a file has a '/'", why);
 }
 
+static const uint32_t done_here = ASSAY_ACTION_MEASURE | ASSAY_ACTION_DONT_MEASURE |
+				  ASSAY_ACTION_AUDIT | ASSAY_ACTION_DONT_AUDIT;
+
 static void look_at_rules(struct loaded_policy *p, const struct assay_policy_text *text)
 {
 	static const struct {
@@ -53,31 +56,32 @@ static void look_at_rules(struct loaded_policy *p, const struct assay_policy_tex
 	for (size_t i = 0; i < ARRAY_LEN(events); i++)
 		if (assay_policy_needs(p->compiled, events[i].hook))
 			p->event_bits |= events[i].bits;
-	for (uint32_t i = 0; i < text->n_rules; i++)
+	for (uint32_t i = 0; i < text->n_rules; i++) {
+		p->audits |= text->rules[i].action == ASSAY_ACTION_AUDIT;
 		if (text->rules[i].conds & (ASSAY_COND_FOWNER | ASSAY_COND_FGROUP) &&
-		    text->rules[i].action & (ASSAY_ACTION_MEASURE | ASSAY_ACTION_DONT_MEASURE))
+		    text->rules[i].action & done_here)
 			p->by_owner = true;
+	}
 }
 
 /* What is asked for and not done: better said than found out. */
 static void warn_about_rest(const struct loaded_policy *p, const struct assay_policy_text *text)
 {
-	uint32_t others = 0, measures = 0;
+	uint32_t others = 0, done = 0;
 
 	for (uint32_t i = 0; i < text->n_rules; i++) {
-		others += (text->rules[i].action & ASSAY_ACTION_DO_MASK) != 0;
-		measures += text->rules[i].action == ASSAY_ACTION_MEASURE;
+		done += (text->rules[i].action & ASSAY_ACTION_DO_MASK & done_here) != 0;
+		others += (text->rules[i].action & ASSAY_ACTION_DO_MASK & ~done_here) != 0;
 	}
-	others -= measures;
 	if (others)
 		log_line(LOG_WARNING,
-			 "policy '%s': rules that appraise, audit or hash: %u, without effect, as "
-			 "this version only measures",
+			 "policy '%s': rules that appraise or hash: %u, without effect, as this "
+			 "version measures and audits",
 			 p->name, others);
-	if (!measures || !p->event_bits)
+	if (!done || !p->event_bits)
 		log_line(LOG_WARNING,
-			 "policy '%s' measures nothing that is seen here: FILE_CHECK, MMAP_CHECK, "
-			 "BPRM_CHECK, CREDS_CHECK",
+			 "policy '%s' measures and audits nothing that is seen here: FILE_CHECK, "
+			 "MMAP_CHECK, BPRM_CHECK, CREDS_CHECK",
 			 p->name);
 }
 

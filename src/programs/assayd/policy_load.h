@@ -13,6 +13,7 @@ struct loaded_policy {
 	struct assay_digest digest; /* of the text */
 	bool builtin;
 	bool quiet;    /* what it says was logged when it was loaded first */
+	bool audits;   /* some rule audits */
 	bool by_owner; /* some rule asks who owns the file, which can change without a write */
 	uint32_t event_bits; /* ASSAY_FANOTIFY_: the events that some rule needs */
 	struct assay_arena arena;

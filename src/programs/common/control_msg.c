@@ -17,6 +17,7 @@ static const char *const op_names[CONTROL_OP_COUNT] = {
 	[CONTROL_STATUS] = "status",
 	[CONTROL_PCRS] = "pcrs",
 	[CONTROL_QUOTE] = "quote",
+	[CONTROL_AUDIT] = "audit",
 };
 
 /* ---- fields --------------------------------------------------------------------------------- */
@@ -75,7 +76,9 @@ json_t *control_request_pack(const struct control_request *request)
 	json_t *m = json_pack("{s:s}", "op", op_names[request->op]);
 	int r = m ? 0 : -1;
 
-	if (r == 0 && request->op != CONTROL_STATUS)
+	if (r == 0 && request->op == CONTROL_AUDIT)
+		r = json_object_set_new(m, "after", json_integer((json_int_t)request->after));
+	if (r == 0 && (request->op == CONTROL_PCRS || request->op == CONTROL_QUOTE))
 		r = set_selection(m, &request->selection);
 	if (r == 0 && request->op == CONTROL_QUOTE)
 		r = set_blob(m, "nonce", &request->nonce) |
@@ -105,13 +108,28 @@ static int op_parse(const json_t *message, enum control_op *ret, struct assay_er
 /* How many of the keys that @op may have @message has. */
 static size_t known_keys(const json_t *message, enum control_op op)
 {
-	static const char *const keys[] = { "op", "pcrs", "nonce", "ak_public", "ak_private" };
-	static const size_t allowed[CONTROL_OP_COUNT] = { 1, 2, 5 };
+	static const char *const keys[CONTROL_OP_COUNT][5] = {
+		[CONTROL_STATUS] = { "op" },
+		[CONTROL_PCRS] = { "op", "pcrs" },
+		[CONTROL_QUOTE] = { "op", "pcrs", "nonce", "ak_public", "ak_private" },
+		[CONTROL_AUDIT] = { "op", "after" },
+	};
 	size_t n = 0;
 
-	for (size_t i = 0; i < allowed[op]; i++)
-		n += json_object_get(message, keys[i]) != NULL;
+	for (size_t i = 0; i < ARRAY_LEN(keys[op]) && keys[op][i]; i++)
+		n += json_object_get(message, keys[op][i]) != NULL;
 	return n;
+}
+
+static int after_parse(const json_t *message, uint64_t *ret, struct assay_err *err)
+{
+	const json_t *after = json_object_get(message, "after");
+
+	if (after && (!json_is_integer(after) || json_integer_value(after) < 0 ||
+		      json_integer_value(after) == INT64_MAX))
+		return assay_err_set(err, -EBADMSG, "'after' is not the number of a record");
+	*ret = (uint64_t)json_integer_value(after);
+	return 0;
 }
 
 int control_request_parse(const json_t *message, struct control_request *ret, struct assay_err *err)
@@ -127,6 +145,8 @@ int control_request_parse(const json_t *message, struct control_request *ret, st
 	if (r == 0 && pcrs)
 		r = assay_selection_parse_text(assay_bytes_str(json_string_value(pcrs)),
 					       &q.selection, err);
+	if (r == 0 && q.op == CONTROL_AUDIT)
+		r = after_parse(message, &q.after, err);
 	if (r == 0 && q.op == CONTROL_QUOTE)
 		r = blob_parse(message, "nonce", ASSAY_NONCE_MAX, &q.nonce, err);
 	if (r == 0 && q.op == CONTROL_QUOTE)

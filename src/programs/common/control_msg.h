@@ -15,7 +15,7 @@
 #define CONTROL_MESSAGE_MAX 65536 /* bytes */
 #define CONTROL_BLOB_MAX    1024  /* bytes of a binary field */
 
-enum control_op { CONTROL_STATUS, CONTROL_PCRS, CONTROL_QUOTE, CONTROL_OP_COUNT };
+enum control_op { CONTROL_STATUS, CONTROL_PCRS, CONTROL_QUOTE, CONTROL_AUDIT, CONTROL_OP_COUNT };
 
 struct control_blob {
 	uint8_t data[CONTROL_BLOB_MAX];
@@ -29,6 +29,8 @@ struct control_request {
 	/* CONTROL_QUOTE */
 	struct control_blob nonce; /* at most ASSAY_NONCE_MAX bytes */
 	struct control_blob ak_public, ak_private;
+	/* CONTROL_AUDIT: what came after this record; 0: all that is kept */
+	uint64_t after;
 };
 
 /* ---- messages ---- */
