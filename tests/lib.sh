@@ -18,17 +18,19 @@ _cleanup() {
 	for ((i = ${#_mounts[@]} - 1; i >= 0; i--)); do
 		umount -l "${_mounts[i]}" 2>/dev/null || true
 	done
+	[ "$status" = 0 ] || [ ! -s "$SCRATCH/waited" ] || { echo 'waited for:' && tail -n 5 "$SCRATCH/waited"; }
 	rm -rf "$SCRATCH"
 	exit $status
 }
 trap _cleanup EXIT
 trap 'exit 130' INT TERM HUP
 
-# fail MESSAGE: the test ends here, red.
+# fail MESSAGE: the test ends here, red; also from within $(...) or a pipeline, whose exit nobody looks at.
 fail() {
 	local i=1
 	while [ "${BASH_SOURCE[i]##*/}" = lib.sh ]; do i=$((i + 1)); done
 	echo "FAILED (${BASH_SOURCE[i]##*/}:${BASH_LINENO[i - 1]}): $*" >&2
+	[ "$BASHPID" = $$ ] || kill -TERM $$
 	exit 1
 }
 
@@ -105,7 +107,7 @@ background() {
 wait_for() {
 	local end=$((SECONDS + $1))
 	shift
-	until "$@" 2>/dev/null; do
+	until "$@" 2>"$SCRATCH/waited"; do
 		[ $SECONDS -lt $end ] || fail "not in time: '$*'"
 		sleep 0.02
 	done

@@ -45,7 +45,8 @@ expect 2 "$ASSAYD" --check-config --mode all
 expect_text "$ERR" "^assayd: --mode: 'anchor_mode' takes one of: each group ordered; not 'all'"
 
 # Built-in policies: every one, and in the kernel's ways to join them.
-for name in $("$ASSAY" policy show --list) 'critical_data|tcb' 'tcb fail_securely'; do
+names=$("$ASSAY" policy show --list)
+for name in $names 'critical_data|tcb' 'tcb fail_securely'; do
 	check_policy 0 "$name"
 done
 check_policy 0 tcb

@@ -3,7 +3,7 @@
 # Lists with batch records, written by another program from the documented format: both forms,
 # what each flip does, and that evmctl replays the anchored one.
 . "$TEST_LIB"
-need python3
+need python3 evmctl
 
 flat=$SCRATCH/flat anchored=$SCRATCH/anchored pcrs=$SCRATCH/pcrs
 "$SOURCE/tests/cli/group_list.py" "$flat" "$anchored" "$pcrs"
@@ -192,9 +192,7 @@ has "12 entries at the end wait for a batch record"
 expect 0 "$ASSAY" log verify -v "$SCRATCH/open"
 
 # evmctl takes the anchored form for what it is to a TPM.
-if command -v evmctl >/dev/null; then
-	evmctl_pcrs "$pcrs"
-	expect 0 evmctl ima_measurement --ignore-violations --pcrs "sha1,$SCRATCH/evmctl.sha1" \
-		--pcrs "sha256,$SCRATCH/evmctl.sha256" "$anchored"
-	has "Matched per TPM bank"
-fi
+evmctl_pcrs "$pcrs"
+expect 0 evmctl ima_measurement --ignore-violations --pcrs "sha1,$SCRATCH/evmctl.sha1" \
+	--pcrs "sha256,$SCRATCH/evmctl.sha256" "$anchored"
+has "Matched per TPM bank"

@@ -139,7 +139,7 @@ expect 2 "$ASSAY" quote --nonce $NONCE --out q --ak no --timeout 0
 expect_text "$ERR" "^assay quote: --timeout: '0' is no number of seconds"
 
 # ---- with one ----
-need swtpm
+need swtpm tpm2_checkquote
 swtpm_begin
 expect 0 "$ASSAY" tpm info --tcti "$TCTI"
 expect_text "$OUT" "banks +.*sha256"
@@ -189,35 +189,31 @@ PY
 done
 expect 1 "$ASSAY" quote verify --ak rsa.pub --nonce $NONCE ecc.quote
 
-if command -v tpm2_checkquote >/dev/null; then
-	for alg in ecc rsa; do
-		expect 0 tpm2_checkquote -u $alg.pem -m $alg.msg -s $alg.sig -q $NONCE -g sha256
-	done
-	# Theirs, with a key of theirs, ECC this time.
-	export TPM2TOOLS_TCTI=$TCTI
-	tpm2_createek -c ek.ctx -G rsa -u ek.pub >/dev/null
-	tpm2_createak -C ek.ctx -c theirs.ctx -G ecc -g sha256 -s ecdsa -u theirs.pub -f tpmt \
-		-n theirs.name >/dev/null
-	tpm2_flushcontext -t
-	tpm2_pcrextend "10:sha256=$(printf 'ab%.0s' {1..32})"
-	tpm2_quote -c theirs.ctx -l sha256:10,11+sha1:10 -q $NONCE -m t.msg -s t.sig -o t.pcrs >/dev/null
-	expect 0 "$ASSAY" quote verify --ak theirs.pub --nonce $NONCE --message t.msg --signature t.sig \
-		--pcrs-file t.pcrs
-	expect_text "$OUT" "key +good"
-	tpm2_flushcontext -t
-fi
+for alg in ecc rsa; do
+	expect 0 tpm2_checkquote -u $alg.pem -m $alg.msg -s $alg.sig -q $NONCE -g sha256
+done
+# Theirs, with a key of theirs, ECC this time.
+export TPM2TOOLS_TCTI=$TCTI
+tpm2_createek -c ek.ctx -G rsa -u ek.pub >/dev/null
+tpm2_createak -C ek.ctx -c theirs.ctx -G ecc -g sha256 -s ecdsa -u theirs.pub -f tpmt \
+	-n theirs.name >/dev/null
+tpm2_flushcontext -t
+tpm2_pcrextend "10:sha256=$(printf 'ab%.0s' {1..32})"
+tpm2_quote -c theirs.ctx -l sha256:10,11+sha1:10 -q $NONCE -m t.msg -s t.sig -o t.pcrs >/dev/null
+expect 0 "$ASSAY" quote verify --ak theirs.pub --nonce $NONCE --message t.msg --signature t.sig \
+	--pcrs-file t.pcrs
+expect_text "$OUT" "key +good"
+tpm2_flushcontext -t
 
 # A restricted key signs what does not begin with a TPM's magic: such bytes are no quote of its.
-if command -v tpm2_checkquote >/dev/null; then
-	{ printf ASOF && tail -c +5 t.msg; } >f.msg
-	tpm2_hash -C o -g sha256 -t f.ticket -o f.digest f.msg
-	tpm2_sign -c theirs.ctx -g sha256 -s ecdsa -t f.ticket -o f.sig f.msg
-	tpm2_flushcontext -t
-	expect 1 "$ASSAY" quote verify --ak theirs.pub --software --nonce $NONCE --message f.msg \
-		--signature f.sig --pcrs-file t.pcrs
-	expect_text "$OUT" "signature +good"
-	expect_text "$OUT" "form +BAD: .*forged"
-fi
+{ printf ASOF && tail -c +5 t.msg; } >f.msg
+tpm2_hash -C o -g sha256 -t f.ticket -o f.digest f.msg
+tpm2_sign -c theirs.ctx -g sha256 -s ecdsa -t f.ticket -o f.sig f.msg
+tpm2_flushcontext -t
+expect 1 "$ASSAY" quote verify --ak theirs.pub --software --nonce $NONCE --message f.msg \
+	--signature f.sig --pcrs-file t.pcrs
+expect_text "$OUT" "signature +good"
+expect_text "$OUT" "form +BAD: .*forged"
 
 # A quote without its values says nothing of a list.
 python3 - ecc.quote bare.quote <<'PY'
@@ -232,18 +228,16 @@ expect 0 "$ASSAY" quote verify --ak ecc.pub --nonce $NONCE bare.quote
 expect 1 "$ASSAY" quote verify --ak ecc.pub --nonce $NONCE --ignore-violations --log "$list" bare.quote
 
 # An unrestricted key signs what it is given: a quote by it says nothing.
-if command -v tpm2_checkquote >/dev/null; then
-	tpm2_createprimary -C o -G ecc -g sha256 -c p.ctx >/dev/null
-	tpm2_create -C p.ctx -G ecc:ecdsa-sha256 -u u.pub -r u.priv \
-		-a 'fixedtpm|fixedparent|sensitivedataorigin|userwithauth|sign' >/dev/null
-	tpm2_flushcontext -t
-	tpm2_load -C p.ctx -u u.pub -r u.priv -c u.ctx >/dev/null
-	tpm2_quote -c u.ctx -l sha256:10 -q $NONCE -m u.msg -s u.sig -o u.pcrs >/dev/null
-	tpm2_flushcontext -t
-	expect 1 "$ASSAY" quote verify --ak u.pub --nonce $NONCE --message u.msg --signature u.sig \
-		--pcrs-file u.pcrs
-	expect_text "$OUT" "restricted is off"
-fi
+tpm2_createprimary -C o -G ecc -g sha256 -c p.ctx >/dev/null
+tpm2_create -C p.ctx -G ecc:ecdsa-sha256 -u u.pub -r u.priv \
+	-a 'fixedtpm|fixedparent|sensitivedataorigin|userwithauth|sign' >/dev/null
+tpm2_flushcontext -t
+tpm2_load -C p.ctx -u u.pub -r u.priv -c u.ctx >/dev/null
+tpm2_quote -c u.ctx -l sha256:10 -q $NONCE -m u.msg -s u.sig -o u.pcrs >/dev/null
+tpm2_flushcontext -t
+expect 1 "$ASSAY" quote verify --ak u.pub --nonce $NONCE --message u.msg --signature u.sig \
+	--pcrs-file u.pcrs
+expect_text "$OUT" "restricted is off"
 
 # The TPM goes: said, not hung.
 swtpm_reset

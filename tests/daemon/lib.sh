@@ -65,6 +65,7 @@ scratch_kinds() {
 start_assayd() {
 	local kv
 	rm -f "$CONTROL"
+	LOG_FROM=$(($(cat "$LOG" 2>/dev/null | wc -l) + 1))
 	{
 		printf '%s\n' "list_dir = $LIST" "control_socket = $CONTROL" "kernel_list = none" \
 			'audit_journal = none' 'audit_kernel_log = no'
@@ -130,6 +131,17 @@ status() {
 	EOF
 }
 
+# status_is EXPRESSION VALUE, for wait_for.
+status_is() {
+	[ "$(status "$1")" = "$2" ]
+}
+
+# log_says PATTERN: assayd has, since it was started last.
+log_says() {
+	tail -n "+$LOG_FROM" "$LOG" >"$SCRATCH/log-now"
+	grep -q -E -- "$1" "$SCRATCH/log-now"
+}
+
 # plain_list SEGMENT: its records by themselves, as the kernel's binary list has them.
 plain_list() {
 	local written
@@ -142,7 +154,8 @@ entries() {
 	local s
 	for s in "$LIST"/segment-*; do
 		plain_list "$s" >"$SCRATCH/plain"
-		"$ASSAY" log show "$SCRATCH/plain"
+		"$ASSAY" log show "$SCRATCH/plain" >"$SCRATCH/shown" || fail "'$s' cannot be shown"
+		cat "$SCRATCH/shown" # whoever reads it may have seen enough
 	done
 }
 
@@ -175,6 +188,7 @@ state_records() {
 need_proved() {
 	"$ASSAY" status --control "$CONTROL" --pcrs >"$SCRATCH/pcrs"
 	expect 0 "$ASSAY" log verify --pcrs "$SCRATCH/pcrs" --ignore-violations "$(newest)"
+	expect_text "$OUT" '^PCR 10: reached after entry [0-9]+; all of its [0-9]+ entries are proved'
 }
 
 newest() {

@@ -10,8 +10,9 @@ chmod 711 "$SCRATCH"
 
 PATH=/usr/sbin:/usr/bin:/sbin:/bin # an ordinary user must be able to run it too
 
+AS_NOBODY=(setpriv --reuid=65534 --regid=65534 --clear-groups)
 as_nobody() {
-	setpriv --reuid=65534 --regid=65534 --clear-groups "$@"
+	"${AS_NOBODY[@]}" "$@"
 }
 
 # quiet COMMAND...: it raises no event.
@@ -118,7 +119,7 @@ echo unread >"$MNT/unread"
 need_measured "$MNT/unread" 0
 
 # Somebody who holds a write lease on a file of his own stops nobody but its openers.
-as_nobody python3 - "$MNT/mine" <<'EOF' &
+cat >"$SCRATCH/lease.py" <<'EOF'
 import fcntl, os, signal, sys, time
 signal.signal(signal.SIGIO, signal.SIG_IGN)
 fd = os.open(sys.argv[1], os.O_RDWR)
@@ -128,16 +129,18 @@ while True: # until the daemon has closed what our own open brought it
         break
     except BlockingIOError:
         time.sleep(0.01)
-time.sleep(3)
+signal.pause()
 EOF
-lease=$!
-wait_for 5 grep -q WRITE /proc/locks
+chmod 644 "$SCRATCH/lease.py"
+background "${AS_NOBODY[@]}" python3 "$SCRATCH/lease.py" "$MNT/mine"
+lease=$PID
+wait_for 5 grep -q -E "LEASE .* WRITE .*:$(stat -c %i "$MNT/mine") " /proc/locks
 SECONDS=0
 timeout 2 cat "$MNT/mine" >/dev/null 2>&1 || true
 timeout 2 cat "$MNT/copy" >/dev/null || fail 'others wait behind a write lease'
 [ $SECONDS -lt 3 ] || fail 'a write lease held everybody up'
-kill $lease 2>/dev/null || true
-wait $lease 2>/dev/null || true
+kill "$lease"
+wait "$lease" || true
 stop_assayd
 
 # ---- exact: what the kernel would do for each opener --------------------------------------------------

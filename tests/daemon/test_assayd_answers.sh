@@ -42,7 +42,7 @@ for answer in deny allow; do
 	[ "$answer $what" = 'deny EPERM' ] || [ "$answer $what" = 'allow ok' ] || fail "$answer gives $what"
 	[ "$took" -ge 395 ] && [ "$took" -lt 1900 ] || fail "the deadline of 400 ms is after $took ms"
 	echo 'delay 0' >"$DELAY_CONTROL"
-	wait_for 10 test "$(status events.deadlines)" = 1
+	wait_for 10 status_is events.deadlines 1
 	[ "$(state_records "event=deadline;path=$MNT/slow-$answer;")" = 1 ] || fail "$answer: the gap is not in the list"
 	# Nothing is lost: once the extend is done the next open is as ever, and the file's record stands.
 	wait_for 10 all_anchored
@@ -101,11 +101,8 @@ for how in stopped killed; do
 	if [ $how = stopped ]; then kill -STOP "$SWTPM_PID" "$DELAY_PID"; else kill -KILL "$DELAY_PID"; fi
 	opens "$MNT/$how" >"$SCRATCH/told" &
 	opener=$!
-	one_held() {
-		[ "$(status events.held)" = 1 ]
-	}
-	wait_for 10 one_held
-	[ $how = stopped ] || wait_for 20 grep -q 'the list still waits' "$LOG"
+	wait_for 10 status_is events.held 1
+	[ $how = stopped ] || wait_for 20 log_says 'the list still waits'
 	began=$(now_ms)
 	kill -TERM "$DAEMON"
 	wait "$opener"

@@ -4,14 +4,8 @@
 # and are in the list either way. The command line is one of ours, mounted over /proc/cmdline.
 . "$TEST_LIB"
 . "$SOURCE/tests/daemon/lib.sh"
-need_root
-need unshare mkfs.ext4 python3
-in_mount_namespace "$@"
+daemon_test mount tpm
 
-scratch_mount mnt
-MNT=$SCRATCH/mnt
-start_swtpm
-SWTPM_PID=$PID
 cat /proc/cmdline >"$SCRATCH/cmdline"
 mount --bind "$SCRATCH/cmdline" /proc/cmdline || skip 'cannot mount over /proc/cmdline here'
 _mounts+=(/proc/cmdline)

@@ -5,6 +5,7 @@
 . "$TEST_LIB"
 . "$SOURCE/tests/daemon/lib.sh"
 daemon_test mount
+chmod 711 "$SCRATCH" # what keeps others out is the socket
 
 start_assayd
 
@@ -47,6 +48,7 @@ import os, socket, sys
 os.setgroups([])
 os.setgid(65534)
 os.setuid(65534)
+os.stat(sys.argv[1])
 s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 try: s.connect(sys.argv[1])
 except PermissionError: sys.exit(0)

@@ -44,7 +44,9 @@ changes=${HAMMER_CHANGES:-300}
 read -r -a HAMMER_KINDS <<<"${HAMMER_ON:-tmpfs ext4}"
 scratch_kinds
 for fs in "${HAMMER_KINDS[@]}"; do
-	[[ " ${KINDS[*]} " = *" $fs "* ]] || continue
+	[[ " ${KINDS[*]} " = *" $fs "* ]] || skip "cannot have $fs here"
+done
+for fs in "${HAMMER_KINDS[@]}"; do
 	MNT=$SCRATCH/$fs
 	rm -rf "$LIST"
 	start_assayd "policy=$SCRATCH/policy" first_sight=eager
@@ -58,7 +60,6 @@ done
 swtpm_begin
 delay_begin 4000
 for fs in "${HAMMER_KINDS[@]}"; do
-	[[ " ${KINDS[*]} " = *" $fs "* ]] || continue
 	MNT=$SCRATCH/$fs LIST=$SCRATCH/list-$fs
 	start_assayd "policy=$SCRATCH/policy" first_sight=eager
 	rm -f "$SCRATCH/enough"

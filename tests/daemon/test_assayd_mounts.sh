@@ -55,9 +55,7 @@ for kind in "${KINDS[@]}"; do
 	[ "$(status events.read)" -gt "$before" ] || fail "$kind: a deleted file stays known"
 	exec 8<&-
 	mv "$MNT/dir/new" "$MNT/dir/file"
-	flushed=$(grep -c 'all are removed' "$LOG" || true)
-	[ "$kind" = overlay ] || [ "$flushed" = "${before_flushed:-0}" ] || fail "$kind: its marks are not reached one by one"
-	before_flushed=$flushed
+	[ "$kind" = overlay ] || ! log_says 'all are removed' || fail "$kind: its marks are not reached one by one"
 	echo changed >>"$MNT/dir/file"
 	cat "$MNT/dir/file" >/dev/null
 	need_measured "$MNT/dir/file" 2
@@ -78,8 +76,8 @@ before=$(status events.read)
 cat /proc/self/fd/8 >/dev/null
 [ "$(status events.read)" = "$before" ] || fail 'what is known raises events'
 reload
-grep -q 'all are removed' "$LOG" || fail 'a filesystem that is mounted nowhere was reached'
-grep -q "nothing is mounted at '$MNT'" "$LOG" || fail 'what is below the mount point may be watched in its place'
+log_says 'all are removed' || fail 'a filesystem that is mounted nowhere was reached'
+log_says "nothing is mounted at '$MNT'" || fail 'what is below the mount point may be watched in its place'
 cat /proc/self/fd/8 >/dev/null
 [ "$(status events.read)" -gt "$before" ] || fail 'what is mounted nowhere stays known'
 exec 8<&-
@@ -106,10 +104,7 @@ need_measured "$SCRATCH/other/file" 0
 expect_text "$(status uncovered)" '"type": "proc"'
 [ "$(state_records 'event=uncovered;type=proc;')" = 1 ] || fail 'proc is not recorded as uncovered'
 mount -o loop "$SCRATCH/later.img" "$SCRATCH/later"
-two_watched() {
-	[ "$(status watched)" = 2 ]
-}
-wait_for 10 two_watched
+wait_for 10 status_is watched 2
 echo late >"$SCRATCH/later/file"
 cat "$SCRATCH/later/file" >/dev/null
 need_measured "$SCRATCH/later/file" 1
@@ -139,7 +134,7 @@ expect 0 "$ASSAY" status --control "$CONTROL"
 expect_text "$OUT" 'uncovered_more +[0-9]'
 for ((i = 0; i < 150; i++)); do umount -l "$many/$i"; done # -l: it may be looked at just now
 none_left() {
-	[ "$(status uncovered_more)" = 0 ] && [ "$(status uncovered | grep -o many | wc -l)" = 0 ]
+	status_is uncovered_more 0 && [ "$(status uncovered | grep -o many | wc -l)" = 0 ]
 }
 wait_for 20 none_left
 for ((i = 0; i < 10; i++)); do mount -t devpts none "$many/$i"; done
@@ -195,7 +190,7 @@ for d in $digests; do
 	entries | grep -q "sha256:$d $MNT/" || fail "what runs already is not measured: $d"
 done
 [ "$(state_records 'event=late;processes=.*;unreadable=[1-9]')" = 1 ] || fail 'the late scan is not recorded, with the file that is not to be opened'
-grep -q "cannot open '$MNT/leased' of process $leaser: " "$LOG" || fail 'the log does not name it'
+log_says "cannot open '$MNT/leased' of process $leaser: " || fail 'the log does not name it'
 # Ourselves, before anything else.
 [ "$(state_records 'event=self;kind=exe;path=')" = 1 ] || fail 'assayd itself is not recorded'
 [ "$(state_records 'event=self;kind=mapped;path=.*libc')" -ge 1 ] || fail 'what assayd maps is not recorded'

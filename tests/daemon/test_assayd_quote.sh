@@ -45,6 +45,7 @@ for session in none hmac; do
 	run_tools 4 5
 	expect 0 "$ASSAY" quote verify --ak "$SCRATCH/ak.pem" --nonce $NONCE --log "$(newest)" \
 		--ignore-violations "$SCRATCH/q"
+	expect_text "$OUT" '^PCR 10: reached after entry .*, behind that, are not proved'
 	stop_assayd
 	swtpm_reset
 done
