@@ -75,6 +75,14 @@ assert j['result'] == 'refused' and 'rules' not in j, j
 assert (j['error']['line'], j['error']['column']) == (2, 26), j
 EOF
 
+# A name of any bytes is told, and JSON.
+cp odd.policy $'odd\xff.policy'
+expect 0 "$ASSAY" policy check --json $'odd\xff.policy'
+expect_text "$OUT" '"file": "odd\\\\xff.policy"'
+expect 0 "$ASSAY" policy explain --json --policy $'./odd\xff.policy' --func FILE_CHECK $'odd\xff.policy'
+expect_text "$OUT" '"policy": "./odd\\\\xff.policy"'
+expect_text "$OUT" '"path": "odd\\\\xff.policy"'
+
 for file in "$SOURCE"/examples/policies/*.policy "$SOURCE"/tests/vectors/kernel/*/*/policy.txt; do
 	expect 0 "$ASSAY" policy check --print "$file"
 	printf '%s\n' "$OUT" >printed

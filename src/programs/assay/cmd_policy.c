@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "formats/template.h"
+#include "programs/assay/answer.h"
 #include "programs/assay/cmd_policy.h"
 #include "programs/assay/commands.h"
 #include "programs/assay/policy_file.h"
@@ -57,8 +58,8 @@ static void print_error(const char *file, const struct assay_err *err)
 static int check_json(const struct policy_file *p, const struct assay_err *err)
 {
 	json_t *json =
-		json_pack("{s:s, s:s, s:o}", "file", p->name, "result", err ? "refused" : "holds",
-			  "warnings", policy_file_json_warnings(p));
+		json_pack("{s:o, s:s, s:o}", "file", answer_text(p->name), "result",
+			  err ? "refused" : "holds", "warnings", policy_file_json_warnings(p));
 
 	if (err)
 		json_object_set_new(json, "error",

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/macros.h"
+#include "programs/assay/answer.h"
 #include "programs/assay/cmd.h"
 
 #define CONDS_SUBJECT (ASSAY_COND_UID | ASSAY_COND_EUID | ASSAY_COND_GID | ASSAY_COND_EGID)
@@ -352,16 +353,16 @@ static json_t *json_event(const struct explain *e)
 		json_object_set_new(json, cond_names[i].name, json_string(fact));
 	}
 	if (e->path)
-		json_object_set_new(json, "path", json_string(e->path));
+		json_object_set_new(json, "path", answer_text(e->path));
 	json_object_set_new(json, "any_subject", json_boolean(e->facts.any_subject));
 	return json;
 }
 
 int explain_print_json(const struct explain *e)
 {
-	json_t *json = json_pack("{s:s, s:o, s:o, s:b, s:b}", "policy", e->file.name, "event",
-				 json_event(e), "options", json_options(&e->match), "by_subject",
-				 e->match.by_subject, "by_mask", e->match.by_mask);
+	json_t *json = json_pack("{s:o, s:o, s:o, s:b, s:b}", "policy", answer_text(e->file.name),
+				 "event", json_event(e), "options", json_options(&e->match),
+				 "by_subject", e->match.by_subject, "by_mask", e->match.by_mask);
 	int r;
 
 	for (size_t i = 0; i < ARRAY_LEN(pairs); i++)
