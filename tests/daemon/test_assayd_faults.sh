@@ -57,7 +57,7 @@ for policy in 'critical_data|tcb' fail_securely secure_boot; do
 	start_assayd "policy=$policy"
 	digest=$("$ASSAY" policy show "$policy" | sha256sum)
 	[ "$(status policy.sha256)" = "${digest%% *}" ] || fail "the policy in force is not '$policy'"
-	[ "$policy" = 'critical_data|tcb' ] || log_says "policy '$policy' measures nothing" ||
+	[ "$policy" = 'critical_data|tcb' ] || log_says "policy '$policy' measures and audits nothing" ||
 		fail 'it does not say that nothing is measured'
 	timeout 5 cat "$MNT/two" >/dev/null || fail 'an open was held'
 	stop_assayd
