@@ -94,9 +94,11 @@ need_records 1 "$rule"' and r["file"] == "'"$MNT/true"'" and r["hash"] == "sha25
 	r["exe"].endswith("/bash") and r["mntns"] == '"$(stat -L -c %i /proc/self/ns/mnt)"' and
 	r["pidns"] == '"$(stat -L -c %i /proc/self/ns/pid)"' and r["auid"] == '"$(cat /proc/self/loginuid)"' and
 	r["ses"] == '"$(cat /proc/self/sessionid)"' and "cgroup" in r and "tty" in r'
+events=$(status events.read)
 for ((i = 0; i < 300; i++)); do "$MNT/true"; done
 cat "$MNT/true" >/dev/null
 need_records 1 "$rule"
+[ $(($(status events.read) - events)) -lt 100 ] || fail 'a file that has its record is asked for again'
 echo >>"$MNT/true"
 as_nobody "$MNT/true"
 "$MNT/true"
@@ -104,15 +106,6 @@ need_records 2 "$rule"
 need_records 1 "$rule"' and r["uid"] == 65534 and r["gid"] == 65534 and r["comm"] == "python3"'
 [ "$(status list.records)" -gt 0 ] || fail 'no list'
 ! entries | grep -q "$MNT" || fail 'a rule that audits has measured'
-
-# A descriptor that can write keeps marks away: then the table alone stands between.
-cp /bin/true "$MNT/written"
-python3 - "$MNT/written" <<-'EOF_PY'
-	import os, subprocess, sys
-	os.open(sys.argv[1] + '-2', os.O_RDWR | os.O_CREAT)
-	for i in range(1000): subprocess.run([sys.argv[1]])
-EOF_PY
-need_records 1 "$rule"' and r["file"].endswith("/written")'
 
 # ---- odd names -----------------------------------------------------------------------------------------------------
 python3 - "$MNT" <<-'EOF_PY'
@@ -158,3 +151,165 @@ assert all(r['MESSAGE'].startswith('INTEGRITY_RULE file=') and r['PRIORITY'] == 
 EOF_PY
 stop_assayd
 end_journal
+
+# ---- a policy that cannot be loaded ---------------------------------------------------------------------------------
+cp "$SCRATCH/policy" "$SCRATCH/policy.good"
+rm -rf "$LIST"
+start_assayd "policy=$SCRATCH/policy"
+echo 'audit func=BOGUS' >"$SCRATCH/policy"
+kill -HUP "$DAEMON"
+has_refused() {
+	[ "$(records 'r.get("op") == "policy_update" and r["res"] == 0 and r["cause"] == "failed" and r["errno"] == 22')" = 1 ]
+}
+wait_for 10 has_refused
+stop_assayd
+
+# ---- a storm beyond the rate ----------------------------------------------------------------------------------------
+# Of 5000 files of one user each match has a record or is counted; another user's record is made meanwhile, and
+# what was counted is recorded when it is opened again.
+echo 'audit func=FILE_CHECK mask=MAY_READ' >"$SCRATCH/policy"
+rm -rf "$LIST"
+mkdir "$MNT/storm"
+python3 - "$MNT/storm" <<-'EOF_PY'
+	import sys
+	for i in range(5000): open('%s/%04d' % (sys.argv[1], i), 'w').write(str(i))
+EOF_PY
+cat >"$SCRATCH/open.py" <<'EOF_PY'
+import os, sys
+folder, first, last, uid = sys.argv[1], *map(int, sys.argv[2:5])
+os.setgroups([]); os.setgid(uid); os.setuid(uid)
+for i in range(first, last):
+    fd = os.open('%s/%04d' % (folder, i), os.O_RDONLY)
+    assert os.read(fd, 10) == str(i).encode()
+    os.close(fd)
+EOF_PY
+start_assayd "policy=$SCRATCH/policy" audit_rate=20
+python3 "$SCRATCH/open.py" "$MNT/storm" 0 5000 65534
+python3 "$SCRATCH/open.py" "$MNT/storm" 0 1 65533 # known by now
+python3 "$SCRATCH/open.py" "$MNT/storm" 4999 5000 65533
+counts_add_up() {
+	"$ASSAY" audit --control "$CONTROL" --json --path "$MNT/storm" >"$SCRATCH/audit"
+	python3 - "$SCRATCH/audit" <<-'EOF_PY'
+		import json, sys
+		rows = [json.loads(l) for l in open(sys.argv[1])]
+		made = [r for r in rows if r.get('uid') == 65534 and r['type'] == 'INTEGRITY_RULE']
+		limited = sum(r['count'] for r in rows if r.get('op') == 'rate_limit' and r['uid'] == 65534 and r['rule'] == 1)
+		print(len(made), 'records', limited, 'limited', file=sys.stderr)
+		assert len({r['file'] for r in made}) == len(made) and len(made) >= 200
+		assert sum(r.get('uid') == 65533 for r in rows) == 1
+		sys.exit(len(made) + limited != 5000)
+	EOF_PY
+}
+wait_for 10 counts_add_up
+counts_add_up
+# A descriptor that can write keeps marks away: then the table alone stands between.
+python3 - "$MNT/written" <<-'EOF_PY'
+	import os, sys
+	fd = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
+	for content in b'one', b'two', b'one':
+	    os.pwrite(fd, content, 0)
+	    for i in range(400): os.close(os.open(sys.argv[1], os.O_RDONLY))
+EOF_PY
+[ $(($(status events.read) - 5000)) -gt 1000 ] || fail 'a file that is being written has a mark'
+need_records 3 'r.get("file") == "'"$MNT/written"'"'
+[ "$(status audit.limited)" -ge 3000 ] || fail "only $(status audit.limited) matches were limited"
+python3 "$SCRATCH/open.py" "$MNT/storm" 4998 4999 65533
+need_records 1 'r.get("file") == "'"$MNT"'/storm/4998"'
+stop_assayd
+
+# ---- a journal that takes nothing -----------------------------------------------------------------------------------
+# No opener waits for it; when it is back it is told how many it has missed, and the list says so too.
+rm -rf "$LIST"
+: >"$SCRATCH/entries.journal"
+journal "$SCRATCH/entries.journal"
+kill -STOP "$JOURNAL_PID"
+start_assayd "policy=$SCRATCH/policy" audit_rate=0 "audit_journal=$JOURNAL"
+python3 "$SCRATCH/open.py" "$MNT/storm" 0 5000 65534 # it may take the list apart, but does not wait
+[ "$(status audit.records)" -ge 5000 ] || fail 'not all were recorded'
+[ "$(status audit.journal.sent)" -lt 500 ] || fail 'the journal is not stopped'
+records_made=$(status audit.records)
+kill -CONT "$JOURNAL_PID"
+journal_has_all() {
+	python3 - "$SCRATCH/entries.journal" "$records_made" <<-'EOF_PY'
+		import json, sys
+		rows = [json.loads(l) for l in open(sys.argv[1])]
+		lost = [r for r in rows if r.get('ASSAY_OP') == 'audit_lost']
+		sys.exit(len(rows) - len(lost) + sum(int(r['ASSAY_COUNT']) for r in lost) != int(sys.argv[2]) or not lost)
+	EOF_PY
+}
+wait_for 20 journal_has_all
+lost=$(status audit.journal.lost)
+list_has_lost() {
+	[ "$(state_records "event=audit_lost;sink=journal;count=$lost;")" = 1 ]
+}
+wait_for 10 list_has_lost
+stop_assayd
+echo "a journal that stood still: $lost of $records_made records lost"
+
+# The same at the end: it stops in time, and counts what is left.
+rm -rf "$LIST"
+kill -STOP "$JOURNAL_PID"
+start_assayd "policy=$SCRATCH/policy" audit_rate=0 "audit_journal=$JOURNAL"
+python3 "$SCRATCH/open.py" "$MNT/storm" 0 1000 65534
+records_made=$(status audit.records) sent=$(status audit.journal.sent)
+SECONDS=0
+stop_assayd
+[ $SECONDS -lt 10 ] || fail "assayd waits $SECONDS seconds for the journal at its end"
+[ "$(state_records "event=audit_lost;sink=journal;count=$((records_made - sent));")" = 1 ] ||
+	fail "$records_made records, $sent sent: $(state_texts | grep audit_lost)"
+kill -CONT "$JOURNAL_PID"
+end_journal
+
+# One that ends and comes back, and one that was never there.
+rm -rf "$LIST"
+start_assayd "policy=$SCRATCH/policy" audit_rate=0 "audit_journal=$JOURNAL" # the socket is there, and nobody behind it
+python3 "$SCRATCH/open.py" "$MNT/storm" 0 10 65534
+: >"$SCRATCH/entries.journal"
+journal "$SCRATCH/entries.journal"
+has_ten() {
+	[ "$(grep -c '/storm/000' "$SCRATCH/entries.journal")" = 10 ]
+}
+wait_for 20 has_ten
+[ "$(grep -c 'audit records do not go to the journal' "$LOG")" = 1 ] || fail 'it is not said once'
+[ "$(state_records event=audit_lost)" = 0 ] || fail 'nothing was lost'
+stop_assayd
+end_journal
+
+# ---- a follower that stops reading ----------------------------------------------------------------------------------
+rm -rf "$LIST"
+start_assayd "policy=$SCRATCH/policy" audit_rate=0
+mkfifo "$SCRATCH/fifo"
+background "$ASSAY" audit --control "$CONTROL" --follow --json >"$SCRATCH/fifo"
+FOLLOWER=$PID
+exec 7<"$SCRATCH/fifo"
+read -r first <&7
+expect_text "$first" '"op":"policy_update"'
+python3 "$SCRATCH/open.py" "$MNT/storm" 0 2500 65534
+python3 "$SCRATCH/open.py" "$MNT/storm" 2500 5000 65534
+records_made=$(status audit.records)
+cat <&7 >"$SCRATCH/followed" &
+READER=$!
+followed_all() {
+	python3 - "$SCRATCH/followed" "$records_made" <<-'EOF_PY'
+		import json, sys
+		rows = [json.loads(l) for l in open(sys.argv[1])]
+		lost = sum(r['count'] for r in rows if r.get('op') == 'audit_lost' and r['cause'] == 'follower')
+		seen = [r['seq'] for r in rows if 'seq' in r]
+		assert seen == sorted(set(seen))
+		sys.exit(1 + len(seen) + lost != int(sys.argv[2]) or not lost)
+	EOF_PY
+}
+wait_for 20 followed_all
+# It outlives the daemon, and begins anew with the next.
+stop_assayd
+start_assayd "policy=$SCRATCH/policy"
+python3 "$SCRATCH/open.py" "$MNT/storm" 7 8 65532
+follows_on() {
+	grep -q '/storm/0007.*"uid":65532' "$SCRATCH/followed"
+}
+wait_for 20 follows_on
+exec 7<&-
+kill "$FOLLOWER"
+wait "$FOLLOWER" || true
+kill "$READER" 2>/dev/null || true
+stop_assayd

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "base/hex.h"
 #include "formats/audit.h"
 
 /* Exactly as much memory as there is text: a read or a write past the end is found. */
@@ -310,6 +311,78 @@ static void text_of_a_status(void **state)
 			    "op=policy_update cause=completed comm=\"start\" res=1 errno=0");
 }
 
+/* ---- what a kernel has printed (tests/vectors/audit) -------------------------------------------
+ */
+
+static size_t take_token(const char *text, char *key, char *value)
+{
+	size_t n = strcspn(text, "=");
+
+	memcpy(key, text, n);
+	key[n] = '\0';
+	text += n + 1;
+	strcpy(value, text);
+	value[strcspn(value, " \n")] = '\0';
+	return n + 1 + strlen(value);
+}
+
+/* A token of the kernel's back to the field: quoted, hexadecimal or bare. */
+static void set_token(struct assay_audit *r, const char *key, char *value)
+{
+	static char space[32][256];
+	static unsigned used;
+	char *copy = space[used++ % 32];
+	size_t len = strlen(value);
+	unsigned i = 0;
+
+	while (i < ASSAY_AUDIT_FIELD_COUNT && strcmp(assay_audit_field_key(i), key) != 0)
+		i++;
+	assert_int_not_equal(i, ASSAY_AUDIT_FIELD_COUNT);
+	if (assay_audit_field_kind(i) == ASSAY_AUDIT_KIND_NUMBER) {
+		assay_audit_set_number(r, i, strtoull(value, NULL, 10));
+	} else if (value[0] == '"') {
+		memcpy(copy, value + 1, len - 2);
+		assay_audit_set_text(r, i, assay_bytes(copy, len - 2));
+	} else if (assay_audit_field_kind(i) == ASSAY_AUDIT_KIND_TEXT) {
+		long n = assay_hex_decode(assay_bytes(value, len), (uint8_t *)copy, 256);
+
+		assert_true(n > 0);
+		assay_audit_set_text(r, i, assay_bytes(copy, (size_t)n));
+	} else {
+		memcpy(copy, value, len);
+		assay_audit_set_text(r, i, assay_bytes(copy, len));
+	}
+}
+
+static void text_of_a_kernel(void **state)
+{
+	FILE *f = fopen(VECTORS "/audit/linux-6.1.txt", "r");
+	char line[2048], key[2048], value[2048];
+	unsigned lines = 0, type;
+	struct assay_audit back;
+
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f)) {
+		struct assay_audit r = { 0 };
+		char *text = strstr(line, "): ") + 3;
+
+		line[strcspn(line, "\n")] = '\0';
+		assert_int_equal(sscanf(line, "type=%u ", &type), 1);
+		while (assay_audit_type_number(r.type) != type)
+			r.type++;
+		for (const char *at = text; *at; at += *at == ' ') {
+			at += take_token(at, key, value);
+			set_token(&r, key, value);
+		}
+		assert_string_equal(print(&r, false), text);
+		assert_int_equal(parse_text(encode(&r), &back, NULL), 0);
+		assert_string_equal(print(&back, false), text);
+		lines++;
+	}
+	fclose(f);
+	assert_int_equal(lines, 16);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -317,7 +390,7 @@ int main(void)
 		cmocka_unit_test(the_longest_fits), cmocka_unit_test(times),
 		cmocka_unit_test(refused),	    cmocka_unit_test(flips_and_cuts),
 		cmocka_unit_test(text_of_a_rule),   cmocka_unit_test(text_of_more),
-		cmocka_unit_test(text_of_a_status),
+		cmocka_unit_test(text_of_a_status), cmocka_unit_test(text_of_a_kernel),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

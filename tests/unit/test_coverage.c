@@ -38,6 +38,7 @@ static bool covers(const char *text, uint32_t uid, uint32_t mask)
 
 	assay_policy_match(p, &facts, &m);
 	coverage_add(&c, &m);
+	c.audited = m.actions & ASSAY_ACTION_AUDIT;
 	return coverage_holds(&c, p, &facts, ASSAY_HOOK_FILE_CHECK);
 }
 
@@ -68,6 +69,23 @@ static void a_mark_needs_the_same_record_for_all(void **state)
 	assert_true(covers("measure func=FILE_CHECK mask=MAY_READ pcr=11\n"
 			   "measure func=FILE_CHECK mask=MAY_WRITE pcr=11\n",
 			   0, ASSAY_MAY_READ));
+}
+
+/* Of an audit record it does not matter whose it is, but that it is there. */
+static void a_mark_needs_the_audit_record(void **state)
+{
+	static const char audit[] = "audit func=FILE_CHECK uid=1000\n";
+
+	assert_true(covers(audit, 1000, ASSAY_MAY_READ));
+	assert_false(covers(audit, 0, ASSAY_MAY_READ));
+	assert_false(covers("measure func=FILE_CHECK\naudit func=FILE_CHECK uid=1000\n", 0,
+			    ASSAY_MAY_READ));
+	assert_false(covers("measure func=FILE_CHECK uid=0\naudit func=FILE_CHECK\n", 1000,
+			    ASSAY_MAY_READ));
+	assert_true(covers("measure func=FILE_CHECK uid=0\naudit func=FILE_CHECK\n", 0,
+			   ASSAY_MAY_READ));
+	assert_false(covers("dont_audit uid=1000\naudit func=FILE_CHECK uid=1000\n", 1000,
+			    ASSAY_MAY_READ)); /* as nothing is known of subjects */
 }
 
 struct seen {
@@ -170,6 +188,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_mark_needs_that_nobody_adds_a_record),
 		cmocka_unit_test(a_mark_needs_the_same_record_for_all),
+		cmocka_unit_test(a_mark_needs_the_audit_record),
 		cmocka_unit_test(our_own_maps),
 		cmocka_unit_test(what_cannot_be_opened_is_told),
 		cmocka_unit_test(a_process_that_is_gone_has_no_files),

@@ -127,7 +127,8 @@ static struct assay_bytes container_of_name(struct assay_bytes name)
 	for (size_t i = 0; i < ARRAY_LEN(prefixes); i++)
 		if (starts_with(name, prefixes[i]))
 			return without(name, strlen(prefixes[i]));
-	if (name.len > 64) /* "docker-ID", "cri-containerd-ID", "crio-ID", "libpod-ID" */
+	/* "docker-ID", "cri-containerd-ID", "crio-ID", "libpod-ID", "SLICE:cri-containerd:ID" */
+	if (name.len > 65 && strchr("-:", name.data[name.len - 65]))
 		name = without(name, name.len - 64);
 	return is_container_id(name) ? name : assay_bytes(NULL, 0);
 }

@@ -172,6 +172,7 @@ void audit_begin(const struct audit *a, const char *op, const char *cause, bool 
 		 struct assay_audit *ret)
 {
 	*ret = a->self;
+	ret->time_us = now_us();
 	ret->type = ASSAY_AUDIT_TYPE_STATUS;
 	ret->have &= self_fields;
 	assay_audit_set_text(ret, ASSAY_AUDIT_OP, assay_bytes_str(op));

@@ -25,3 +25,18 @@ json_t *audit_reply(struct audit *a, uint64_t after)
 			 (json_int_t)(cursor ? cursor - 1 : 0), "missed", (json_int_t)missed,
 			 "records", records);
 }
+
+json_t *audit_status(struct audit *a)
+{
+	json_t *status;
+	struct audit_counts n;
+
+	audit_counts(a, &n);
+	status = json_pack("{s:I, s:I}", "records", (json_int_t)n.records, "limited",
+			   (json_int_t)n.limited);
+	for (unsigned i = 0; status && i < AUDIT_SINK_COUNT; i++)
+		json_object_set_new(status, audit_sink_name((enum audit_sink_kind)i),
+				    json_pack("{s:I, s:I}", "sent", (json_int_t)n.sent[i], "lost",
+					      (json_int_t)n.lost[i]));
+	return status;
+}

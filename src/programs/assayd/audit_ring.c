@@ -25,7 +25,7 @@ static size_t make_room(struct audit_ring *r, size_t len)
 	}
 	while (r->first < r->next) {
 		i = r->first % AUDIT_RING_LINES;
-		if (r->line[i].at >= at + len || r->line[i].at + r->line[i].len <= at)
+		if (r->line[i].at < at || r->line[i].at >= at + len)
 			break;
 		r->first++;
 	}

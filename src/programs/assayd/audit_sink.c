@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "backends/audit_linux/journal.h"
 #include "backends/audit_linux/kernel_log.h"
@@ -21,9 +22,12 @@ struct outlet {
 	struct audit_sink *sink;
 	struct assay_journal *journal;
 	struct assay_kernel_log *kernel;
-	bool worked; /* it has taken a record */
-	bool told;   /* that it does not */
-	bool ended;  /* it never will */
+	bool worked;	     /* it has taken a record */
+	bool told;	     /* that it does not */
+	bool ended;	     /* it never will */
+	bool closed;	     /* it is time to stop, and it has not taken what was left in time */
+	uint64_t stop_by_ms; /* 0: it is not time */
+	uint64_t untold;     /* records that it has lost and was not told of */
 	char line[ASSAY_AUDIT_LINE_MAX], space[ASSAY_AUDIT_LINE_MAX];
 };
 
@@ -32,24 +36,32 @@ static int send_record(struct outlet *o, const struct assay_audit *r)
 	return o->journal ? assay_journal_send(o->journal, r) : assay_kernel_log_send(o->kernel, r);
 }
 
-/* False: it is time to stop. */
-static bool wait_for(const struct outlet *o, int fd, int timeout_ms)
+static uint64_t now_ms(void)
 {
-	struct pollfd p[] = {
-		{ .fd = o->sink->stop_fd, .events = POLLIN },
-		{ .fd = fd, .events = POLLOUT },
-	};
+	struct timespec t;
 
-	poll(p, 2, timeout_ms);
-	return !p[0].revents;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000u + (uint64_t)t.tv_nsec / 1000000u;
 }
 
-/* The same once it is time: what can go within @LAST_MS does. */
-static bool wait_last(int fd)
+/* Until it may take a record (@fd -1: until it is worth trying again). Once it is time to stop, no
+ * longer than @LAST_MS for all that is left, and not at all for one that is not there. */
+static void wait_for_room(struct outlet *o, int fd)
 {
-	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	struct pollfd p[] = {
+		{ .fd = fd, .events = POLLOUT },
+		{ .fd = o->sink->stop_fd, .events = POLLIN },
+	};
+	uint64_t now;
 
-	return fd >= 0 && poll(&p, 1, LAST_MS) > 0;
+	if (!o->stop_by_ms) {
+		poll(p, 2, fd < 0 ? RETRY_MS : -1);
+		if (!p[1].revents)
+			return;
+		o->stop_by_ms = now_ms() + LAST_MS;
+	}
+	now = now_ms();
+	o->closed = fd < 0 || now >= o->stop_by_ms || poll(p, 1, (int)(o->stop_by_ms - now)) <= 0;
 }
 
 static void tell_trouble(struct outlet *o, int r)
@@ -61,54 +73,53 @@ static void tell_trouble(struct outlet *o, int r)
 		 audit_sink_name(o->sink->kind), strerror(-r));
 }
 
-/* False: it is not taken, and time to stop or no use. */
+/* False: it is not taken, and will not be. */
 static bool deliver(struct outlet *o, const struct assay_audit *r)
 {
-	bool stopping = false;
+	int rc = 0, fd;
 
-	for (;;) {
-		int rc = send_record(o, r);
-		int fd = o->journal ? assay_journal_fd(o->journal) : -1;
-
-		if (rc == 0)
+	while (!o->closed && !o->ended) {
+		rc = send_record(o, r);
+		if (rc == 0 || rc == -E2BIG)
 			break;
 		if (rc != -EAGAIN)
 			tell_trouble(o, rc);
-		o->ended = !o->journal && rc != -ETIMEDOUT;
-		if (o->ended || rc == -E2BIG || stopping)
-			return false;
-		if (!wait_for(o, rc == -EAGAIN ? fd : -1, rc == -EAGAIN ? -1 : RETRY_MS)) {
-			stopping = true;
-			if (!wait_last(fd))
-				return false;
-		}
+		fd = o->journal ? assay_journal_fd(o->journal) : -1;
+		/* The kernel does not change its mind about who may write to its log. */
+		o->ended = o->kernel && !o->worked && rc != -ETIMEDOUT;
+		if (!o->ended)
+			wait_for_room(o, rc == -EAGAIN ? fd : -1);
 	}
+	if (o->closed || o->ended || rc < 0)
+		return false;
 	o->worked = true;
 	o->told = false;
 	atomic_fetch_add(&o->sink->sent, 1);
 	return true;
 }
 
-/* A sink that was never there has lost nothing. */
-static void count_lost(struct outlet *o, uint64_t n)
+/* One that was never there has lost nothing. */
+static void lose(struct outlet *o, uint64_t n)
 {
-	if (o->worked)
-		atomic_fetch_add(&o->sink->lost, n);
+	if (!o->worked)
+		return;
+	atomic_fetch_add(&o->sink->lost, n);
+	o->untold += n;
 }
 
-/* False: it has not got through either. */
-static bool tell_lost(struct outlet *o, uint64_t n)
+static void tell_lost(struct outlet *o)
 {
 	struct assay_audit r;
 
 	audit_begin(o->sink->audit, "audit_lost", audit_sink_name(o->sink->kind), false, &r);
-	assay_audit_set_number(&r, ASSAY_AUDIT_COUNT, n);
-	return deliver(o, &r);
+	assay_audit_set_number(&r, ASSAY_AUDIT_COUNT, o->untold);
+	if (deliver(o, &r))
+		o->untold = 0;
 }
 
 static void run(struct outlet *o)
 {
-	uint64_t cursor = 0, missed, untold = 0;
+	uint64_t cursor = 0, missed;
 	struct assay_audit r;
 	struct assay_err err;
 	size_t len;
@@ -116,21 +127,16 @@ static void run(struct outlet *o)
 	while (!o->ended) {
 		missed = 0;
 		len = audit_wait(o->sink->audit, &cursor, &missed, o->line, sizeof(o->line));
-		count_lost(o, missed);
-		untold += o->worked ? missed : 0;
+		lose(o, missed);
+		if (o->untold)
+			tell_lost(o);
 		if (!len)
 			return;
 		if (assay_audit_parse(assay_bytes(o->line, len), o->space, sizeof(o->space), &r,
-				      &err) < 0) {
+				      &err) < 0)
 			log_line(LOG_ERR, "%s", err.text); /* it is our own */
-			continue;
-		}
-		if (!deliver(o, &r)) {
-			count_lost(o, 1);
-			untold++;
-		} else if (untold && tell_lost(o, untold)) {
-			untold = 0;
-		}
+		else if (!deliver(o, &r))
+			lose(o, 1);
 	}
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/fmt.h"
 #include "base/hex.h"
+#include "programs/assayd/audit_reply.h"
 #include "programs/assayd/log.h"
 #include "programs/assayd/mounts.h"
 #include "programs/assayd/scout.h"
@@ -134,9 +135,10 @@ json_t *status_json(struct daemon *d)
 
 	(void)anchor_counts(d->anchor, &n, NULL);
 	uncovered = uncovered_json(d, &more);
-	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:i, s:o, s:i, s:o}", "version",
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:o, s:i, s:o}", "version",
 			 ASSAY_VERSION, "policy", policy_json(d), "anchor", anchor_json(d, &n),
 			 "list", list_json(d, &n), "events", events_json(d), "work", work_json(d),
-			 "watched", (int)mounts_covered(d->mounts), "uncovered", uncovered,
-			 "uncovered_more", (int)more, "elsewhere", elsewhere_json(d));
+			 "audit", audit_status(d->audit), "watched", (int)mounts_covered(d->mounts),
+			 "uncovered", uncovered, "uncovered_more", (int)more, "elsewhere",
+			 elsewhere_json(d));
 }
