@@ -66,10 +66,9 @@ bool assay_list_file_is_segment(const char *name, uint64_t *ret)
 	return digits.len >= 8 && assay_num_parse(digits, 10, UINT64_MAX, ret) == 0;
 }
 
-/* 0: there is none yet. */
-static int find_newest(struct assay_list_file *l, uint64_t *ret, struct assay_err *err)
+int assay_list_file_newest(int dirfd, uint64_t *ret, struct assay_err *err)
 {
-	int fd = openat(l->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *entry;
 	uint64_t number;
@@ -122,7 +121,7 @@ int assay_list_file_open(int dirfd, const struct assay_list_file_config *config,
 		return assay_err_set(err, rc, "sizes of the list are out of range");
 	rc = take_lock(l, err);
 	if (rc == 0)
-		rc = find_newest(l, &newest, err);
+		rc = assay_list_file_newest(dirfd, &newest, err);
 	if (rc == 0 && newest > 0)
 		rc = assay_list_file_load(l, newest, err);
 	if (rc == 0)

@@ -42,6 +42,8 @@ void assay_list_file_set_written(struct list_segment *s, uint64_t len);
 
 struct assay_segment_hasher assay_list_file_hasher(struct assay_list_file *l);
 void assay_list_file_name(uint64_t number, char ret[static ASSAY_LIST_FILE_NAME_MAX]);
+/* The highest number of a segment in the folder; 0: there is none yet. */
+int assay_list_file_newest(int dirfd, uint64_t *ret, struct assay_err *err);
 void assay_list_file_unmap(struct list_segment *s); /* and closes it */
 void assay_list_file_unprepare(struct assay_list_file *l);
 

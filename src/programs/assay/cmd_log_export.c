@@ -11,7 +11,7 @@
 
 #include "backends/crypto_openssl/crypto_openssl.h"
 #include "base/fmt.h"
-#include "engine/replay.h"
+#include "engine/steps.h"
 #include "formats/cel.h"
 #include "formats/mlist_ascii.h"
 #include "programs/assay/answer.h"
@@ -30,17 +30,10 @@ struct export
 	enum format format;
 	struct assay_banks banks;
 	struct assay_checker checker;
-	struct assay_replay *replay;
+	struct assay_steps *steps;
 	struct log_text text;
 	int fd; /* where it goes */
 	uint64_t index, written, bytes;
-	/* Steps that a kernel's record may still go before: the last in the order of the PCRs. */
-	struct held {
-		struct assay_record record;
-		struct assay_step step;
-		bool placed; /* before a step that the list has before it */
-	} * held;
-	size_t n_held, room, n_own;
 };
 
 /* A record of the kernel's binary list, in the order of bytes that the list has. */
@@ -110,46 +103,20 @@ static int flush(struct export *e, size_t unless_below, struct assay_err *err)
 	return r < 0 ? assay_err_set(err, r, "cannot write: %s", strerror(-r)) : 0;
 }
 
-static void put_held(struct export *e)
-{
-	put_record(e, &e->held[0].record, NULL, &e->held[0].step);
-	e->n_own -= !e->held[0].placed;
-	e->n_held--;
-	memmove(e->held, e->held + 1, e->n_held * sizeof(e->held[0]));
-}
-
-/* CEL and the anchored form have the order of the PCRs, which is not always that of the list. */
-static int hold_step(struct export *e, const struct assay_record *record,
-		     const struct assay_step *step, struct assay_err *err)
-{
-	uint64_t before = assay_replay_placed(e->replay);
-	bool placed = before != UINT64_MAX;
-	size_t at = e->n_held;
-
-	if (e->n_held == e->room) {
-		size_t room = e->room ? 2 * e->room : 2 * ASSAY_TAIL_MAX;
-		struct held *more = realloc(e->held, room * sizeof(*more));
-
-		if (!more)
-			return assay_err_set(err, -ENOMEM, "out of memory");
-		e->held = more;
-		e->room = room;
-	}
-	for (size_t i = 0; placed && i < e->n_held && at == e->n_held; i++)
-		if (!e->held[i].placed && e->held[i].step.index >= before)
-			at = i;
-	memmove(e->held + at + 1, e->held + at, (e->n_held - at) * sizeof(e->held[0]));
-	e->held[at] = (struct held){ *record, *step, placed };
-	e->n_held++;
-	e->n_own += !placed;
-	while (e->n_held > 0 && (e->held[0].placed || e->n_own > ASSAY_TAIL_MAX))
-		put_held(e);
-	return 0;
-}
-
 static bool of_steps(const struct export *e)
 {
 	return e->format != FORMAT_BINARY && e->format != FORMAT_ASCII;
+}
+
+/* CEL and the anchored form have the order of the PCRs, which is not always that of the list. */
+static void put_steps(struct export *e)
+{
+	const struct assay_record *record;
+	const struct assay_step *step;
+
+	while (assay_steps_next(e->steps, &record, &step))
+		if (of_steps(e))
+			put_record(e, record, NULL, step);
 }
 
 static int export_all(struct export *e, struct assay_err *err)
@@ -162,24 +129,22 @@ static int export_all(struct export *e, struct assay_err *err)
 		uint64_t offset = in->offset + assay_rd_offset(&at);
 		struct assay_template_data cut;
 		struct assay_record record;
-		struct assay_step step;
-		bool is_step;
 
 		r = log_input_next(in, &at, &e->checker, &record, &cut, err);
 		if (r < 0)
 			return assay_err_prefix(err, "entry %llu", (unsigned long long)e->index);
-		r = assay_replay_record(e->replay, &record, offset, &is_step, &step, err);
+		r = assay_steps_add(e->steps, &record, offset, err);
 		if (r < 0)
 			return r;
 		if (!of_steps(e))
 			put_record(e, &record, &cut, NULL);
-		else if (is_step)
-			r = hold_step(e, &record, &step, err);
-		if (r == 0)
-			r = flush(e, 1u << 16, err);
+		put_steps(e);
+		r = flush(e, 1u << 16, err);
 	}
-	while (r == 0 && e->n_held > 0)
-		put_held(e);
+	if (r == 0) {
+		assay_steps_end(e->steps);
+		put_steps(e);
+	}
 	if (r == 0 && e->format == FORMAT_CEL_JSON) {
 		log_text_reserve(&e->text, 8);
 		assay_wr_str(&e->text.w, e->written ? "\n]\n" : "[]\n");
@@ -207,19 +172,13 @@ static int export_file(struct export *e, const char *path, const struct assay_cr
 	e->input = &input;
 	r = assay_checker_init(&e->checker, crypto, &e->banks, &input.form, false);
 	if (r == 0)
-		r = assay_replay_new(crypto, &e->banks, NULL, &e->replay);
-	if (r == 0)
-		r = assay_replay_set_form(e->replay, &input.form);
-	if (r < 0) {
+		r = assay_steps_new(crypto, &e->banks, &input.form, false, &e->steps);
+	if (r < 0)
 		assay_err_set(&err, r, "cannot compute the digests of this list");
-	} else {
-		assay_replay_follow(e->replay, ASSAY_EXTEND_PADDED, false);
-		assay_replay_follow(e->replay, ASSAY_EXTEND_PADDED_FF, false);
+	else
 		r = export_all(e, &err);
-	}
-	assay_replay_free(e->replay);
+	assay_steps_free(e->steps);
 	log_text_done(&e->text);
-	free(e->held);
 	if (r < 0)
 		return assay_cmd_fail(NAME, path, &err);
 	return EXIT_YES;
