@@ -1,32 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # assay doctor: over a made /proc and /sys, here as root and as nobody, over swtpm.
-. "$TEST_LIB"
-need python3
-
-# doctor STATUS [ARG]...: --json, into $SCRATCH/json.
-doctor() {
-	local status=$1
-	shift
-	expect "$status" timeout 60 "$ASSAY" doctor --control "$SCRATCH/none" "$@" --json
-	cp "$SCRATCH/stdout" "$SCRATCH/json"
-}
-
-# has CHECK STATE [PYTHON]: there is such a finding (STATE may be "any"); of its facts (f), the expression holds.
-has() {
-	python3 - "$SCRATCH/json" "$@" <<'PY' || fail "no finding '$*' in: $(head -c 3000 "$SCRATCH/json")"
-import json, sys
-report = json.load(open(sys.argv[1]))
-found = [x for x in report['findings'] if x['check'] == sys.argv[2] and sys.argv[3] in (x['state'], 'any')]
-test = sys.argv[4] if len(sys.argv) > 4 else 'True'
-sys.exit(not any(eval(test, {}, {'f': x.get('facts') or {}, 'x': x}) for x in found))
-PY
-}
-
-has_not() {
-	(has "$@") 2>/dev/null && fail "there is a finding '$*'"
-	return 0
-}
+. "${TEST_LIB:?}"
+. "$(dirname "$TEST_LIB")/lib/doctor.sh"
 
 # put FILE TEXT: in the machine that is made.
 put() {
@@ -169,8 +145,9 @@ policy() { # STATUS TEXT
 }
 policy 1 'measure\nappraise func=BPRM_CHECK\n'
 has rule-appraise bad 'f["line"] == 2 and "BPRM_CHECK" in f["rule"]'
-policy $status '# audit\naudit func=BPRM_CHECK\nmeasure\nmeasure fowner=0\n'
-has rule-audit warn 'f["line"] == 2'
+policy $status '# hash\nhash func=BPRM_CHECK\nmeasure\nmeasure fowner=0\naudit func=BPRM_CHECK\n'
+has rule-action warn 'f["line"] == 2'
+has_not rule-action warn 'f["line"] > 2'
 has rule-owner note 'f["line"] == 4'
 has_not rule-mmap note
 policy 1 'measure func=FILE_CHECK\nmeasure func=BPRM_CHECK template=ima-sig\n'

@@ -14,6 +14,7 @@
 #include "formats/pcr.h"
 #include "programs/assay/doctor_parse.h"
 #include "programs/assay/policy_file.h"
+#include "programs/common/control_msg.h"
 
 /* id, word; in the order of printing */
 #define DOCTOR_AREA_LIST(X)                                                                        \
@@ -170,6 +171,9 @@ int doctor_child(void (*look)(const void *what, void *ret), const void *what, vo
 typedef void doctor_probe(struct doctor *d);
 
 void doctor_daemon(struct doctor *d); /* the first: it reads the configuration */
+/* Asks a running assayd; the caller owns *@ret. Errors: as the functions of control_msg.h. */
+int doctor_ask(const struct doctor *d, const struct control_request *request, json_t **ret,
+	       struct assay_err *err);
 void doctor_kernel(struct doctor *d);
 void doctor_fanotify(struct doctor *d);
 void doctor_ima(struct doctor *d);

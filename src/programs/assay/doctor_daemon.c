@@ -73,20 +73,22 @@ static void look_at_order(struct doctor *d)
 
 /* ---- the running one ------------------------------------------------------------------------ */
 
-static int ask_status(const char *socket, json_t **ret, struct assay_err *err)
+int doctor_ask(const struct doctor *d, const struct control_request *request, json_t **ret,
+	       struct assay_err *err)
 {
-	struct control_request request = { .op = CONTROL_STATUS };
-	json_t *message = control_request_pack(&request);
+	json_t *message = control_request_pack(request);
 	AUTO(fd) int fd = -1;
-	int r = control_connect(socket, TIMEOUT_MS, &fd, err);
+	int r = control_connect(d->control ? d->control : d->conf.control_socket, TIMEOUT_MS, &fd,
+				err);
 
 	if (r == 0)
 		r = control_send(fd, message, err);
 	json_decref(message);
 	if (r == 0)
 		r = control_receive(fd, TIMEOUT_MS, ret, err);
-	if (r == 0)
-		r = control_reply_check(*ret, err);
+	if (r < 0)
+		return r;
+	r = control_reply_check(*ret, err);
 	if (r < 0) {
 		json_decref(*ret);
 		*ret = NULL;
@@ -135,9 +137,10 @@ static void look_at_health(struct doctor *d)
 static void look_at_daemon(struct doctor *d)
 {
 	struct doctor_advice a = { .check = "assayd", .subject = "assayd" };
-	const char *socket = d->control ? d->control : d->conf.control_socket, *version;
+	struct control_request request = { .op = CONTROL_STATUS };
+	const char *version;
 	struct assay_err err = { 0 };
-	int r = ask_status(socket, &d->status, &err);
+	int r = doctor_ask(d, &request, &d->status, &err);
 
 	if (r == 0) {
 		version = json_string_value(json_object_get(d->status, "version"));
@@ -146,7 +149,7 @@ static void look_at_daemon(struct doctor *d)
 		return;
 	}
 	if (r == -EACCES) {
-		doctor_unseen(d, a.check, a.subject, false, socket, EACCES);
+		doctor_unseen(d, a.check, a.subject, false, "the control socket", EACCES);
 		return;
 	}
 	a.state = DOCTOR_WARN;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The kernel: its age, its LSMs, and what lets root or anybody get around what is measured. */
 #include <errno.h>
+#include <linux/netlink.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/macros.h"
@@ -238,7 +240,7 @@ static void look_at_memfds(struct doctor *d)
 	a.state = DOCTOR_WARN;
 	a.means = "A memfd can be executed, and no fanotify event tells of it.";
 	a.todo = r == 0 ? "sysctl vm.memfd_noexec=2, if nothing here needs executable memfds "
-			  "(runc before 1.2 does)."
+			  "(some container runtimes do)."
 			: "A kernel from 6.3 on can forbid it (vm.memfd_noexec).";
 	if (r == 0)
 		doctor_add(d, &a, "vm.memfd_noexec=%llu", (unsigned long long)mode);
@@ -266,6 +268,20 @@ static void look_at_leases(struct doctor *d)
 	}
 	doctor_add(d, &a, "%s, broken after %llu s", enabled ? "enabled" : "disabled",
 		   (unsigned long long)seconds);
+}
+
+/* Where audit rules write to; the socket is made, and nothing is said over it. */
+static void look_at_audit(struct doctor *d)
+{
+	struct doctor_advice a = { .check = "audit", .subject = "audit" };
+	AUTO(fd) int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_AUDIT);
+
+	if (fd < 0) {
+		a.state = DOCTOR_NOTE;
+		a.means = "Records of audit rules go to the journal and to 'assay audit' alone.";
+	}
+	doctor_facts(doctor_add(d, &a, "%s", fd < 0 ? "not in this kernel" : "in this kernel"),
+		     json_pack("{s:b}", "there", fd >= 0));
 }
 
 static void look_at_types(struct doctor *d)
@@ -304,8 +320,8 @@ void doctor_kernel(struct doctor *d)
 	static doctor_probe *const probes[] = {
 		look_at_version,    look_at_securityfs,	 look_at_lsms,	 look_at_bpf,
 		look_at_lockdown,   look_at_secure_boot, look_at_kexec,	 look_at_modules,
-		look_at_namespaces, look_at_memfds,	 look_at_leases, look_at_types,
-		doctor_fanotify,    doctor_ima,
+		look_at_namespaces, look_at_memfds,	 look_at_leases, look_at_audit,
+		look_at_types,	    doctor_fanotify,	 doctor_ima,
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(probes); i++)

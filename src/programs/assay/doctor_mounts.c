@@ -344,8 +344,10 @@ void doctor_mounts(struct doctor *d)
 		doctor_unseen(d, "filesystem", "mounts", true, "/proc/self/mountinfo", -r);
 		return;
 	}
-	if (*d->root)
-		return; /* they are not mounted here */
+	if (*d->root) { /* they are not mounted here */
+		doctor_mounts_done(d);
+		return;
+	}
 	for (size_t i = 0; i < d->n_mounts; i++)
 		if (!assay_mount_is_made(d->mount[i].type))
 			look_at_one(d, &d->mount[i]);

@@ -3,11 +3,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/macros.h"
 #include "engine/core/event.h"
 #include "programs/assay/doctor.h"
+#include "programs/common/plane.h"
 
 #define CONDS_FS                                                                                   \
 	(ASSAY_COND_FSMAGIC | ASSAY_COND_FSNAME | ASSAY_COND_FS_SUBTYPE | ASSAY_COND_FSUUID)
@@ -15,11 +15,18 @@
 
 /* ---- loading -------------------------------------------------------------------------------- */
 
+/* One of the configuration is a file if it has a '/'; of the command line, if it is no built-in
+ * one. */
+static bool is_builtin(const struct doctor *d, const char *name)
+{
+	return d->policy_name ? assay_policy_builtin(name) || strchr(name, '|')
+			      : !strchr(name, '/');
+}
+
 static int read_policy(struct doctor *d, const char *name, struct assay_err *err)
 {
-	if (!strchr(name, '/') && !(d->policy_name && access(name, F_OK) == 0))
-		return policy_file_builtin(&d->policy, name, err);
-	return policy_file_read(&d->policy, name, d->conf.template, err);
+	return is_builtin(d, name) ? policy_file_builtin(&d->policy, name, err)
+				   : policy_file_read(&d->policy, name, d->conf.template, err);
 }
 
 /* What assayd itself looks at before it takes a policy. */
@@ -114,16 +121,23 @@ static bool is_measure(const struct assay_rule *rule)
 	return rule->action == ASSAY_ACTION_MEASURE;
 }
 
+/* It asks for something that assayd does. */
+static bool is_done(const struct assay_rule *rule)
+{
+	return rule->action & ASSAY_ACTION_DO_MASK & PLANE_ACTIONS;
+}
+
 static bool asks_appraise(const struct doctor *d, const struct assay_rule *rule)
 {
 	(void)d;
-	return rule->action == ASSAY_ACTION_APPRAISE;
+	return rule->action & ASSAY_ACTION_APPRAISE & ~PLANE_ACTIONS;
 }
 
-static bool asks_audit_or_hash(const struct doctor *d, const struct assay_rule *rule)
+static bool asks_other(const struct doctor *d, const struct assay_rule *rule)
 {
 	(void)d;
-	return rule->action == ASSAY_ACTION_AUDIT || rule->action == ASSAY_ACTION_HASH;
+	return rule->action & ASSAY_ACTION_DO_MASK & ~PLANE_ACTIONS &
+	       ~(uint32_t)ASSAY_ACTION_APPRAISE;
 }
 
 static bool asks_unseen_hook(const struct doctor *d, const struct assay_rule *rule)
@@ -137,14 +151,14 @@ static bool asks_unseen_hook(const struct doctor *d, const struct assay_rule *ru
 	case ASSAY_HOOK_CREDS_CHECK:
 		return false;
 	default:
-		return is_measure(rule);
+		return is_done(rule);
 	}
 }
 
 static bool asks_mmap(const struct doctor *d, const struct assay_rule *rule)
 {
 	(void)d;
-	return is_measure(rule) && rule->func == ASSAY_HOOK_MMAP_CHECK;
+	return is_done(rule) && rule->func == ASSAY_HOOK_MMAP_CHECK;
 }
 
 static bool asks_labels(const struct doctor *d, const struct assay_rule *rule)
@@ -162,7 +176,7 @@ static bool passes_over_labels(const struct doctor *d, const struct assay_rule *
 static bool asks_owner(const struct doctor *d, const struct assay_rule *rule)
 {
 	(void)d;
-	return rule->action & (ASSAY_ACTION_MEASURE | ASSAY_ACTION_DONT_MEASURE) &&
+	return rule->action & PLANE_ACTIONS &&
 	       rule->conds & (ASSAY_COND_FOWNER | ASSAY_COND_FGROUP);
 }
 
@@ -184,7 +198,7 @@ static bool asks_some_verity(const struct doctor *d, const struct assay_rule *ru
 
 static bool asks_absent_filesystem(const struct doctor *d, const struct assay_rule *rule)
 {
-	return is_measure(rule) && rule->conds & CONDS_FS && d->n_mounts &&
+	return is_done(rule) && rule->conds & CONDS_FS && d->n_mounts &&
 	       count_meant(d, rule).all == 0;
 }
 
@@ -192,7 +206,7 @@ static bool asks_unwatched_filesystem(const struct doctor *d, const struct assay
 {
 	struct meant n = count_meant(d, rule);
 
-	return is_measure(rule) && rule->conds & CONDS_FS && n.all && n.watched == 0 && !*d->root;
+	return is_done(rule) && rule->conds & CONDS_FS && n.all && n.watched == 0 && !*d->root;
 }
 
 static const struct rule_check {
@@ -204,19 +218,19 @@ static const struct rule_check {
 	  "it appraises",
 	  { .state = DOCTOR_BAD,
 	    .check = "rule-appraise",
-	    .means = "This version only measures: nothing is refused by this rule.",
+	    .means = "This version measures and audits: nothing is refused by this rule.",
 	    .todo = "Take it out, and give it to the kernel's own IMA where it must hold." } },
-	{ asks_audit_or_hash,
-	  "it audits or hashes",
+	{ asks_other,
+	  "it hashes",
 	  { .state = DOCTOR_WARN,
-	    .check = "rule-audit",
-	    .means = "This version only measures: the rule is without effect.",
+	    .check = "rule-action",
+	    .means = "This version measures and audits: the rule is without effect.",
 	    .todo = "Take it out, or give it to the kernel's own IMA." } },
 	{ asks_unseen_hook,
 	  "fanotify has no event for this func",
 	  { .state = DOCTOR_WARN,
 	    .check = "rule-func",
-	    .means = "assayd measures nothing by it.",
+	    .means = "assayd does nothing by it.",
 	    .todo = "Where the kernel has IMA, give it this rule; assayd takes its records "
 		    "over." } },
 	{ asks_mmap,
@@ -230,13 +244,13 @@ static const struct rule_check {
 	  "labels of an LSM are not read",
 	  { .state = DOCTOR_BAD,
 	    .check = "rule-label",
-	    .means = "The rule never matches: what it is for is not measured.",
+	    .means = "The rule never matches: what it is for is not done.",
 	    .todo = "Name the files by owner or filesystem." } },
 	{ passes_over_labels,
 	  "labels of an LSM are not read",
 	  { .state = DOCTOR_NOTE,
 	    .check = "rule-label",
-	    .means = "The rule never matches: more is measured than it would let." } },
+	    .means = "The rule never matches: more is done than it would let." } },
 	{ asks_owner,
 	  "it looks at the owner of the file",
 	  { .state = DOCTOR_NOTE,
@@ -268,7 +282,7 @@ static const struct rule_check {
 	  "none of the filesystems that it names is watched",
 	  { .state = DOCTOR_WARN,
 	    .check = "rule-filesystem",
-	    .means = "assayd measures nothing by it.",
+	    .means = "assayd does nothing by it.",
 	    .todo = "See what is said of them under filesystems." } },
 };
 
@@ -309,7 +323,7 @@ static bool measures_something(const struct doctor *d)
 	bool any = false;
 
 	for (uint32_t i = 0; i < d->policy.text.n_rules; i++)
-		any |= is_measure(&d->policy.text.rules[i]);
+		any |= is_done(&d->policy.text.rules[i]);
 	for (size_t i = 0; any && i < ARRAY_LEN(hooks); i++)
 		if (assay_policy_needs(d->compiled, hooks[i]))
 			return true;
@@ -337,5 +351,5 @@ void doctor_policy(struct doctor *d)
 		look_at_pcr(d, rule);
 	}
 	if (d->compiled && !measures_something(d))
-		doctor_add(d, &nothing, "no rule measures what is seen here");
+		doctor_add(d, &nothing, "no rule asks for what is seen here");
 }

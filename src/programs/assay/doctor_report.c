@@ -3,15 +3,17 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "base/macros.h"
 #include "programs/assay/cmd.h"
 #include "programs/assay/doctor.h"
 
-#define FORMAT	   1 /* of the JSON: docs/formats/doctor.md */
-#define TEXT_MAX   2048
-#define LINE_WIDTH 96
-#define INDENT	   10
+#define FORMAT	  1 /* of the JSON: docs/formats/doctor.md */
+#define TEXT_MAX  2048
+#define WIDTH_MAX 96
+#define INDENT	  10
 
 const char *doctor_state_word(enum doctor_state state)
 {
@@ -40,7 +42,7 @@ const char *doctor_area_word(enum doctor_area area)
 /* Names of others end on an administrator's terminal, and in JSON. */
 static char *printable(const char *text)
 {
-	char *copy = malloc(4 * strlen(text) + 1);
+	char *copy = text ? malloc(4 * strlen(text) + 1) : NULL;
 	size_t n = 0;
 
 	for (; copy && *text; text++) {
@@ -159,12 +161,12 @@ static const char *verdict_word(int status)
 /* ---- text ----------------------------------------------------------------------------------- */
 
 /* @text from column @at on, its further lines indented. */
-static void print_wrapped(size_t at, const char *text)
+static void print_wrapped(size_t width, size_t at, const char *text)
 {
 	for (bool first = true; *text; first = false) {
 		size_t len = strcspn(text, " ");
 
-		if (!first && at + 1 + len > LINE_WIDTH) {
+		if (!first && at + 1 + len > width) {
 			printf("\n%*s", INDENT, "");
 			at = INDENT;
 		} else if (!first) {
@@ -179,22 +181,22 @@ static void print_wrapped(size_t at, const char *text)
 	putchar('\n');
 }
 
-static void print_head(const struct doctor_finding *f, const char *area)
+static void print_head(size_t width, const struct doctor_finding *f, const char *area)
 {
 	int n = printf("  %-7s %s%s%s: ", doctor_state_word(f->advice.state), area,
 		       *area ? ", " : "", f->advice.subject);
 
-	print_wrapped(n < 0 ? 0 : (size_t)n, f->found);
+	print_wrapped(width, n < 0 ? 0 : (size_t)n, f->found);
 }
 
-static void print_sentence(const char *before, const char *text)
+static void print_sentence(size_t width, const char *before, const char *text)
 {
 	if (!text)
 		return;
-	print_wrapped((size_t)printf("%*s%s", INDENT, "", before), text);
+	print_wrapped(width, (size_t)printf("%*s%s", INDENT, "", before), text);
 }
 
-static void print_area(const struct doctor_report *r, enum doctor_area area)
+static void print_area(size_t width, const struct doctor_report *r, enum doctor_area area)
 {
 	puts(doctor_area_word(area));
 	for (size_t i = 0; i < r->n; i++) {
@@ -202,11 +204,21 @@ static void print_area(const struct doctor_report *r, enum doctor_area area)
 
 		if (f->area != area)
 			continue;
-		print_head(f, "");
-		print_sentence("", f->advice.means);
-		print_sentence("Do: ", f->advice.todo);
+		print_head(width, f, "");
+		print_sentence(width, "", f->advice.means);
+		print_sentence(width, "Do: ", f->advice.todo);
 	}
 	puts("");
+}
+
+/* Lines are broken for people alone: what goes into a pipe is for grep(1). */
+static size_t find_width(void)
+{
+	struct winsize w;
+
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) < 0 || w.ws_col == 0)
+		return SIZE_MAX;
+	return w.ws_col < WIDTH_MAX ? w.ws_col : WIDTH_MAX;
 }
 
 /* In which order the summary has them: what decides the verdict comes first. */
@@ -236,14 +248,16 @@ void doctor_print(const struct doctor *d)
 	};
 	const struct doctor_report *r = &d->report;
 	const char *policy = d->policy_name ? d->policy_name : d->conf.policy;
+	size_t width = find_width();
 
 	for (int area = 0; area < DOCTOR_AREA_COUNT; area++)
-		print_area(r, (enum doctor_area)area);
+		print_area(width, r, (enum doctor_area)area);
 	print_counts(r);
 	for (int w = 3; w >= 0; w--)
 		for (size_t i = 0; i < r->n; i++)
 			if (weight(&r->finding[i].advice) == w)
-				print_head(&r->finding[i], doctor_area_word(r->finding[i].area));
+				print_head(width, &r->finding[i],
+					   doctor_area_word(r->finding[i].area));
 	printf("verdict: %s '%s'\n", verdicts[doctor_verdict(r)], policy);
 }
 

@@ -250,6 +250,46 @@ static void look_inside(struct doctor *d)
 	look_at_keys(d, &health);
 }
 
+/* ---- PCRs by assayd ------------------------------------------------------------------------- */
+
+static bool take_bank(struct doctor_tpm *t, enum assay_hash alg, const struct assay_quote_pcrs *got)
+{
+	for (uint32_t i = 0; i < got->n; i++) {
+		if (got->v[i].bank != alg || got->v[i].pcr >= ASSAY_PCRS)
+			continue;
+		memcpy(t->value[got->v[i].pcr].value[0], got->v[i].value, assay_hash_size(alg));
+		t->read[got->v[i].pcr] = true;
+	}
+	t->banks = (struct assay_banks){ .alg = { alg }, .n = 1 };
+	return got->n;
+}
+
+/* One bank is enough to see what was extended; which ones there are is not told. */
+static void look_through_assayd(struct doctor *d)
+{
+	static const enum assay_hash banks[] = { ASSAY_HASH_SHA256, ASSAY_HASH_SHA384,
+						 ASSAY_HASH_SHA512, ASSAY_HASH_SHA1 };
+	static struct assay_quote_pcrs got;
+
+	for (size_t i = 0; i < ARRAY_LEN(banks) && d->status && !d->tpm.banks.n; i++) {
+		struct control_request request = {
+			.op = CONTROL_PCRS,
+			.selection = { .n = 1,
+				       .bank = { { .alg = banks[i],
+						   .mask = (1u << ASSAY_PCRS) - 1 } } },
+		};
+		struct assay_err err;
+		json_t *reply = NULL;
+
+		if (doctor_ask(d, &request, &reply, &err) == 0 &&
+		    control_pcrs_parse(reply, &got, &err) == 0 &&
+		    take_bank(&d->tpm, banks[i], &got))
+			d->tpm.source = "assayd";
+		json_decref(reply);
+	}
+	d->tpm.there |= d->tpm.source != NULL;
+}
+
 /* ---- PCRs by sysfs -------------------------------------------------------------------------- */
 
 static bool read_bank(struct doctor *d, enum assay_hash alg)
@@ -301,7 +341,7 @@ static void look_at_banks(struct doctor *d)
 				      assay_hash_name(b->alg[i]));
 		json_array_append_new(names, json_string(assay_hash_name(b->alg[i])));
 	}
-	if (b->n == 0) {
+	if (b->n == 0 || strcmp(d->tpm.source, "assayd") == 0) {
 		json_decref(names);
 		return;
 	}
@@ -318,8 +358,8 @@ static void look_at_banks(struct doctor *d)
 void doctor_tpm(struct doctor *d)
 {
 	static doctor_probe *const probes[] = {
-		look_at_device, look_at_version, look_at_bus,
-		look_inside,	look_at_sysfs,	 look_at_banks,
+		look_at_device, look_at_version,     look_at_bus,   look_inside,
+		look_at_sysfs,	look_through_assayd, look_at_banks,
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(probes); i++)

@@ -11,6 +11,7 @@
 #include "base/fmt.h"
 #include "engine/ports.h"
 #include "programs/assayd/log.h"
+#include "programs/common/plane.h"
 
 /* Address space; only what is used is ever backed by memory. */
 #define POLICY_ARENA_SIZE ((size_t)64 << 20)
@@ -38,9 +39,6 @@ static int builtin_text(const char *names, char *text, size_t size, struct assay
 	return assay_err_set(err, r, "%s; the path of a file has a '/'", why);
 }
 
-static const uint32_t done_here = ASSAY_ACTION_MEASURE | ASSAY_ACTION_DONT_MEASURE |
-				  ASSAY_ACTION_AUDIT | ASSAY_ACTION_DONT_AUDIT;
-
 static void look_at_rules(struct loaded_policy *p, const struct assay_policy_text *text)
 {
 	static const struct {
@@ -59,7 +57,7 @@ static void look_at_rules(struct loaded_policy *p, const struct assay_policy_tex
 	for (uint32_t i = 0; i < text->n_rules; i++) {
 		p->audits |= text->rules[i].action == ASSAY_ACTION_AUDIT;
 		if (text->rules[i].conds & (ASSAY_COND_FOWNER | ASSAY_COND_FGROUP) &&
-		    text->rules[i].action & done_here)
+		    text->rules[i].action & PLANE_ACTIONS)
 			p->by_owner = true;
 	}
 }
@@ -70,8 +68,8 @@ static void warn_about_rest(const struct loaded_policy *p, const struct assay_po
 	uint32_t others = 0, done = 0;
 
 	for (uint32_t i = 0; i < text->n_rules; i++) {
-		done += (text->rules[i].action & ASSAY_ACTION_DO_MASK & done_here) != 0;
-		others += (text->rules[i].action & ASSAY_ACTION_DO_MASK & ~done_here) != 0;
+		done += (text->rules[i].action & ASSAY_ACTION_DO_MASK & PLANE_ACTIONS) != 0;
+		others += (text->rules[i].action & ASSAY_ACTION_DO_MASK & ~PLANE_ACTIONS) != 0;
 	}
 	if (others)
 		log_line(LOG_WARNING,
