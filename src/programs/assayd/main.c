@@ -12,6 +12,7 @@
 #include "programs/assayd/anchor_process.h"
 #include "programs/assayd/daemon.h"
 #include "programs/assayd/log.h"
+#include "programs/assayd/overlay_probe.h"
 #include "programs/assayd/scout_process.h"
 #include "programs/assayd/spawner.h"
 
@@ -205,6 +206,7 @@ static int set_core(struct daemon *d, struct assay_err *err)
 static const child_fn roles[CHILD_ROLE_COUNT] = {
 	[CHILD_ANCHOR] = anchor_process,
 	[CHILD_SCOUT] = scout_process,
+	[CHILD_OVERLAY_PROBE] = overlay_probe_process,
 };
 
 int main(int argc, char **argv)

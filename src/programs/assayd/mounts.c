@@ -12,6 +12,7 @@
 #include "formats/batch.h"
 #include "programs/assayd/audit_daemon.h"
 #include "programs/assayd/log.h"
+#include "programs/assayd/overlay_probe.h"
 #include "programs/assayd/tally.h"
 
 #define MOUNTINFO_MAX (64u << 20)
@@ -38,6 +39,7 @@ struct mounts {
 		bool gone;
 	} given[ASSAY_CONF_LIST_MAX];
 	struct tally tally; /* of records that say "uncovered" */
+	bool overlay_probed, overlay_asks;
 };
 
 int mounts_new(struct daemon *d, struct mounts **ret, struct assay_err *err)
@@ -152,6 +154,18 @@ void mounts_record_counts(struct mounts *m, bool all)
 	}
 }
 
+/* To watch this overlay and its layers would stop the reader for good. A single mount= is no
+ * layer's. */
+static bool is_dangerous(struct mounts *m, const struct entry *e)
+{
+	if (strcmp(e->what.type, "overlay") != 0 || m->daemon->conf.mount.n == 1)
+		return false;
+	if (!m->overlay_probed)
+		m->overlay_asks = overlay_asks_reader(m->daemon->spawner);
+	m->overlay_probed = true;
+	return m->overlay_asks;
+}
+
 /* Asks the policy, and marks. */
 static void mark(struct mounts *m, struct entry *e, int fd, const struct stat *st)
 {
@@ -175,6 +189,11 @@ static void mark(struct mounts *m, struct entry *e, int fd, const struct stat *s
 	}
 	if (assay_mount_is_made(e->what.type)) {
 		set_uncovered(m, e, "made by the kernel");
+		return;
+	}
+	if (is_dangerous(m, e)) {
+		set_uncovered(m, e,
+			      "its files are measured in its layers, where these are watched");
 		return;
 	}
 	if (e->bits & ~p->event_bits)

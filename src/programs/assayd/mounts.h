@@ -31,7 +31,7 @@ void mounts_record_counts(struct mounts *m, bool all);
 bool mounts_is_remote(struct mounts *m, uint64_t dev);
 
 struct mounts_uncovered {
-	char point[256], type[ASSAY_MOUNT_TYPE_MAX], reason[64];
+	char point[256], type[ASSAY_MOUNT_TYPE_MAX], reason[96];
 };
 uint32_t mounts_covered(struct mounts *m); /* how many are */
 /* At most @max of those that are not; returns how many there are. */

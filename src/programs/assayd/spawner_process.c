@@ -24,9 +24,8 @@
 #define CHILDREN_MAX 512u
 #define CLEAR_OF     (CHILD_FDS + (int)CHILD_FDS_MAX) /* the descriptors that a child gets */
 
-static const char *const role_names[] = {
-	"spawner", "worker", "anchor", "control", "view", "scout"
-};
+static const char *const role_names[] = { "spawner", "worker", "anchor",       "control",
+					  "view",    "scout",  "overlay-probe" };
 _Static_assert(ARRAY_LEN(role_names) == CHILD_ROLE_COUNT, "a name each");
 
 struct spawner_state {

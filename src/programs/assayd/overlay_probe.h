@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Whether whoever reads events of an overlay is asked about the layer's file while he reads. To
+ * read an event is to open its file; kernels from about 6.14 on then raise an event for the file in
+ * the layer, and if the same group watches the layer it waits for itself, for good. It is tried by
+ * a process that can be killed, on an overlay of its own in a mount namespace of its own. No kernel
+ * version says it: fixes are backported.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "programs/assayd/spawner.h"
+
+/* True: an overlay and its layers must not be watched both. Also if it cannot be found out. Blocks
+ * for at most a second. */
+bool overlay_asks_reader(struct spawner *spawner);
+
+/* The process. */
+int overlay_probe_process(void);
