@@ -153,7 +153,7 @@ background python3 "$SOURCE/tests/daemon/stalling_fuse.py" "$SCRATCH/fuse" "$SCR
 wait_for 20 mountpoint -q "$SCRATCH/fuse"
 _mounts+=("$SCRATCH/fuse")
 doctor 0 --config "$SCRATCH/conf"
-fs fuse warn 'f["wanted"] and not f["watched"]'
+fs fuse warn '"it answers" in x["found"] and f["wanted"] and not f["watched"]'
 policy 'measure func=FILE_CHECK fsname=fuse\n'
 doctor 0 --config "$SCRATCH/conf"
 has rule-filesystem warn
@@ -161,4 +161,19 @@ has rule-filesystem warn
 start=$SECONDS
 timeout 60 "$ASSAY" doctor --config "$SCRATCH/conf" --control "$SCRATCH/none" --json | cat >"$SCRATCH/json"
 [ $((SECONDS - start)) -lt 20 ] || fail "it took $((SECONDS - start)) s"
-fs fuse warn '"does not answer" in x["found"]'
+fs fuse warn '"does not answer" in x["found"] and f["security_xattrs"] is None and f["leases"] is None'
+
+# One that bears the name of assayd's view is it where only root may mount.
+background python3 "$SOURCE/tests/daemon/stalling_fuse.py" "$SCRATCH/elsewhere" "$SCRATCH/stall-view" fuse.assay
+wait_for 20 mountpoint -q "$SCRATCH/elsewhere"
+_mounts+=("$SCRATCH/elsewhere")
+mount -t tmpfs none /run
+mkdir -p /run/assay/ima
+mount --bind "$SCRATCH/elsewhere" /run/assay/ima
+doctor 0 --config "$SCRATCH/conf"
+fs elsewhere warn 'f["subtype"] == "assay" and f["mounts"] == 2'
+umount "$SCRATCH/elsewhere"
+doctor 0 --config "$SCRATCH/conf"
+has filesystem ok 'x["subject"] == "/run/assay/ima" and f["subtype"] == "assay"'
+umount /run/assay/ima
+umount /run

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""stalling_fuse.py MOUNTPOINT STALL: a FUSE filesystem with one folder, "sub", whose server answers until the file
+"""stalling_fuse.py MOUNTPOINT STALL [TYPE]: a FUSE filesystem with one folder, "sub", whose server answers until the file
 STALL is there, and then never again (it ends when it is killed)."""
 import ctypes
 import os
@@ -9,7 +9,7 @@ import struct
 import sys
 import time
 
-LOOKUP, FORGET, GETATTR, INIT, DESTROY, BATCH_FORGET = 1, 2, 3, 26, 38, 42
+LOOKUP, FORGET, GETATTR, STATFS, INIT, DESTROY, BATCH_FORGET = 1, 2, 3, 17, 26, 38, 42
 DIRECTORY = 0o40755
 
 
@@ -23,6 +23,8 @@ def answer(opcode, body):
         return struct.pack('<IIIIHHIIHHI', 7, 31, 65536, 0, 8, 8, 65536, 1, 1, 0, 0).ljust(64, b'\0')
     if opcode == GETATTR:
         return struct.pack('<QII', 0, 0, 0) + attributes(1)
+    if opcode == STATFS:
+        return struct.pack('<5Q10I', 0, 0, 0, 0, 0, 4096, 255, 4096, 0, 0, 0, 0, 0, 0, 0)
     if opcode == LOOKUP:
         if body.rstrip(b'\0') != b'sub':
             return 2
@@ -31,11 +33,11 @@ def answer(opcode, body):
 
 
 def main():
-    point, stall = sys.argv[1:]
+    point, stall, kind = (sys.argv[1:] + ['fuse'])[:3]
     device = os.open('/dev/fuse', os.O_RDWR)
     options = f'fd={device},rootmode=40000,user_id=0,group_id=0'.encode()
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.mount(b'stalling', point.encode(), b'fuse', 0, options) < 0:
+    if libc.mount(b'stalling', point.encode(), kind.encode(), 0, options) < 0:
         sys.exit(f'cannot mount FUSE: {os.strerror(ctypes.get_errno())}')
     while not os.path.exists(stall):
         if not select.select([device], [], [], 0.02)[0]:

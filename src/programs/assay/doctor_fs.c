@@ -139,6 +139,20 @@ static void look_closely(const struct fs_look_at *what, int fd, const struct sta
 		try_on_memory(fd, ret);
 }
 
+struct fs_look fs_look_nothing(int error)
+{
+	return (struct fs_look){
+		.error = error,
+		.xattrs = -1,
+		.verity = -1,
+		.handles = -1,
+		.notify = -1,
+		.permission = -1,
+		.ignore = -1,
+		.lease = -1,
+	};
+}
+
 void fs_look(const void *what_, void *ret_)
 {
 	const struct fs_look_at *what = what_;
@@ -147,8 +161,7 @@ void fs_look(const void *what_, void *ret_)
 	struct statfs s;
 	struct stat st;
 
-	ret->xattrs = ret->verity = ret->handles = ret->notify = -1;
-	ret->permission = ret->ignore = ret->lease = -1;
+	*ret = fs_look_nothing(0);
 	if (what->far_away) {
 		ret->error = statfs(what->point[0], &s) < 0 ? errno : 0;
 		ret->magic = ret->error ? 0 : (uint64_t)s.f_type;

@@ -29,5 +29,8 @@ struct fs_look {
 	uint8_t uuid[16];
 };
 
+/* Nothing tried, for that reason. */
+struct fs_look fs_look_nothing(int error);
+
 /* For doctor_child(): a struct fs_look_at and a struct fs_look. */
 void fs_look(const void *what, void *ret);

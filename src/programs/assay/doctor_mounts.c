@@ -131,13 +131,13 @@ static void look_at(struct doctor *d, struct doctor_mount *m, struct fs_look *re
 
 	for (unsigned i = 0; i < m->n_points; i++)
 		what.point[i] = m->point[i];
-	*ret = (struct fs_look){ .error = EBUSY };
+	*ret = fs_look_nothing(EBUSY);
 	if (d->waited_ms >= WAIT_MS_MAX)
 		return;
 	r = doctor_child(fs_look, &what, ret, sizeof(*ret), LOOK_MS);
 	if (r == 0)
 		return;
-	*ret = (struct fs_look){ .error = -r };
+	*ret = fs_look_nothing(-r);
 	if (r == -ETIMEDOUT)
 		d->waited_ms += LOOK_MS;
 }
@@ -180,7 +180,20 @@ static json_t *facts_of(const struct doctor_mount *m, const struct fs_look *l)
 			 tri(l->ignore), "leases", tri(l->lease));
 }
 
-/* Worse than what its type is known for. */
+/* Where only root may mount; anybody can call his own so. */
+static bool is_view(const struct doctor_mount *m)
+{
+	return strcmp(m->type, "fuse") == 0 && strcmp(m->subtype, "assay") == 0 &&
+	       strncmp(m->point[0], "/run/assay/", 11) == 0;
+}
+
+static void judge_view(const struct fs_look *l, struct doctor_advice *a)
+{
+	a->state = l->error ? DOCTOR_WARN : DOCTOR_OK;
+	a->means = l->error ? "Nobody serves assayd's view." : NULL;
+	a->todo = l->error ? "umount -l, and start assayd again." : NULL;
+}
+
 static void judge_far_away(const struct doctor_mount *m, const struct fs_look *l,
 			   struct doctor_advice *a)
 {
@@ -250,7 +263,9 @@ static void report(struct doctor *d, struct doctor_mount *m, const struct fs_loo
 	struct doctor_finding *f;
 	char tried[128] = "";
 
-	if (far_away)
+	if (is_view(m))
+		judge_view(l, &a);
+	else if (far_away)
 		judge_far_away(m, l, &a);
 	else if (l->error || l->covered)
 		say_error(d, m, l, &a);
