@@ -279,16 +279,15 @@ end_journal
 rm -rf "$LIST"
 start_assayd "policy=$SCRATCH/policy" audit_rate=0
 mkfifo "$SCRATCH/fifo"
-background "$ASSAY" audit --control "$CONTROL" --follow --json >"$SCRATCH/fifo"
+exec 7<>"$SCRATCH/fifo"
+background "$ASSAY" audit --control "$CONTROL" --follow --json >&7
 FOLLOWER=$PID
-exec 7<"$SCRATCH/fifo"
 read -r first <&7
 expect_text "$first" '"op":"policy_update"'
 python3 "$SCRATCH/open.py" "$MNT/storm" 0 2500 65534
 python3 "$SCRATCH/open.py" "$MNT/storm" 2500 5000 65534
 records_made=$(status audit.records)
-cat <&7 >"$SCRATCH/followed" &
-READER=$!
+background sh -c 'exec cat <&7' >"$SCRATCH/followed"
 followed_all() {
 	python3 - "$SCRATCH/followed" "$records_made" <<-'EOF_PY'
 		import json, sys
@@ -311,5 +310,4 @@ wait_for 20 follows_on
 exec 7<&-
 kill "$FOLLOWER"
 wait "$FOLLOWER" || true
-kill "$READER" 2>/dev/null || true
 stop_assayd
