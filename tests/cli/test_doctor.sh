@@ -150,6 +150,10 @@ has rule-action warn 'f["line"] == 2'
 has_not rule-action warn 'f["line"] > 2'
 has rule-owner note 'f["line"] == 4'
 has_not rule-mmap note
+policy 1 'measure\nmeasure func=BPRM_CHECK obj_type=x_t\n'
+has rule-label bad 'f["line"] == 2'
+policy $status 'dont_measure subj_type=x_t\nmeasure\n'
+has rule-label note 'f["line"] == 1'
 policy 1 'measure func=FILE_CHECK\nmeasure func=BPRM_CHECK template=ima-sig\n'
 has policy bad '"2:" in x["found"] and "ima-sig" in x["found"]'
 policy 1 'measure func=FILE_CHECK\nmeasure func=BPRM_CHECK pcr=30\n'
@@ -159,6 +163,12 @@ has policy bad
 policy 1 'measure func=MODULE_CHECK\n'
 has policy-empty bad
 has rule-func warn
+conf ""
+policy 1 'measure func=BPRM_CHECK\nmeasure func=FILE_CHECK pcr=11\nmeasure func=MMAP_CHECK pcr=12\n'
+has rule-pcr bad 'f["line"] == 2'
+has rule-pcr warn 'f["line"] == 3'
+has pcr bad 'f["pcr"] == 11 and f["ours"]'
+conf "anchor = none"
 doctor 1 --root "$FAKE" --policy frob
 has policy bad
 doctor $status --root "$FAKE" --policy tcb
