@@ -178,6 +178,9 @@ static int start_anchor(struct running *r, struct assay_err *err)
 
 	if (rc < 0)
 		return rc;
+	if (!anchor_has_landlock(d->anchor))
+		log_line(LOG_NOTICE, "this kernel has no Landlock: the process with list and TPM "
+				     "could open other files of root's");
 	events.socket = anchor_socket(d->anchor);
 	return anchor_wait_new(&events, &d->events, err);
 }

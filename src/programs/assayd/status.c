@@ -34,12 +34,13 @@ static json_t *anchor_json(struct daemon *d, const struct recorder_counts *n)
 	static const char *const kinds[] = { "tpm2", "soft", "none" };
 	static const char *const modes[] = { "each", "group", "ordered" };
 
-	return json_pack("{s:s, s:b, s:s*, s:s, s:b, s:I, s:I, s:I}", "kind", kinds[d->conf.anchor],
-			 "hardware_rooted", d->conf.anchor == ASSAY_CONF_ANCHOR_TPM2, "ek_name",
-			 anchor_ek(d->anchor)[0] ? anchor_ek(d->anchor) : NULL, "mode",
-			 modes[d->conf.anchor_mode], "tpm_lost", n->tpm_lost, "extends",
-			 (json_int_t)n->extends, "extend_ns", (json_int_t)n->extend_ns, "batches",
-			 (json_int_t)n->batches);
+	return json_pack("{s:s, s:b, s:s*, s:b, s:s, s:b, s:I, s:I, s:I}", "kind",
+			 kinds[d->conf.anchor], "hardware_rooted",
+			 d->conf.anchor == ASSAY_CONF_ANCHOR_TPM2, "ek_name",
+			 anchor_ek(d->anchor)[0] ? anchor_ek(d->anchor) : NULL, "landlock",
+			 anchor_has_landlock(d->anchor), "mode", modes[d->conf.anchor_mode],
+			 "tpm_lost", n->tpm_lost, "extends", (json_int_t)n->extends, "extend_ns",
+			 (json_int_t)n->extend_ns, "batches", (json_int_t)n->batches);
 }
 
 static json_t *list_json(struct daemon *d, const struct recorder_counts *n)
