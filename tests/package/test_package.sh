@@ -5,7 +5,8 @@
 . "$TEST_LIB"
 need dpkg-buildpackage dh dpkg-deb meson
 
-expect 0 "$SOURCE/packaging/build-deb" --tree --nocheck "$SCRATCH/debs"
+"$SOURCE/packaging/build-deb" --tree --nocheck "$SCRATCH/debs" >"$SCRATCH/log" 2>&1 ||
+	fail "build-deb: $(tail -n 20 "$SCRATCH/log")"
 cd "$SCRATCH"
 version=$(dpkg-parsechangelog -l "$SOURCE/packaging/debian/changelog" -S Version)
 grep -q "version: '$version'" "$SOURCE/meson.build" || fail "meson.build has another version than $version"
@@ -14,6 +15,12 @@ for name in assay assayd; do
 	dpkg-deb -x debs/${name}_"${version}"_*.deb $name
 	dpkg-deb -e debs/${name}_"${version}"_*.deb $name/DEBIAN
 done
+
+# What the build needs is said twice.
+while read -r section name; do
+	[[ $section != build || $name != *-dev || $name = libc6-dev ]] ||
+		grep -q -E "^ $name\b" "$SOURCE/packaging/debian/control" || fail "Build-Depends has no $name"
+done <"$SOURCE/tools/packages"
 
 # need_files PACKAGE PATH...
 need_files() {

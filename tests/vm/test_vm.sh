@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Jobs of guest/ in a virtual machine: test_vm.sh JOB[+JOB]... SUITE [OPTION-OF-RUN]... A job is NAME or NAME=WORD,
-# the word is in its $1; each is a boot of the same machine, "systemd" by systemd. The kernel is that of a
+# Jobs of guest/ in a virtual machine: test_vm.sh JOB[+JOB]... SUITE [OPTION-OF-RUN]... A job is NAME or
+# NAME=WORD[@MORE]..., the word is in its $1; each is a boot of the same machine, of words that begin with
+# "systemd" by systemd, with MORE on the kernel's command line; MORE may be --no-tpm. The kernel is that of a
 # Debian suite, the TPM is swtpm's.
 . "$TEST_LIB"
 here=$(dirname "$(readlink -f "$0")")
@@ -9,8 +10,29 @@ need qemu-system-x86_64 swtpm mke2fs dpkg-deb apt-get
 need_root
 [ "$(uname -m)" = x86_64 ] || skip "needs an x86-64 machine"
 export VM_STORE=${VM_STORE:-$SOURCE/build-vm} ASSAYD
-jobs=$1 suite=$2
+jobs=$1 suite=$2 debs=()
 shift 2
+
+# The packages of this tree, and the same as the next version.
+make_packages() {
+	local deb dir
+	"$SOURCE/packaging/build-deb" --tree --nocheck "$SCRATCH/debs" >"$SCRATCH/build-deb.log" 2>&1 ||
+		fail "build-deb: $(tail -n 20 "$SCRATCH/build-deb.log")"
+	rm -f "$SCRATCH"/debs/*-dbgsym_*
+	for deb in "$SCRATCH"/debs/*.deb; do
+		dir=$SCRATCH/next/$(basename "$deb" .deb)
+		mkdir -p "$dir"
+		dpkg-deb -R "$deb" "$dir"
+		sed -i -E 's/^(Version: .*)/\1+next/; s/(assay \(= [^)]*)\)/\1+next)/' "$dir/DEBIAN/control"
+		dpkg-deb --root-owner-group -b "$dir" "$SCRATCH/debs/next-$(basename "$deb")" >/dev/null
+	done
+	debs=("$SCRATCH"/debs/*.deb)
+}
+if [[ $jobs = package* ]]; then
+	need dpkg-buildpackage dh
+	make_packages
+fi
+
 mkdir -p "$VM_STORE"
 exec {lock}>"$VM_STORE/lock" && flock "$lock"
 kernel=$("$here/fetch" kernel "$suite") || skip "the kernel of $suite cannot be fetched"
@@ -20,11 +42,15 @@ while [ -n "$jobs" ]; do
 	job=${jobs%%+*} options=() word='' status=0
 	jobs=${jobs#"$job"} jobs=${jobs#+}
 	[[ $job != *=* ]] || word=${job#*=}
-	[ "$word" != systemd ] || options=(--systemd)
+	[[ $word != systemd* ]] || options=(--systemd)
+	while [[ $word = *@* ]]; do
+		if [[ ${word##*@} = --* ]]; then options+=("${word##*@}"); else options+=(--append "${word##*@}"); fi
+		word=${word%@*}
+	done
 	printf '#!/bin/bash\nexec ./%s.sh %s\n' "${job%%=*}" "$word" >"$SCRATCH/start"
 	chmod +x "$SCRATCH/start"
 	"$here/run" --state "$SCRATCH/machine" --seconds 200 "${options[@]}" "$@" "$kernel" "$SCRATCH/start" \
-		"$here"/guest/*.sh "$SOURCE"/packaging/assayd.service* "$kernel/vmlinuz" "$ASSAY" "$ASSAYD" ||
+		"$here"/guest/*.sh "$SOURCE"/packaging/assayd.service* "$kernel/vmlinuz" "$ASSAY" "$ASSAYD" "${debs[@]}" ||
 		status=$?
 	[ $status = 0 ] || fail "$job on the kernel of $suite: $status"
 done

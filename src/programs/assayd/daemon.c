@@ -17,7 +17,6 @@
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -26,6 +25,7 @@
 #include "programs/assayd/control.h"
 #include "programs/assayd/log.h"
 #include "programs/assayd/mounts.h"
+#include "programs/assayd/notify.h"
 #include "programs/assayd/scout.h"
 #include "programs/assayd/startup.h"
 #include "programs/assayd/worker.h"
@@ -410,8 +410,8 @@ static void reload(struct daemon *d)
 	struct assay_err err = { 0 };
 	int r;
 
-	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu",
-		   (unsigned long long)jobs_now_ns() / 1000u);
+	notify_manager("RELOADING=1\nMONOTONIC_USEC=%llu",
+		       (unsigned long long)jobs_now_ns() / 1000u);
 	r = policy_load(d->conf.policy, &d->crypto, &d->core, &policy, &err);
 	if (r == 0)
 		r = anchor_set_policy(d->anchor, policy, &err);
@@ -429,7 +429,7 @@ static void reload(struct daemon *d)
 		if (mounts_scan(d->mounts, &err) < 0)
 			log_line(LOG_ERR, "%s", err.text);
 	}
-	sd_notify(0, "READY=1");
+	notify_manager("READY=1");
 }
 
 static void on_mounts(struct daemon *d)
@@ -456,7 +456,7 @@ static int loop(struct running *r, struct assay_err *err)
 	for (;;) {
 		p[3].fd = d->scout ? scout_fd(d->scout) : -1;
 		poll(p, ARRAY_LEN(p), TICK_MS);
-		sd_notify(0, "WATCHDOG=1");
+		notify_manager("WATCHDOG=1");
 		while (read(r->signal_fd, &info, sizeof(info)) == sizeof(info)) {
 			if (info.ssi_signo != SIGHUP)
 				return 0;
@@ -527,7 +527,8 @@ static int run_off(struct running *r, struct assay_err *err)
 {
 	int rc;
 
-	sd_notify(0, "READY=1\nSTATUS=Off, as the kernel's command line says: nothing is watched");
+	notify_manager(
+		"READY=1\nSTATUS=Off, as the kernel's command line says: nothing is watched");
 	rc = prepare(r, err);
 	stop(r, rc == 0 ? "cmdline" : "start");
 	return rc;
@@ -545,10 +546,10 @@ int daemon_run(struct daemon *d, struct assay_err *err)
 	if (rc == 0)
 		rc = watch(&r, err);
 	if (rc == 0) {
-		sd_notify(0, "READY=1");
+		notify_manager("READY=1");
 		log_line(LOG_INFO, "watching %u filesystems", mounts_covered(d->mounts));
 		rc = loop(&r, err);
-		sd_notify(0, "STOPPING=1");
+		notify_manager("STOPPING=1");
 	}
 	stop(&r, rc == 0 ? "asked" : "start");
 	return rc;

@@ -1,0 +1,76 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# In a control group with 64 MiB and a fifth of a processor assayd measures 7,000 new files without a gap, and
+# all its processes together have at most 16 MiB (PSS).
+. "$TEST_LIB"
+. "$SOURCE/tests/daemon/lib.sh"
+need_root
+need unshare mkfs.ext4 python3
+in_mount_namespace "$@"
+FILES=7000 GROUPS_MADE=()
+case $("$ASSAYD" --version; ldd "$ASSAYD") in *libasan*) skip 'a sanitizer has memory of its own' ;; esac
+
+# group FOLDER FILE=VALUE...: a control group with these limits.
+group() {
+	local folder=$1/assay-test.$$ limit
+	shift
+	mkdir "$folder" 2>/dev/null || skip 'cannot make a control group here'
+	GROUPS_MADE+=("$folder")
+	for limit; do
+		echo "${limit#*=}" 2>/dev/null >"$folder/${limit%%=*}" || skip "control groups have no $limit here"
+	done
+}
+
+# Its exit status stays what it is.
+finish() {
+	local status=$? folder pid
+	for folder in "${GROUPS_MADE[@]}"; do
+		while read -r pid; do kill -KILL "$pid"; done <"$folder/cgroup.procs"
+		wait_for 10 rmdir "$folder"
+	done
+	(exit $status)
+	_cleanup
+}
+trap finish EXIT
+
+if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
+	group /sys/fs/cgroup memory.max=64M memory.swap.max=0 'cpu.max=20000 100000'
+elif [ -e /sys/fs/cgroup/memory/tasks ] && [ -e /sys/fs/cgroup/cpu/tasks ]; then
+	group /sys/fs/cgroup/memory memory.limit_in_bytes=64M
+	group /sys/fs/cgroup/cpu cpu.cfs_period_us=100000 cpu.cfs_quota_us=20000
+else
+	skip 'there are no control groups here'
+fi
+
+scratch_mount mnt 256M
+MNT=$SCRATCH/mnt
+start_swtpm
+SWTPM_PID=$PID
+mkdir "$MNT/files"
+python3 - "$MNT/files" $FILES <<-'EOT'
+	import sys
+	for i in range(int(sys.argv[2])):
+	    with open(f'{sys.argv[1]}/{i}', 'w') as f:
+	        f.write(f'file {i}\n' * 200)
+EOT
+
+{
+	echo '#!/bin/sh'
+	printf 'echo $$ >%s/cgroup.procs\n' "${GROUPS_MADE[@]}"
+	echo "exec $ASSAYD \"\$@\""
+} >"$SCRATCH/limited"
+chmod +x "$SCRATCH/limited"
+ASSAYD=$SCRATCH/limited
+start_assayd
+find "$MNT/files" -type f -print0 | xargs -0 -n 100 -P 4 cat >/dev/null
+kib=$(while read -r pid; do
+	grep '^Pss:' "/proc/$pid/smaps_rollup"
+done <"${GROUPS_MADE[0]}/cgroup.procs" | awk '{ kib += $2; n++ } END { print kib, "KiB in", n, "processes" }')
+[ "${kib%% *}" -gt 1000 ] || fail "assayd is not in the control group: $kib"
+[ "${kib%% *}" -le 16384 ] || fail "PSS is $kib"
+[ "$(status list.records)" -ge $FILES ] || fail "only $(status list.records) records"
+[ "$(status list.gaps) $(status events.deadlines) $(status list.lost_events)" = '0 0 0' ] ||
+	fail "gaps: $(status list), $(status events)"
+need_proved
+stop_assayd
+echo "$FILES files: $kib"
