@@ -44,6 +44,10 @@ for answer in deny allow; do
 	echo 'delay 0' >"$DELAY_CONTROL"
 	wait_for 10 status_is events.deadlines 1
 	[ "$(state_records "event=deadline;path=$MNT/slow-$answer;")" = 1 ] || fail "$answer: the gap is not in the list"
+	[ $answer = allow ] && res=1 || res=0
+	"$ASSAY" audit --control "$CONTROL" --json --path "$MNT/slow-$answer" |
+		grep -q "\"op\":\"deadline\",\"cause\":\"deadline_ms\",\"res\":$res,.*\"name\":\"$MNT/slow-$answer\"" ||
+		fail "$answer: there is no audit record"
 	# Nothing is lost: once the extend is done the next open is as ever, and the file's record stands.
 	wait_for 10 all_anchored
 	read -r what took < <(opens "$MNT/slow-$answer")

@@ -190,11 +190,14 @@ static bool is_audited(struct hearing *h, struct assay_match *ret)
 	struct assay_match_facts *match = &h->facts.match;
 	bool exec_hook =
 		match->hook == ASSAY_HOOK_BPRM_CHECK || match->hook == ASSAY_HOOK_CREDS_CHECK;
+	uint32_t access;
 
 	if (!h->policy->audits || exec_hook != h->c->exec)
 		return false;
-	if (h->eager && match->hook == ASSAY_HOOK_FILE_CHECK)
-		match->mask = assay_opener_access(h->c->tid);
+	if (h->eager && match->hook == ASSAY_HOOK_FILE_CHECK) {
+		access = assay_opener_access(h->c->tid);
+		match->mask = access ? access : match->mask;
+	}
 	if (assay_policy_needs(h->policy->compiled, match->hook) & ASSAY_FACT_SUBJECT) {
 		match->any_subject = false;
 		find_subject(h);

@@ -6,16 +6,13 @@
 
 # The kernel prints what nobody reads.
 echo 0 >/proc/sys/kernel/printk_ratelimit
-mkdir -p /srv/p /run/none
+mkdir -p /srv/p
 chmod 755 /srv /srv/p
 names=(plain 'blank name' 'quote"x' "apos'x" $'line\nfeed' $'\xff\xc3\xa4' 'back\slash' '(paren)')
 for name in "${names[@]}"; do
 	cp /bin/true "/srv/p/$name"
 done
-cat >/run/policy <<-'E'
-	dont_audit fsmagic=0x01021994
-	audit func=BPRM_CHECK
-E
+echo 'audit func=BPRM_CHECK' >/run/policy
 install_assay anchor=none policy=/run/policy first_sight=exact kernel_list=none audit_journal=none
 start_assayd
 cat /run/policy >$IMA/policy
