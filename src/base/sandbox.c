@@ -172,13 +172,14 @@ static int take_paths(const struct assay_sandbox *s, bool *ret, struct assay_err
 /* ---- seccomp -------------------------------------------------------------------------------- */
 
 static const char *const libc_needs[] = {
-	"brk", "clock_gettime", "clock_nanosleep", "close", "exit", "exit_group", "futex", "getpid",
-	"getrandom", "gettid", "madvise", "munmap", "read", "restart_syscall", "rt_sigaction",
-	"rt_sigprocmask", "rt_sigreturn", "sched_yield", "sigaltstack", "write",
+	"brk", "mremap", "sched_getaffinity", "clock_gettime", "gettimeofday", "time",
+	"clock_nanosleep", "close", "exit", "exit_group", "futex", "getpid", "getrandom", "gettid",
+	"madvise", "munmap", "read", "restart_syscall", "rt_sigaction", "rt_sigprocmask",
+	"rt_sigreturn", "sched_yield", "sigaltstack", "write",
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 	/* Their run time: shadow memory, reports, leak checks at exit. */
-	"getrlimit", "mremap", "openat", "prctl", "prlimit64", "readlink", "sched_getaffinity",
-	"sigprocmask", "lseek", "newfstatat", "fstat", "getuid", "sysinfo",
+	"getrlimit", "openat", "prctl", "prlimit64", "readlink", "sigprocmask", "lseek",
+	"newfstatat", "fstat", "getuid", "sysinfo",
 #endif
 	NULL
 };

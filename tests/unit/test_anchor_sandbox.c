@@ -28,6 +28,7 @@ enum { DID = 10, DID_NOT, NO_SANDBOX };
 static struct assay_conf conf;
 static int list_dirfd;
 static char dir[] = "/tmp/assay-anchor-XXXXXX";
+static char kernel_dir[] = "/tmp/assay-kernel-XXXXXX", kernel_count[64];
 
 /* @attempt returns 0 if it did it. Returns how the child ended. */
 static int try_it(int (*attempt)(void), bool inside)
@@ -268,6 +269,21 @@ static int read_boot_id(void)
 	return open_at("/proc/sys/kernel/random/boot_id", O_RDONLY);
 }
 
+static int read_kernel_list(void)
+{
+	return open_at(conf.kernel_list, O_RDONLY) | open_at(kernel_count, O_RDONLY);
+}
+
+/* Larger memory than malloc() keeps in one piece grows by mremap(). */
+static int grow_memory(void)
+{
+	char *p = malloc(1u << 20), *more = p ? realloc(p, 64u << 20) : NULL;
+	int r = more ? 0 : -1;
+
+	free(more ? more : p);
+	return r;
+}
+
 static int reach_tpm(void)
 {
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
@@ -300,6 +316,8 @@ static void what_it_needs_works(void **state)
 	assert_int_equal(try_it(write_list, true), DID);
 	assert_int_equal(try_it(read_boot_id, true), DID);
 	assert_int_equal(try_it(reach_tpm, true), DID);
+	assert_int_equal(try_it(read_kernel_list, true), DID);
+	assert_int_equal(try_it(grow_memory, true), DID);
 	assert_int_equal(try_it(start_thread, true), DID);
 	unlinkat(list_dirfd, "tpm", 0);
 }
@@ -358,8 +376,12 @@ static int begin(void **state)
 {
 	assay_conf_init(&conf);
 	strcpy(conf.tcti, "swtpm:path=/nowhere");
-	strcpy(conf.kernel_list, "none");
 	assert_non_null(mkdtemp(dir));
+	assert_non_null(mkdtemp(kernel_dir));
+	snprintf(conf.kernel_list, sizeof(conf.kernel_list), "%s/list", kernel_dir);
+	snprintf(kernel_count, sizeof(kernel_count), "%s/runtime_measurements_count", kernel_dir);
+	close(open(conf.kernel_list, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	close(open(kernel_count, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
 	list_dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return list_dirfd < 0;
 }
@@ -367,7 +389,9 @@ static int begin(void **state)
 static int end(void **state)
 {
 	close(list_dirfd);
-	return rmdir(dir);
+	unlink(conf.kernel_list);
+	unlink(kernel_count);
+	return rmdir(kernel_dir) + rmdir(dir);
 }
 
 int main(void)

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/macros.h"
+#include "programs/assayd/recorder.h"
 
 #define PATHS_MAX 16u
 #define FILES_MAX 64u
@@ -83,6 +84,19 @@ static void keep_path(struct paths *p, const char *path, bool writable)
 		p->path[p->n++] = (struct assay_sandbox_path){ .fd = fd, .writable = writable };
 	else if (fd >= 0)
 		close(fd);
+}
+
+/* The list, and beside it how long it is. */
+static void keep_kernel_list(struct paths *p, const char *list)
+{
+	const char *slash = strrchr(list, '/');
+	char count[ASSAY_CONF_STRING_MAX + sizeof(RECORDER_COUNT_FILE)];
+
+	if (strcmp(list, "none") == 0 || !slash)
+		return;
+	keep_path(p, list, false);
+	snprintf(count, sizeof(count), "%.*s/" RECORDER_COUNT_FILE, (int)(slash - list), list);
+	keep_path(p, count, false);
 }
 
 static const struct way *find_way(const char *tcti)
@@ -171,8 +185,7 @@ int anchor_sandbox_enter(const struct assay_conf *conf, int list_dirfd,
 
 	p.path[p.n++] = (struct assay_sandbox_path){ .fd = list_dirfd, .writable = true };
 	keep_path(&p, "/proc/sys/kernel/random/boot_id", false);
-	if (strcmp(conf->kernel_list, "none") != 0)
-		keep_path(&p, conf->kernel_list, false);
+	keep_kernel_list(&p, conf->kernel_list);
 	if (conf->anchor == ASSAY_CONF_ANCHOR_SOFT) {
 		(void)mkdir(conf->soft_anchor_dir, 0700);
 		keep_path(&p, conf->soft_anchor_dir, true);

@@ -16,6 +16,9 @@ enum anchor_mode { ANCHOR_EACH, ANCHOR_GROUP, ANCHOR_ORDERED };
 enum list_sync { LIST_SYNC_BATCH, LIST_SYNC_NEVER };
 enum on_stall { ON_STALL_HOLD, ON_STALL_RELEASE };
 
+/* Beside the kernel's list: how many records it has. */
+#define RECORDER_COUNT_FILE "runtime_measurements_count"
+
 struct recorder_config {
 	int list_dirfd;		 /* borrowed */
 	const char *list_dir;	 /* its path, for messages */

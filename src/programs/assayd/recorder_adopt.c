@@ -15,7 +15,6 @@
 #include "engine/merge.h"
 
 #define KERNEL_LIST_MAX (1u << 30) /* bytes */
-#define COUNT_FILE	"runtime_measurements_count"
 #define READ_TRIES	10 /* of a list that does not explain the PCRs: the kernel may be at work */
 
 static const struct assay_list_form form = { .column = ASSAY_HASH_SHA1 };
@@ -427,12 +426,12 @@ static bool read_count(const struct recorder *r, uint64_t *ret)
 	size_t len;
 	bool ok;
 
-	if (!slash ||
-	    (size_t)(slash - r->config.kernel_list) + sizeof("/" COUNT_FILE) > sizeof(path))
+	if (!slash || (size_t)(slash - r->config.kernel_list) + sizeof("/" RECORDER_COUNT_FILE) >
+			      sizeof(path))
 		return false;
 	len = (size_t)(slash - r->config.kernel_list) + 1;
 	memcpy(path, r->config.kernel_list, len);
-	memcpy(path + len, COUNT_FILE, sizeof(COUNT_FILE));
+	memcpy(path + len, RECORDER_COUNT_FILE, sizeof(RECORDER_COUNT_FILE));
 	if (assay_file_read(AT_FDCWD, path, 64, &file, NULL) < 0)
 		return false;
 	for (len = file.bytes.len; len > 0 && file.bytes.data[len - 1] == '\n';)
