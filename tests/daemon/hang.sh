@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# What the hang tests share; sourced after lib.sh. In each, users without rights do their worst on $MNT, and then:
+# everybody was answered in time, nobody was denied, what was opened is in the list or counted there, memory is
+# bounded, the list replays, and assayd ends when it is asked to.
+# shellcheck shell=bash
+: "${OPENER:?}"
+DEADLINE_MS=2000
+SLACK_MS=3000 # beyond the deadline: other tests of this machine, and sanitizers
+LONG=${ASSAY_TEST_LONG:-}
+PSS_MAX_KB=32768
+grep -q __asan_init "${ASSAYD:?}" && PSS_MAX_KB=131072
+export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}quarantine_size_mb=8
+
+# hang_test [WITH]...: daemon_test, with a $MNT where anybody may write, and what ordinary users need there.
+hang_test() {
+	daemon_test "$@"
+	need setpriv
+	cp "$OPENER" "$SCRATCH/opener"
+	chmod 711 "$SCRATCH"
+	[ -z "${MNT:-}" ] || chmod 1777 "$MNT"
+	echo 'measure func=FILE_CHECK mask=^MAY_READ' >"$SCRATCH/policy"
+}
+
+# user [ID]: somebody without any rights, in front of a command: in ${USER_RUNS[@]}, and as_user of it.
+# shellcheck disable=SC2120 # tests pass it
+user() {
+	USER_RUNS=(setpriv --reuid="${1:-65534}" --regid="${1:-65534}" --clear-groups --inh-caps=-all
+		--bounding-set=-all -- env PATH=/usr/bin:/bin "ASK_SECONDS=${ASK_SECONDS:-60}")
+}
+user
+as_user() {
+	"${USER_RUNS[@]}" "$@"
+}
+
+# start_hang [KEY=VALUE]...: start_assayd with a deadline, and somebody who looks at its memory.
+start_hang() {
+	start_assayd "policy=$SCRATCH/policy" "deadline_ms=$DEADLINE_MS" "$@"
+	rm -f "$SCRATCH/pss"
+	background python3 "$SOURCE/tests/daemon/hang_memory.py" "$DAEMON" >"$SCRATCH/pss"
+	WATCHER=$PID
+}
+
+# make_files FOLDER COUNT: the user's, small, each another; their paths.
+make_files() {
+	as_user python3 - "$1" "$2" <<-'EOF'
+		import os, sys
+		os.makedirs(sys.argv[1], exist_ok=True)
+		for i in range(int(sys.argv[2])):
+		    path = '%s/%d' % (sys.argv[1], i)
+		    with open(path, 'w') as f: f.write(path)
+		    print(path)
+	EOF
+}
+
+# asks HOW THREADS TO [TIMES] <PATHS: the user opens them; TO gets what became of each. Nobody waits for ever.
+asks() {
+	as_user "$SCRATCH/opener" "$1" "$2" "${@:4}" >"$3" || fail "opener exits $?: somebody waits for ever"
+}
+
+# in_background ASKS-ARGUMENTS <PATHS: its pid is in $PID.
+in_background() {
+	cat >"$3.paths"
+	"${USER_RUNS[@]}" "$SCRATCH/opener" "$1" "$2" "${@:4}" <"$3.paths" >"$3" &
+	PID=$!
+	_pids+=("$PID")
+}
+
+# need_quick FILE MS: nobody waited longer.
+need_quick() {
+	local worst
+	[ -s "$1" ] || fail "nobody has opened anything: $1"
+	worst=$(cut -d ' ' -f 2 "$1" | sort -n | tail -n 1)
+	echo "$(basename "$1"): $(wc -l <"$1") opens, the longest took $worst ms"
+	[ "$worst" -le "$2" ] || fail "somebody waited $worst ms: $(sort -k 2n "$1" | tail -n 1)"
+}
+
+# need_allowed FILE: no open failed.
+need_allowed() {
+	local denied
+	denied=$(grep -v -c '^ok ' "$1" || true)
+	[ "$denied" = 0 ] || fail "$denied opens were refused: $(grep -v '^ok ' "$1" | head -n 1)"
+}
+
+none_held() {
+	[ "$(status events.held)" = 0 ]
+}
+
+accounted() {
+	entries >"$SCRATCH/entries"
+	python3 "$SOURCE/tests/daemon/hang_account.py" "$SCRATCH/entries" "$@" >"$SCRATCH/account" 2>&1
+}
+
+# need_accounted FILE...: whatever was opened has a record or a gap record; these come behind the answer.
+need_accounted() {
+	wait_for 30 none_held
+	local end=$((SECONDS + 15))
+	until accounted "$@" || [ $SECONDS -ge $end ]; do sleep 0.1; done
+	accounted "$@" || fail "a loss is not in the list: $(cat "$SCRATCH/account")"
+	cat "$SCRATCH/account"
+}
+
+# hang_end OPENED...: what all of these tests want at their end.
+hang_end() {
+	local began worst
+	need_accounted "$@"
+	[ -z "${TCTI:-}" ] || need_proved
+	began=$(date +%s%3N)
+	stop_assayd
+	worst=$(($(date +%s%3N) - began))
+	echo "assayd ended after $worst ms"
+	[ $worst -lt 10000 ] || fail "it took $worst ms to end"
+	wait "$WATCHER" || fail 'nobody has looked at its memory'
+	worst=$(tail -n 1 "$SCRATCH/pss")
+	echo "at most $worst KiB (PSS) in all its processes"
+	[ "$worst" -le $PSS_MAX_KB ] || fail "it took $worst KiB"
+}

@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""silent_fuse.py MOUNTPOINT open|read|none [STALL]: a FUSE filesystem with one executable file, "file", whose server never
+answers the first OPEN or READ, nor anything after it; with STALL, not before that file is there."""
+import ctypes
+import os
+import stat
+import struct
+import sys
+import time
+
+LOOKUP, FORGET, GETATTR, OPEN, READ, STATFS, RELEASE, FLUSH, INIT = 1, 2, 3, 14, 15, 17, 18, 25, 26
+OPENDIR, BATCH_FORGET = 27, 42
+SIZE = 8192
+
+
+def attributes(node):
+    mode, size = (stat.S_IFDIR | 0o755, 0) if node == 1 else (stat.S_IFREG | 0o755, SIZE)
+    return struct.pack('<6Q10I', node, size, 8, 0, 0, 0, 0, 0, 0, mode, 1, 0, 0, 0, 4096, 0)
+
+
+def answer(opcode, node, body):
+    """The reply's body, or an error number; None: there is none."""
+    if opcode == INIT:
+        return struct.pack('<IIIIHHIIHHI', 7, 31, 65536, 0, 8, 8, 65536, 1, 1, 0, 0).ljust(64, b'\0')
+    if opcode == GETATTR:
+        return struct.pack('<QII', 3600, 0, 0) + attributes(node)
+    if opcode == LOOKUP:
+        if node != 1 or body.rstrip(b'\0') != b'file':
+            return 2
+        return struct.pack('<QQQQII', 2, 0, 3600, 3600, 0, 0) + attributes(2)
+    if opcode in (OPEN, OPENDIR):
+        return struct.pack('<QII', 1, 0, 0)
+    if opcode == READ:
+        _, offset, size = struct.unpack_from('<QQI', body)
+        return b'x' * max(0, min(size, SIZE - offset))
+    if opcode == STATFS:
+        return struct.pack('<5Q10I', 0, 0, 0, 0, 0, 4096, 255, 4096, *[0] * 7)
+    if opcode in (RELEASE, FLUSH):
+        return b''
+    return None if opcode in (FORGET, BATCH_FORGET) else 38
+
+
+def main():
+    point, silent = sys.argv[1], {'open': OPEN, 'read': READ, 'none': -1}[sys.argv[2]]
+    stall = sys.argv[3] if len(sys.argv) > 3 else '/'
+    device = os.open('/dev/fuse', os.O_RDWR)
+    options = f'fd={device},rootmode=40000,user_id=0,group_id=0,allow_other'.encode()
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.mount(b'silent', point.encode(), b'fuse', 0, options) < 0:
+        sys.exit(f'cannot mount FUSE: {os.strerror(ctypes.get_errno())}')
+    print('mounted', flush=True)
+    while True:
+        request = os.read(device, 1 << 20)
+        _, opcode, unique, node = struct.unpack_from('<IIQQ', request)
+        if opcode == silent and os.path.exists(stall):
+            break
+        reply = answer(opcode, node, request[40:])
+        if reply is not None:
+            error = -reply if isinstance(reply, int) else 0
+            body = b'' if error else reply
+            os.write(device, struct.pack('<IiQ', 16 + len(body), error, unique) + body)
+    print('silent', flush=True)
+    while True:
+        time.sleep(3600)
+
+
+main()

@@ -1,0 +1,41 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# A user opens files of 8 TiB, which one call each has made and which nobody can digest in time. What others
+# open meanwhile is small, and is answered as if he were not there.
+. "$TEST_LIB"
+. "$SOURCE/tests/daemon/lib.sh"
+. "$SOURCE/tests/daemon/hang.sh"
+hang_test tpm
+scratch_mount mnt 1G # with blocks that are large enough for such files
+MNT=$SCRATCH/mnt
+chmod 1777 "$MNT"
+
+mkdir -m 777 "$MNT/huge"
+for i in {1..16}; do
+	as_user truncate -s 8T "$MNT/huge/$i" || skip "cannot make a file of 8 TiB here"
+	echo "$MNT/huge/$i"
+done >"$SCRATCH/huge"
+user 65533
+make_files "$MNT/small" 300 >"$SCRATCH/small"
+make_files "$MNT/later" 50 >"$SCRATCH/later"
+start_hang workers=2 deadline_ms=4000
+
+user
+in_background read 8 "$SCRATCH/huge-told" <"$SCRATCH/huge"
+huge=$PID
+user 65533
+some_held() {
+	[ "$(status events.held)" -ge 8 ]
+}
+wait_for 10 some_held
+asks read 4 "$SCRATCH/small-told" <"$SCRATCH/small"
+need_quick "$SCRATCH/small-told" 2000
+need_allowed "$SCRATCH/small-told"
+wait "$huge" || fail 'somebody waits'
+need_quick "$SCRATCH/huge-told" $((4000 + SLACK_MS))
+need_allowed "$SCRATCH/huge-told"
+# Nothing is left of it: no worker reads what nobody waits for, if others want something.
+asks read 4 "$SCRATCH/later-told" <"$SCRATCH/later"
+need_quick "$SCRATCH/later-told" 2000
+need_allowed "$SCRATCH/later-told"
+hang_end "$SCRATCH"/{huge,small,later}-told
