@@ -59,6 +59,7 @@ enum assay_conf_cmdline { ASSAY_CONF_CMDLINE_OBEY, ASSAY_CONF_CMDLINE_IGNORE };
 	WORD(on_tpm_loss, "hold release", ASSAY_CONF_LOSS_HOLD)                                    \
 	STRING(soft_anchor_dir, "/var/lib/assay/anchor", any)                                      \
 	STRING(control_socket, "/run/assay/control", socket)                                       \
+	STRING(view_dir, "/run/assay", any)                                                        \
 	NUMBER(audit_rate, 0, 1000000, 100)                                                        \
 	STRING(audit_journal, "/run/systemd/journal/socket", socket)                               \
 	WORD(audit_kernel_log, "auto no", ASSAY_CONF_AUDIT_AUTO)                                   \

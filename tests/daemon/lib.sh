@@ -67,7 +67,7 @@ start_assayd() {
 	rm -f "$CONTROL"
 	LOG_FROM=$(($(cat "$LOG" 2>/dev/null | wc -l) + 1))
 	{
-		printf '%s\n' "list_dir = $LIST" "control_socket = $CONTROL" "kernel_list = none" \
+		printf '%s\n' "list_dir = $LIST" "control_socket = $CONTROL" "kernel_list = none" "view_dir = none" \
 			'audit_journal = none' 'audit_kernel_log = no'
 		[ -z "${MNT:-}" ] || echo "mount = $MNT"
 		if [ -n "${TCTI:-}" ]; then

@@ -26,8 +26,10 @@
 #include "programs/assayd/log.h"
 #include "programs/assayd/mounts.h"
 #include "programs/assayd/notify.h"
+#include "programs/assayd/policy_change.h"
 #include "programs/assayd/scout.h"
 #include "programs/assayd/startup.h"
+#include "programs/assayd/view_link.h"
 #include "programs/assayd/worker.h"
 
 #define KERNEL_LIST    "/sys/kernel/security/ima/binary_runtime_measurements"
@@ -43,6 +45,7 @@ struct running {
 	struct control *control;
 	int signal_fd, wake_fd;
 	uint64_t overflows_seen;
+	_Atomic bool new_segment; /* the view is to be told */
 };
 
 void daemon_forget_verdicts(struct daemon *d)
@@ -78,6 +81,8 @@ static void on_segment(void *ctx, enum assay_segment_start why)
 
 	(void)why;
 	daemon_forget_verdicts(r->daemon);
+	atomic_store(&r->new_segment, true);
+	eventfd_write(r->wake_fd, 1);
 }
 
 /* Nobody waits for it any more, and the main thread ends. */
@@ -296,8 +301,10 @@ static int search_elsewhere(struct daemon *d, struct assay_err *err)
 static int watch(struct running *r, struct assay_err *err)
 {
 	struct daemon *d = r->daemon;
-	int rc = workers_start(d, n_workers(d), &r->workers, err);
+	int rc;
 
+	policy_change_start_view(d, admit);
+	rc = workers_start(d, n_workers(d), &r->workers, err);
 	if (rc == 0)
 		rc = mounts_new(d, &d->mounts, err);
 	if (rc == 0)
@@ -328,7 +335,7 @@ static void fill_count(void *ctx, struct assay_wr *w)
 	assay_state_add_u64(w, "count", *(const uint64_t *)ctx);
 }
 
-static void record_gap(struct daemon *d, const char *event,
+void daemon_record_gap(struct daemon *d, const char *event,
 		       void (*fill)(void *ctx, struct assay_wr *w), void *ctx)
 {
 	struct assay_err err;
@@ -349,7 +356,7 @@ static void record_late_answers(struct daemon *d)
 	for (unnamed = n; late; late = next) {
 		next = late->next;
 		audit_late(d, late);
-		record_gap(d, "deadline", fill_late, late);
+		daemon_record_gap(d, "deadline", fill_late, late);
 		free(late);
 		unnamed--;
 	}
@@ -357,7 +364,7 @@ static void record_late_answers(struct daemon *d)
 		return;
 	if (unnamed) {
 		audit_late_count(d, unnamed);
-		record_gap(d, "deadline", fill_count, &unnamed);
+		daemon_record_gap(d, "deadline", fill_count, &unnamed);
 	}
 	atomic_fetch_add(&d->totals.deadlines, n);
 	log_line(LOG_WARNING, "%llu openers were answered before their files were measured",
@@ -379,7 +386,7 @@ static void record_audit_lost(struct daemon *d)
 
 	audit_tick(d->audit, false);
 	while (audit_next_loss(d->audit, &loss))
-		record_gap(d, "audit_lost", fill_audit_lost, &loss);
+		daemon_record_gap(d, "audit_lost", fill_audit_lost, &loss);
 }
 
 static void record_overflow(struct running *r)
@@ -393,43 +400,7 @@ static void record_overflow(struct running *r)
 		return;
 	r->overflows_seen = n.overflows;
 	log_line(LOG_ERR, "the kernel's event queue overflowed: some opens went unseen");
-	record_gap(r->daemon, "overflow", fill_count, &more);
-}
-
-static void fill_refused(void *ctx, struct assay_wr *w)
-{
-	const struct daemon *d = ctx;
-
-	assay_state_add(w, "name", assay_bytes_str(d->conf.policy));
-}
-
-/* SIGHUP. What cannot be loaded leaves the policy of before in force. */
-static void reload(struct daemon *d)
-{
-	const struct loaded_policy *policy = NULL;
-	struct assay_err err = { 0 };
-	int r;
-
-	notify_manager("RELOADING=1\nMONOTONIC_USEC=%llu",
-		       (unsigned long long)jobs_now_ns() / 1000u);
-	r = policy_load(d->conf.policy, &d->crypto, &d->core, &policy, &err);
-	if (r == 0)
-		r = anchor_set_policy(d->anchor, policy, &err);
-	if (r < 0) {
-		log_line(LOG_ERR, "the old policy stays in force: %s", err.text);
-		record_gap(d, "policy_refused", fill_refused, d);
-		audit_policy(d, d->conf.policy, r);
-		policy_free(policy);
-	} else {
-		policy_follow(policy, atomic_load(&d->policy));
-		atomic_store(&d->policy, policy);
-		daemon_forget_verdicts(d);
-		log_line(LOG_NOTICE, "policy '%s' is in force", policy->name);
-		audit_policy(d, policy->name, 0);
-		if (mounts_scan(d->mounts, &err) < 0)
-			log_line(LOG_ERR, "%s", err.text);
-	}
-	notify_manager("READY=1");
+	daemon_record_gap(r->daemon, "overflow", fill_count, &more);
 }
 
 static void on_mounts(struct daemon *d)
@@ -449,18 +420,20 @@ static int loop(struct running *r, struct assay_err *err)
 		{ .fd = r->wake_fd, .events = POLLIN },
 		{ .fd = mounts_fd(d->mounts), .events = POLLPRI },
 		{ .events = POLLIN },
+		{ .events = POLLIN },
 	};
 	struct signalfd_siginfo info;
 	eventfd_t unused;
 
 	for (;;) {
 		p[3].fd = d->scout ? scout_fd(d->scout) : -1;
+		p[4].fd = view_link_fd(d->view);
 		poll(p, ARRAY_LEN(p), TICK_MS);
 		notify_manager("WATCHDOG=1");
 		while (read(r->signal_fd, &info, sizeof(info)) == sizeof(info)) {
 			if (info.ssi_signo != SIGHUP)
 				return 0;
-			reload(d);
+			policy_change_reload(d);
 		}
 		if (anchor_wait_is_gone(d->events))
 			return assay_err_set(err, -EPIPE,
@@ -476,6 +449,10 @@ static int loop(struct running *r, struct assay_err *err)
 			scout_receive(d->scout);
 			scout_tick(d->scout, jobs_now_ns());
 		}
+		if (atomic_exchange(&r->new_segment, false))
+			view_link_segment(d->view);
+		view_link_receive(d->view);
+		view_link_tick(d->view, jobs_now_ns());
 		mounts_record_counts(d->mounts, false);
 	}
 }
@@ -491,6 +468,7 @@ static void stop(struct running *r, const char *why)
 	if (can_record)
 		anchor_ending(d->anchor);
 	control_stop(r->control);
+	view_link_free(d->view);
 	if (d->jobs)
 		jobs_close(d->jobs);
 	workers_stop(r->workers);

@@ -21,6 +21,7 @@
 struct audit;
 struct mounts;
 struct scout_link;
+struct view_link;
 
 struct daemon_totals {
 	_Atomic uint64_t digests, digest_bytes, marks, broken_leases, no_leases, deadlines, late,
@@ -45,6 +46,7 @@ struct daemon {
 	struct mounts *mounts;
 	struct audit *audit;
 	struct scout_link *scout; /* NULL: mount= says all that is watched */
+	struct view_link *view;	  /* NULL: there is none */
 	/* Replaced whole by SIGHUP; those of before stay, as borrowers may be left. */
 	_Atomic(const struct loaded_policy *) policy;
 	struct daemon_totals totals;
@@ -53,6 +55,10 @@ struct daemon {
 /* Verdicts of before no longer hold, as the policy or the segment is another: ignore marks are
  * dropped, those that are on their way are not set. */
 void daemon_forget_verdicts(struct daemon *d);
+
+/* A state record out of the reserved space, without what @fill adds if that does not fit. */
+void daemon_record_gap(struct daemon *d, const char *event,
+		       void (*fill)(void *ctx, struct assay_wr *w), void *ctx);
 
 /* Runs until SIGTERM or SIGINT. Returns 0, or -errno with @err why it could not start. */
 int daemon_run(struct daemon *d, struct assay_err *err);

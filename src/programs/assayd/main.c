@@ -15,6 +15,7 @@
 #include "programs/assayd/overlay_probe.h"
 #include "programs/assayd/scout_process.h"
 #include "programs/assayd/spawner.h"
+#include "programs/assayd/view.h"
 
 #define CONF_PATH "/etc/assay/assayd.conf"
 
@@ -207,6 +208,9 @@ static const child_fn roles[CHILD_ROLE_COUNT] = {
 	[CHILD_ANCHOR] = anchor_process,
 	[CHILD_SCOUT] = scout_process,
 	[CHILD_OVERLAY_PROBE] = overlay_probe_process,
+#if ASSAY_HAS_VIEW
+	[CHILD_VIEW] = view_process,
+#endif
 };
 
 int main(int argc, char **argv)

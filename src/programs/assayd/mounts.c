@@ -14,6 +14,7 @@
 #include "programs/assayd/log.h"
 #include "programs/assayd/overlay_probe.h"
 #include "programs/assayd/tally.h"
+#include "programs/assayd/view_link.h"
 
 #define MOUNTINFO_MAX (64u << 20)
 #define FS_MAX	      4096u /* filesystems kept track of */
@@ -282,6 +283,8 @@ static int scan_all(struct mounts *m, struct assay_err *err)
 	for (rest = text.bytes; r == 0 && assay_mountinfo_next(&rest, mount, &skipped);) {
 		const struct entry *e = find(m, mount->dev);
 
+		if (view_link_owns(m->daemon->view, mount->type, mount->subtype, mount->point))
+			continue;
 		if (was_seen(seen, n, mount->dev) && (!e || !e->what.reason[0]))
 			continue;
 		if (n < FS_MAX)
