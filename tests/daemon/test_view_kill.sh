@@ -19,7 +19,25 @@ all_gone() {
 	done
 }
 
+# field PID NAME: of its status.
+field() {
+	awk -v name="$2:" '$1 == name { print $2 }' "/proc/$1/status"
+}
+
 expect 0 "$LIST_MAKE" "$LIST" grow 500
+# What they could do if they were in an enemy's hands: the view nothing, the guards unmount.
+serve
+[ "$(field "${PARTS[2]}" Uid) $(field "${PARTS[2]}" Gid)" = '65530 65530' ] || fail "the view is somebody's"
+for part in 2 3 4; do
+	pid=${PARTS[$part]}
+	[ "$(field "$pid" Seccomp) $(field "$pid" NoNewPrivs)" = '2 1' ] || fail "${names[$part]}: no seccomp"
+	want=0000000000000000
+	[ $part = 2 ] || want=0000000000200000 # CAP_SYS_ADMIN
+	[ "$(field "$pid" CapEff) $(field "$pid" CapPrm)" = "$want $want" ] || fail "${names[$part]}: capabilities"
+	[ $part = 2 ] || [ "$(find "/proc/$pid/fd" -lname '/dev/fuse' -o -lname '*segment-*' | wc -l)" = 0 ] ||
+		fail "${names[$part]} holds the mount or the list"
+done
+unserve
 for part in 0 1 2 3 4; do
 	for ((i = 0; i < kills; i++)); do
 		serve

@@ -31,9 +31,9 @@ not_mounted() {
 	! is_mounted
 }
 
-# children_of PID
-children_of() {
-	cat "/proc/$1/task/$1/children"
+# child_of PID: the first.
+child_of() {
+	awk '{ print $1 }' "/proc/$1/task/$1/children"
 }
 
 # serve: starts it.
@@ -44,9 +44,9 @@ serve() {
 	SERVE=$PID
 	wait_for 20 is_served
 	view=$(sed -n 's/^ready \([0-9]*\) .*/\1/p' "$SERVE_LOG")
-	read -r guard <<<"$(children_of "$view")"
-	PARTS=("$SERVE" "$(children_of "$SERVE")" "$view" "$guard" "$(children_of "$guard")")
-	[ ${#PARTS[@]} = 5 ] || fail "it has not five parts: ${PARTS[*]}"
+	guard=$(child_of "$view")
+	PARTS=("$SERVE" "$(child_of "$SERVE")" "$view" "$guard" "$(child_of "$guard")")
+	[ "$(wc -w <<<"${PARTS[*]}")" = 5 ] || fail "it has not five parts: ${PARTS[*]}"
 	is_mounted || fail "nothing is mounted"
 }
 
