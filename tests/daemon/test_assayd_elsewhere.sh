@@ -129,6 +129,25 @@ else
 	echo 'without FUSE'
 fi
 
+# ---- a user's overlay -----------------------------------------------------------------------------------------------------
+# Its layer may be a FUSE filesystem of his: it is recorded, and never opened.
+if [ $expected = 3 ]; then
+	cat >"$SCRATCH/overlay.sh" <<-EOF
+		mount -t tmpfs none "$SCRATCH/private" && mkdir "$SCRATCH/private"/{lower,upper,work,both} &&
+			mount -t overlay none "$SCRATCH/private/both" \
+				-o "userxattr,lowerdir=$SCRATCH/private/lower,upperdir=$SCRATCH/private/upper,workdir=$SCRATCH/private/work" &&
+			: >"$SCRATCH/out/overlay.ready"
+		until [ -e "$SCRATCH/out/overlay.end" ]; do sleep 0.05; done
+	EOF
+	background setpriv --reuid 65534 --regid 65534 --clear-groups unshare -Urm bash "$SCRATCH/overlay.sh"
+	wait_for 20 test -e "$SCRATCH/out/overlay.ready"
+	overlay_seen() {
+		status uncovered | grep -q 'mnt:.*/both", "type": "overlay", "reason": "another process or machine'
+	}
+	wait_for 20 overlay_seen
+	touch "$SCRATCH/out/overlay.end"
+fi
+
 # ---- the search dies ------------------------------------------------------------------------------------------------
 scout() {
 	pgrep -f -P "$(pgrep -P "$DAEMON" -f 'assayd: spawner')" 'assayd: scout'

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -16,8 +17,9 @@
 #include "programs/assayd/tally.h"
 #include "programs/assayd/view_link.h"
 
-#define MOUNTINFO_MAX (64u << 20)
-#define FS_MAX	      4096u /* filesystems kept track of */
+#define MOUNTINFO_MAX	(64u << 20)
+#define FS_MAX		4096u /* filesystems kept track of */
+#define FILESYSTEMS_MAX 65536u
 
 struct entry {
 	uint64_t dev;
@@ -40,8 +42,20 @@ struct mounts {
 		bool gone;
 	} given[ASSAY_CONF_LIST_MAX];
 	struct tally tally; /* of records that say "uncovered" */
-	bool overlay_probed, overlay_asks;
+	enum overlay_kind overlay;
 };
+
+static bool has_overlay(void)
+{
+	struct assay_file text = { 0 };
+	bool has;
+
+	if (assay_file_read(AT_FDCWD, "/proc/filesystems", FILESYSTEMS_MAX, &text, NULL) < 0)
+		return true;
+	has = memmem(text.bytes.data, text.bytes.len, "\toverlay\n", 9) != NULL;
+	assay_file_free(&text);
+	return has;
+}
 
 int mounts_new(struct daemon *d, struct mounts **ret, struct assay_err *err)
 {
@@ -51,6 +65,9 @@ int mounts_new(struct daemon *d, struct mounts **ret, struct assay_err *err)
 		return assay_err_set(err, -ENOMEM, "out of memory");
 	m->daemon = d;
 	pthread_mutex_init(&m->lock, NULL);
+	/* Now, while nothing is marked and nobody has to wait for us. */
+	if (d->conf.mount.n != 1 && has_overlay())
+		m->overlay = overlay_probe(d->spawner);
 	m->fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
 	*ret = m;
 	if (m->fd < 0)
@@ -155,16 +172,19 @@ void mounts_record_counts(struct mounts *m, bool all)
 	}
 }
 
-/* To watch this overlay and its layers would stop the reader for good. A single mount= is no
- * layer's. */
-static bool is_dangerous(struct mounts *m, const struct entry *e)
+/* Why an overlay must not be watched (overlay_probe.h), or NULL. A single mount= is no other's
+ * layer. */
+static const char *overlay_refused(struct mounts *m)
 {
-	if (strcmp(e->what.type, "overlay") != 0 || m->daemon->conf.mount.n == 1)
-		return false;
-	if (!m->overlay_probed)
-		m->overlay_asks = overlay_asks_reader(m->daemon->spawner);
-	m->overlay_probed = true;
-	return m->overlay_asks;
+	if (m->daemon->conf.mount.n == 1)
+		return NULL;
+	if (m->overlay == OVERLAY_UNKNOWN)
+		m->overlay = overlay_probe(m->daemon->spawner);
+	if (m->overlay == OVERLAY_QUIET)
+		return NULL;
+	return m->overlay == OVERLAY_ASKS
+		       ? "its files are measured in its layers, where these are watched"
+		       : "it is not known whether this kernel lets it be watched";
 }
 
 /* Asks the policy, and marks. */
@@ -173,6 +193,7 @@ static void mark(struct mounts *m, struct entry *e, int fd, const struct stat *s
 	struct daemon *d = m->daemon;
 	const struct loaded_policy *p = atomic_load(&d->policy);
 	struct assay_fs_facts facts;
+	const char *refused;
 	struct assay_fs fs;
 	int r = assay_fs_table_get(d->fs, fd, st, &fs);
 
@@ -192,9 +213,8 @@ static void mark(struct mounts *m, struct entry *e, int fd, const struct stat *s
 		set_uncovered(m, e, "made by the kernel");
 		return;
 	}
-	if (is_dangerous(m, e)) {
-		set_uncovered(m, e,
-			      "its files are measured in its layers, where these are watched");
+	if (strcmp(e->what.type, "overlay") == 0 && (refused = overlay_refused(m))) {
+		set_uncovered(m, e, refused);
 		return;
 	}
 	if (e->bits & ~p->event_bits)

@@ -16,10 +16,11 @@
 #include "programs/assayd/ipc.h"
 #include "programs/assayd/log.h"
 
-#define PATIENCE_MS 1000
-#define STAGE	    "/proc" /* a folder that is always there, to mount over */
+#define START_MS 10000	 /* until it is about to open: a busy machine */
+#define OPEN_MS	 1000	 /* for one open by somebody who has nothing else to do */
+#define STAGE	 "/proc" /* a folder that is always there, to mount over */
 
-enum { PROBE_DONE = 1 };
+enum { PROBE_OPENS = 1, PROBE_DONE };
 
 /* ---- the process ---------------------------------------------------------------------------- */
 
@@ -88,38 +89,58 @@ static int answer(int group, pthread_t opener)
 	return 0;
 }
 
+static int tell(uint32_t type)
+{
+	return ipc_send(CHILD_SOCKET, &(struct ipc_message){ .type = type });
+}
+
 int overlay_probe_process(void)
 {
-	const struct ipc_message done = { .type = PROBE_DONE };
 	AUTO(fd) int group = -1;
 	pthread_t opener;
 
-	if (make_overlay() < 0 || (group = watch_both()) < 0 ||
+	if (make_overlay() < 0 || (group = watch_both()) < 0 || tell(PROBE_OPENS) < 0 ||
 	    pthread_create(&opener, NULL, open_file, NULL) != 0 || answer(group, opener) < 0)
 		return 1;
-	return ipc_send(CHILD_SOCKET, &done) < 0;
+	return tell(PROBE_DONE) < 0;
 }
 
 /* ---- main ----------------------------------------------------------------------------------- */
 
-bool overlay_asks_reader(struct spawner *spawner)
+/* @type comes within @ms: 0; -ETIMEDOUT; -EPIPE it has ended. */
+static int wait_for(int socket, uint32_t type, int ms)
 {
+	struct pollfd p = { .fd = socket, .events = POLLIN };
 	struct ipc_buffer buffer;
 	struct ipc_message m;
-	struct assay_err err;
-	struct child child;
-	struct pollfd p = { .events = POLLIN };
-	bool done;
+	int r = poll(&p, 1, ms) == 1 ? ipc_receive(socket, &buffer, &m) : -ETIMEDOUT;
 
-	if (spawner_start(spawner, CHILD_OVERLAY_PROBE, NULL, 0, NULL, NULL, &child, &err) < 0) {
-		log_line(LOG_WARNING, "cannot find out about overlays: %s", err.text);
-		return true;
+	if (r < 0)
+		return r;
+	ipc_close_fds(&m);
+	return m.type == type ? 0 : -EBADMSG;
+}
+
+enum overlay_kind overlay_probe(struct spawner *spawner)
+{
+	enum overlay_kind kind = OVERLAY_UNKNOWN;
+	struct assay_err err = { .text = "it has ended" };
+	struct child child;
+	int r = spawner_start(spawner, CHILD_OVERLAY_PROBE, NULL, 0, NULL, NULL, &child, &err);
+
+	if (r == 0) {
+		r = wait_for(child.socket, PROBE_OPENS, START_MS);
+		if (r == 0) {
+			r = wait_for(child.socket, PROBE_DONE, OPEN_MS);
+			kind = r == 0		 ? OVERLAY_QUIET
+			       : r == -ETIMEDOUT ? OVERLAY_ASKS
+						 : OVERLAY_UNKNOWN;
+		}
+		child_kill(&child);
+		child_close(&child);
 	}
-	p.fd = child.socket;
-	done = poll(&p, 1, PATIENCE_MS) == 1 && ipc_receive(child.socket, &buffer, &m) == 0;
-	if (done)
-		ipc_close_fds(&m);
-	child_kill(&child);
-	child_close(&child);
-	return !done;
+	if (kind == OVERLAY_UNKNOWN)
+		log_line(LOG_WARNING, "cannot find out whether overlays can be watched: %s",
+			 err.text);
+	return kind;
 }

@@ -8,13 +8,16 @@
  */
 #pragma once
 
-#include <stdbool.h>
-
 #include "programs/assayd/spawner.h"
 
-/* True: an overlay and its layers must not be watched both. Also if it cannot be found out. Blocks
- * for at most a second. */
-bool overlay_asks_reader(struct spawner *spawner);
+enum overlay_kind {
+	OVERLAY_UNKNOWN, /* it could not be tried */
+	OVERLAY_ASKS,	 /* an overlay and its layers must not be watched both */
+	OVERLAY_QUIET,	 /* they may */
+};
+
+/* Blocks for some seconds at most; best before the first mark. */
+enum overlay_kind overlay_probe(struct spawner *spawner);
 
 /* The process. */
 int overlay_probe_process(void);

@@ -4,11 +4,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/nsfs.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/capability.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -37,7 +39,15 @@ struct scout {
 	struct scout_place skip[SCOUT_SKIP_MAX];
 	uint32_t n_skip;
 	struct scout_summary summary;
-	int error; /* of the socket or of memory: the end */
+	uint64_t user_ns; /* ours */
+	int error;	  /* of the socket or of memory: the end */
+};
+
+/* The namespace that is looked at. */
+struct place {
+	uint64_t ns;
+	int root;
+	bool ours; /* its mounts were made with our own user namespace's rights */
 };
 
 static int compare(const void *a, const void *b)
@@ -133,15 +143,23 @@ static int open_point(int root, const struct assay_mount *mount)
 	return -EBUSY; /* something else is mounted over it */
 }
 
-static void look_at(struct scout *s, int root, const struct assay_mount *mount, uint64_t ns)
+/* A user can lay an overlay over a FUSE filesystem of his: it asks his server, whatever its type
+ * says. */
+static bool may_ask_somebody(const struct place *place, const struct assay_mount *mount)
 {
-	struct scout_mount m = { .place = { .ns = ns, .id = (uint32_t)mount->id },
+	return assay_mount_is_remote(mount->type) ||
+	       (!place->ours && strcmp(mount->type, "overlay") == 0);
+}
+
+static void look_at(struct scout *s, const struct place *place, const struct assay_mount *mount)
+{
+	struct scout_mount m = { .place = { .ns = place->ns, .id = (uint32_t)mount->id },
 				 .dev = mount->dev };
 	AUTO(fd) int fd = -1;
 
 	assay_fmt(m.point, sizeof(m.point), "%s", mount->point);
 	assay_fmt(m.type, sizeof(m.type), "%s", mount->type);
-	if (assay_mount_is_remote(mount->type)) {
+	if (may_ask_somebody(place, mount)) {
 		tell_mount(s, SCOUT_REMOTE, &m, -1);
 	} else if (is_skipped(s, &m.place)) {
 		m.error = ETIMEDOUT;
@@ -149,7 +167,7 @@ static void look_at(struct scout *s, int root, const struct assay_mount *mount, 
 		return; /* another mount of it may do */
 	} else {
 		tell_place(s, &m.place);
-		fd = open_point(root, mount);
+		fd = open_point(place->root, mount);
 		m.error = fd < 0 ? (uint32_t)-fd : 0;
 		tell_mount(s, fd < 0 ? SCOUT_FAILED : SCOUT_FOUND, &m, fd);
 		if (fd < 0)
@@ -162,27 +180,38 @@ static void look_at(struct scout *s, int root, const struct assay_mount *mount, 
 
 /* ---- a namespace ---------------------------------------------------------------------------- */
 
-static void look_at_mounts(struct scout *s, int root, struct assay_bytes text, uint64_t ns)
+static void look_at_mounts(struct scout *s, const struct place *place, struct assay_bytes text)
 {
 	static struct assay_mount mount;
 	unsigned skipped = 0;
 
 	while (s->error == 0 && assay_mountinfo_next(&text, &mount, &skipped))
 		if (!has(&s->devs, mount.dev) && !assay_mount_is_made(mount.type))
-			look_at(s, root, &mount, ns);
+			look_at(s, place, &mount);
+}
+
+/* The user namespace that a process's mount namespace belongs to; 0: it is not to be seen. */
+static uint64_t owner_of(int task)
+{
+	AUTO(fd) int ns = openat(task, "ns/mnt", O_RDONLY | O_CLOEXEC);
+	AUTO(fd) int owner = ns < 0 ? -1 : ioctl(ns, NS_GET_USERNS);
+	struct stat st;
+
+	return owner >= 0 && fstat(owner, &st) == 0 ? st.st_ino : 0;
 }
 
 static void look_at_namespace(struct scout *s, int task, uint64_t ns)
 {
 	struct assay_file text = { 0 };
 	AUTO(fd) int root = openat(task, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct place place = { .ns = ns, .root = root, .ours = owner_of(task) == s->user_ns };
 
 	if (root < 0 || assay_file_read(task, "mountinfo", MOUNTINFO_MAX, &text, NULL) < 0)
 		return; /* it has ended */
 	if (add(&s->namespaces, ns) < 0)
 		s->error = -ENOMEM;
 	s->summary.namespaces++;
-	look_at_mounts(s, root, text.bytes, ns);
+	look_at_mounts(s, &place, text.bytes);
 	assay_file_free(&text);
 }
 
@@ -247,9 +276,12 @@ static int know_ours(struct scout *s)
 	struct assay_bytes rest;
 	unsigned skipped = 0;
 	struct stat st;
-	int r = fstatat(s->proc, "self/ns/mnt", &st, 0) < 0 ? -errno : 0;
+	int r = fstatat(s->proc, "self/ns/user", &st, 0) < 0 ? -errno : 0;
 
 	s->namespaces.n = s->devs.n = 0;
+	s->user_ns = st.st_ino;
+	if (r == 0)
+		r = fstatat(s->proc, "self/ns/mnt", &st, 0) < 0 ? -errno : 0;
 	if (r == 0)
 		r = add(&s->namespaces, st.st_ino);
 	if (r == 0)
@@ -278,8 +310,9 @@ static void scan(struct scout *s)
 static int enter_sandbox(void)
 {
 	static const char *const calls[] = { "openat",	   "openat2", "newfstatat", "fstat",
-					     "getdents64", "lseek",   "fcntl",	    "recvmsg",
-					     "sendmsg",	   "sendto",  "poll",	    NULL };
+					     "getdents64", "lseek",   "fcntl",	    "ioctl",
+					     "recvmsg",	   "sendmsg", "sendto",	    "poll",
+					     NULL };
 	const struct assay_sandbox sandbox = {
 		.uid = ASSAY_SANDBOX_SAME_ID,
 		.keep_caps = 1ull << CAP_SYS_PTRACE | 1ull << CAP_DAC_READ_SEARCH,
