@@ -301,6 +301,48 @@ int assay_conf_parse(struct assay_bytes text, struct assay_conf *ret, struct ass
 	return rc;
 }
 
+/* ---- two of them ---------------------------------------------------------------------------- */
+
+static size_t size_of(const struct row *r)
+{
+	switch (r->kind) {
+	case KIND_STRING:
+		return ASSAY_CONF_STRING_MAX;
+	case KIND_STRINGS:
+		return sizeof(struct assay_conf_strings);
+	case KIND_NUMBERS:
+		return sizeof(struct assay_conf_numbers);
+	case KIND_WORD:
+	case KIND_NUMBER:
+		break;
+	}
+	return sizeof(uint32_t);
+}
+
+/* What is past the end of a value is zero, so that bytes are compared. */
+uint64_t assay_conf_differ(const struct assay_conf *a, const struct assay_conf *b)
+{
+	uint64_t bits = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (memcmp(const_field(a, &rows[i]), const_field(b, &rows[i]), size_of(&rows[i])))
+			bits |= 1ull << i;
+	return bits;
+}
+
+const char *assay_conf_key(unsigned bit)
+{
+	return bit < ARRAY_LEN(rows) ? rows[bit].key : NULL;
+}
+
+void assay_conf_copy(struct assay_conf *to, const struct assay_conf *from, const char *key)
+{
+	const struct row *r = find_row(assay_bytes_str(key));
+
+	if (r)
+		memcpy(field(to, r), const_field(from, r), size_of(r));
+}
+
 /* ---- back ----------------------------------------------------------------------------------- */
 
 static void print_value(const struct row *r, struct assay_bytes value, struct assay_wr *w)

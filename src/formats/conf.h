@@ -59,6 +59,7 @@ enum assay_conf_cmdline { ASSAY_CONF_CMDLINE_OBEY, ASSAY_CONF_CMDLINE_IGNORE };
 	WORD(on_tpm_loss, "hold release", ASSAY_CONF_LOSS_HOLD)                                    \
 	STRING(soft_anchor_dir, "/var/lib/assay/anchor", any)                                      \
 	STRING(control_socket, "/run/assay/control", socket)                                       \
+	STRING(public_socket, "/run/assay/status", socket)                                         \
 	STRING(view_dir, "/run/assay", any)                                                        \
 	NUMBER(audit_rate, 0, 1000000, 100)                                                        \
 	STRING(audit_journal, "/run/systemd/journal/socket", socket)                               \
@@ -98,6 +99,13 @@ int assay_conf_parse(struct assay_bytes text, struct assay_conf *ret, struct ass
  * value that it does not take; -E2BIG too long or too many. @c is unchanged then. */
 int assay_conf_set(struct assay_conf *c, const char *key, struct assay_bytes value,
 		   struct assay_err *err);
+
+/* Bit per key, in the order above, whose values differ. */
+uint64_t assay_conf_differ(const struct assay_conf *a, const struct assay_conf *b);
+/* The key of a bit; NULL past the last. */
+const char *assay_conf_key(unsigned bit);
+/* @key of @from. */
+void assay_conf_copy(struct assay_conf *to, const struct assay_conf *from, const char *key);
 
 /* Every key with its value, in a form that parses to the same. */
 void assay_conf_print(const struct assay_conf *c, struct assay_wr *w);

@@ -6,7 +6,7 @@
 . "$(dirname "$TEST_LIB")/lib/swtpm.sh"
 
 : "${ASSAYD:?}" "${ASSAY:?}"
-LIST=$SCRATCH/list CONTROL=$SCRATCH/control LOG=$SCRATCH/assayd.log CONF=$SCRATCH/assayd.conf
+LIST=$SCRATCH/list CONTROL=$SCRATCH/control PUBLIC=$SCRATCH/status LOG=$SCRATCH/assayd.log CONF=$SCRATCH/assayd.conf
 DAEMON=''
 
 # daemon_test [WITH]...: how each test begins: as root, in a mount namespace of its own, with
@@ -67,7 +67,7 @@ start_assayd() {
 	rm -f "$CONTROL"
 	LOG_FROM=$(($(cat "$LOG" 2>/dev/null | wc -l) + 1))
 	{
-		printf '%s\n' "list_dir = $LIST" "control_socket = $CONTROL" "kernel_list = none" "view_dir = none" \
+		printf '%s\n' "list_dir = $LIST" "control_socket = $CONTROL" "public_socket = $PUBLIC" "kernel_list = none" "view_dir = none" \
 			'audit_journal = none' 'audit_kernel_log = no'
 		[ -z "${MNT:-}" ] || echo "mount = $MNT"
 		if [ -n "${TCTI:-}" ]; then

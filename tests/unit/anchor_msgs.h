@@ -91,6 +91,7 @@ static inline struct anchor_msg good_counted(void)
 		.segment = 8,
 		.list_bytes = 9,
 		.lost_events = 10,
+		.last_extend_ns = 11,
 		.tpm_lost = true,
 	};
 	return m;
@@ -122,6 +123,7 @@ static inline size_t good_msgs(struct anchor_msg ret[static GOOD_MSGS_MAX])
 	ret[n++] = good_quote();
 	ret[n++] = (struct anchor_msg){ .type = ANCHOR_MSG_ENDING };
 	ret[n++] = (struct anchor_msg){ .type = ANCHOR_MSG_STOP, .why = assay_bytes_str("asked") };
+	ret[n++] = (struct anchor_msg){ .type = ANCHOR_MSG_LINE };
 	ret[n++] = good_ready();
 	ret[n++] = (struct anchor_msg){ .type = ANCHOR_MSG_ANCHORED, .anchored = { 99, false } };
 	ret[n++] =

@@ -126,26 +126,11 @@ static void print_missed(const struct options *o, uint64_t n)
 
 /* ---- the daemon ----------------------------------------------------------------------------- */
 
-/* One question on a connection of its own: others want to ask too. The caller owns *@ret. */
 static int ask(const struct options *o, uint64_t after, json_t **ret, struct assay_err *err)
 {
-	struct control_request request = { .op = CONTROL_AUDIT, .after = after };
-	json_t *message = control_request_pack(&request);
-	AUTO(fd) int fd = -1;
-	int r;
+	const struct control_request request = { .op = CONTROL_AUDIT, .after = after };
 
-	r = control_connect(o->control, TIMEOUT_MS, &fd, err);
-	if (r == 0)
-		r = control_send(fd, message, err);
-	json_decref(message);
-	if (r == 0)
-		r = control_receive(fd, TIMEOUT_MS, ret, err);
-	if (r < 0)
-		return r;
-	r = control_reply_check(*ret, err);
-	if (r < 0)
-		json_decref(*ret);
-	return r;
+	return control_ask(o->control, &request, TIMEOUT_MS, ret, err);
 }
 
 static int print_one(const struct options *o, const json_t *one, struct assay_err *err)

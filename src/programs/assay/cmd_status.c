@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "base/hex.h"
 #include "programs/assay/commands.h"
+#include "programs/assay/status_page.h"
 #include "programs/common/control_msg.h"
 
 #define NAME	   "status"
@@ -14,7 +14,7 @@
 
 struct options {
 	const char *control;
-	bool pcrs, json;
+	bool public, pcrs, json, openmetrics;
 };
 
 static const struct option_row rows[] = {
@@ -23,32 +23,14 @@ static const struct option_row rows[] = {
 	{ 'p', "pcrs", NULL,
 	  "PCR 10 of each bank instead: BANK INDEX HEX, for 'assay log verify --pcrs'", OPTION_FLAG,
 	  offsetof(struct options, pcrs) },
+	{ 'P', "public", NULL, "as everybody may: counts and health, over " CONTROL_PUBLIC,
+	  OPTION_FLAG, offsetof(struct options, public) },
 	{ 'j', "json", NULL, "the JSON that assayd sent", OPTION_FLAG,
 	  offsetof(struct options, json) },
+	{ 'o', "openmetrics", NULL, "OpenMetrics text, for Prometheus", OPTION_FLAG,
+	  offsetof(struct options, openmetrics) },
 	{ 0 },
 };
-
-/* The caller owns *@ret. */
-static int ask(const struct options *o, json_t **ret, struct assay_err *err)
-{
-	struct control_request request = { .op = o->pcrs ? CONTROL_PCRS : CONTROL_STATUS };
-	json_t *message = control_request_pack(&request);
-	AUTO(fd) int fd = -1;
-	int r;
-
-	r = control_connect(o->control, TIMEOUT_MS, &fd, err);
-	if (r == 0)
-		r = control_send(fd, message, err);
-	json_decref(message);
-	if (r == 0)
-		r = control_receive(fd, TIMEOUT_MS, ret, err);
-	if (r < 0)
-		return r;
-	r = control_reply_check(*ret, err);
-	if (r < 0)
-		json_decref(*ret);
-	return r;
-}
 
 /* The form that "assay log verify --pcrs" reads. */
 static int print_pcrs(const json_t *reply, struct assay_err *err)
@@ -66,49 +48,35 @@ static int print_pcrs(const json_t *reply, struct assay_err *err)
 	return r;
 }
 
-static void print_value(const char *name, const json_t *value, int depth);
-
-static void print_members(const json_t *value, int depth)
-{
-	const char *key;
-	json_t *member;
-	size_t i;
-
-	json_object_foreach((json_t *)value, key, member) print_value(key, member, depth);
-	json_array_foreach(value, i, member) print_value("-", member, depth);
-}
-
-/* One "name value" a line; what is inside something is indented under its name. */
-static void print_value(const char *name, const json_t *value, int depth)
-{
-	printf("%*s", 2 * depth, "");
-	if (json_is_object(value) || json_is_array(value)) {
-		size_t n = json_is_array(value) ? json_array_size(value) : json_object_size(value);
-
-		printf("%s%s\n", name, n == 0 ? " none" : "");
-		print_members(value, depth + 1);
-		return;
-	}
-	printf("%-*s ", 18 - 2 * depth, name);
-	if (json_is_string(value))
-		puts(json_string_value(value));
-	else if (json_is_integer(value))
-		printf("%" JSON_INTEGER_FORMAT "\n", json_integer_value(value));
-	else
-		puts(json_is_true(value) ? "yes" : "no");
-}
-
 /* Something that an operator must look at. */
 static bool in_trouble(const json_t *reply)
 {
-	return json_is_true(json_object_get(json_object_get(reply, "anchor"), "tpm_lost")) ||
-	       json_is_true(json_object_get(json_object_get(reply, "list"), "full"));
+	return !json_is_true(status_find(reply, "health.ok"));
+}
+
+static int print(const struct options *o, const json_t *reply)
+{
+	struct assay_err err;
+
+	if (o->json) {
+		json_dumpf(reply, stdout, JSON_INDENT(2));
+		putchar('\n');
+	} else if (o->pcrs) {
+		if (print_pcrs(reply, &err) < 0)
+			return assay_cmd_fail(NAME, NULL, &err);
+	} else if (o->openmetrics) {
+		status_metrics_print(reply);
+	} else {
+		status_page_print(reply);
+	}
+	return !o->pcrs && in_trouble(reply) ? EXIT_NO : EXIT_YES;
 }
 
 static int run(int argc, char **argv)
 {
-	struct options o = { .control = CONTROL_SOCKET };
-	int first, r = options_parse(NAME, rows, argc, argv, &o, &first), status = EXIT_YES;
+	struct control_request request = { .op = CONTROL_STATUS };
+	struct options o = { 0 };
+	int first, r = options_parse(NAME, rows, argc, argv, &o, &first), status;
 	struct assay_err err;
 	json_t *reply;
 
@@ -116,25 +84,22 @@ static int run(int argc, char **argv)
 		return r;
 	if (first != argc)
 		return assay_cmd_usage(NAME, "it takes no argument, not '%s'", argv[first]);
-	if (ask(&o, &reply, &err) < 0)
+	if ((o.pcrs && o.public) || (o.openmetrics && (o.pcrs || o.json)))
+		return assay_cmd_usage(NAME, "two of its options do not go together");
+	if (!o.control)
+		o.control = o.public ? CONTROL_PUBLIC : CONTROL_SOCKET;
+	if (o.pcrs)
+		request.op = CONTROL_PCRS;
+	if (control_ask(o.control, &request, TIMEOUT_MS, &reply, &err) < 0)
 		return assay_cmd_fail(NAME, NULL, &err);
-	if (o.json) {
-		json_dumpf(reply, stdout, JSON_INDENT(2));
-		putchar('\n');
-	} else if (o.pcrs) {
-		status = print_pcrs(reply, &err) < 0 ? assay_cmd_fail(NAME, NULL, &err) : EXIT_YES;
-	} else {
-		print_members(reply, 0);
-	}
-	if (!o.pcrs && in_trouble(reply))
-		status = EXIT_NO;
+	status = print(&o, reply);
 	json_decref(reply);
 	return status;
 }
 
 const struct command cmd_status = {
 	.name = "status",
-	.synopsis = "[--control SOCKET] [--pcrs] [--json]",
+	.synopsis = "[--control SOCKET] [--public | --pcrs] [--json | --openmetrics]",
 	.summary = "what a running assayd says of itself",
 	.rows = rows,
 	.run = run,

@@ -9,5 +9,6 @@ extern const struct command cmd_doctor;
 extern const struct command cmd_log;
 extern const struct command cmd_policy;
 extern const struct command cmd_quote;
+extern const struct command cmd_reload;
 extern const struct command cmd_status;
 extern const struct command cmd_tpm;

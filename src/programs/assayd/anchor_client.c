@@ -354,6 +354,23 @@ int anchor_counts(struct anchor *a, struct recorder_counts *ret, struct assay_er
 	return rc;
 }
 
+int anchor_line(struct anchor *a, int *ret, struct assay_err *err)
+{
+	const struct anchor_msg ask = { .type = ANCHOR_MSG_LINE };
+	struct anchor_msg answer;
+	int pair[2], rc = ipc_pair(pair);
+
+	if (rc < 0)
+		return assay_err_set(err, rc, "cannot make a socket: %s", strerror(-rc));
+	rc = call(a, &a->records, &ask, pair[1], ANCHOR_MSG_DONE, &answer, err);
+	close(pair[1]);
+	if (rc == 0)
+		*ret = pair[0];
+	else
+		close(pair[0]);
+	return rc;
+}
+
 /* ---- the TPM -------------------------------------------------------------------------------- */
 
 /* In slices: who else waits for the line gets a turn. */

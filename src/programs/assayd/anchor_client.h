@@ -52,3 +52,6 @@ int anchor_read_pcrs(struct anchor *a, uint32_t pcr_mask, struct assay_pcr_value
 		     struct assay_banks *ret_banks, struct assay_tpm_clock *ret_clock,
 		     struct assay_err *err);
 void anchor_ending(struct anchor *a);
+/* A socket over which another process may ask for counts, PCRs and quotes, and for nothing else. It
+ * is the caller's. Errors: -EAGAIN there are too many. */
+int anchor_line(struct anchor *a, int *ret, struct assay_err *err);

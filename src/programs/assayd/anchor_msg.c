@@ -180,7 +180,7 @@ static void put_of_main(struct assay_wr *w, const struct anchor_msg *m)
 	case ANCHOR_MSG_STOP:
 		assay_wr_field(w, m->why);
 		break;
-	default: /* START, GATHERED, COUNTS, ENDING: nothing more to say */
+	default: /* START, GATHERED, COUNTS, ENDING, LINE: nothing more to say */
 		break;
 	}
 }
@@ -192,6 +192,7 @@ static bool get_of_main(struct assay_rd *in, struct anchor_msg *m)
 	case ANCHOR_MSG_GATHERED:
 	case ANCHOR_MSG_COUNTS:
 	case ANCHOR_MSG_ENDING:
+	case ANCHOR_MSG_LINE:
 		return true;
 	case ANCHOR_MSG_STATE:
 		return get_state(in, &m->state);
@@ -235,7 +236,7 @@ static void put_counts(struct assay_wr *w, const struct recorder_counts *c)
 {
 	const uint64_t numbers[] = { c->records,    c->anchored,   c->violations, c->extends,
 				     c->extend_ns,  c->batches,	   c->gaps,	  c->segment,
-				     c->list_bytes, c->lost_events };
+				     c->list_bytes, c->lost_events, c->last_extend_ns };
 
 	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
 		assay_wr_u64(w, numbers[i]);
@@ -247,7 +248,7 @@ static bool get_counts(struct assay_rd *in, struct recorder_counts *c)
 {
 	uint64_t *const numbers[] = { &c->records,    &c->anchored,   &c->violations, &c->extends,
 				      &c->extend_ns,  &c->batches,    &c->gaps,	      &c->segment,
-				      &c->list_bytes, &c->lost_events };
+				      &c->list_bytes, &c->lost_events, &c->last_extend_ns };
 
 	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
 		if (!assay_rd_u64(in, numbers[i]))

@@ -29,6 +29,7 @@
 	X(QUOTE, 21, MAIN, 0)                                                                      \
 	X(ENDING, 22, MAIN, 0)                                                                     \
 	X(STOP, 23, MAIN, 0)                                                                       \
+	X(LINE, 24, MAIN, 1)                                                                       \
 	X(READY, 32, ANCHOR, 0)                                                                    \
 	X(RESULTS, 33, ANCHOR, 0)                                                                  \
 	X(ANCHORED, 34, ANCHOR, 0)                                                                 \

@@ -2,8 +2,9 @@
 /*
  * Three threads beside the recorder's own: this one takes events, many with one message, and
  * answers them with one; one serves calls that need the list alone, one those that wait for the
- * TPM. What main does not decode or says out of turn ends the process: main is the only one that it
- * has to believe, and main's end is its own.
+ * TPM. One more serves the few that the process control may make. What main does not decode or says
+ * out of turn ends the process: main is the only one that it has to believe, and main's end is its
+ * own.
  */
 #include "programs/assayd/anchor_process.h"
 
@@ -30,7 +31,6 @@
 
 #define LOCK_WAIT_MS  5000 /* for the one before, whose main was killed */
 #define LOCK_RETRY_MS 50
-#define CALL_STACK    (256u << 10)
 
 enum { END_ASKED, END_TROUBLE = 2 };
 
@@ -225,20 +225,6 @@ static void say_ready(struct anchor_server *s)
 	pthread_mutex_unlock(&s->told_lock);
 }
 
-static int start_line(struct anchor_line *line, struct assay_err *err)
-{
-	pthread_attr_t attr;
-	pthread_t thread;
-	int r;
-
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, CALL_STACK);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	r = -pthread_create(&thread, &attr, anchor_serve_calls, line);
-	pthread_attr_destroy(&attr);
-	return r < 0 ? assay_err_set(err, r, "cannot start a thread: %s", strerror(-r)) : 0;
-}
-
 static int start(struct anchor_server *s, struct assay_err *err)
 {
 	int r = take_start(s, err);
@@ -249,7 +235,7 @@ static int start(struct anchor_server *s, struct assay_err *err)
 		r = open_all(s, err);
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(s->line); i++) {
 		s->line[i].server = s;
-		r = start_line(&s->line[i], err);
+		r = anchor_start_line(&s->line[i], err);
 	}
 	return r;
 }

@@ -2,12 +2,15 @@
 #include "programs/assayd/anchor_serve.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "programs/assayd/spawner.h"
+
+#define CALL_STACK (256u << 10)
 
 enum { END_TROUBLE = 2 };
 
@@ -214,6 +217,33 @@ static int call_quote(struct anchor_line *l, struct assay_err *err)
 	return recorder_quote(l->server->recorder, &l->ask.quote, &l->answer.quoted, err);
 }
 
+/* Its socket is the message's, which is closed after the call. */
+static int call_line(struct anchor_line *l, int fd, struct assay_err *err)
+{
+	struct anchor_server *s = l->server;
+	struct anchor_line *guest = NULL;
+	int r = 0;
+
+	if (atomic_fetch_add(&s->guests, 1) >= ANCHOR_GUESTS_MAX)
+		r = assay_err_set(err, -EAGAIN, "there are too many lines");
+	else if (!(guest = calloc(1, sizeof(*guest))))
+		r = assay_err_set(err, -ENOMEM, "out of memory");
+	if (r == 0) {
+		*guest = (struct anchor_line){ .server = s, .guest = true };
+		guest->socket = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+		r = guest->socket < 0
+			    ? assay_err_set(err, -errno, "cannot take a line: %s", strerror(errno))
+			    : anchor_start_line(guest, err);
+	}
+	if (r == 0)
+		return 0;
+	atomic_fetch_sub(&s->guests, 1);
+	if (guest && guest->socket >= 0)
+		close(guest->socket);
+	free(guest);
+	return r;
+}
+
 static int serve(struct anchor_line *l, int fd, struct assay_err *err)
 {
 	switch (l->ask.type) {
@@ -232,6 +262,8 @@ static int serve(struct anchor_line *l, int fd, struct assay_err *err)
 	case ANCHOR_MSG_ENDING:
 		recorder_ending(l->server->recorder);
 		return 0;
+	case ANCHOR_MSG_LINE:
+		return call_line(l, fd, err);
 	default: /* of the other socket */
 		return assay_err_set(err, -EINVAL, "%s is no call", anchor_msg_name(l->ask.type));
 	}
@@ -271,13 +303,20 @@ static int answer(struct anchor_line *l, uint64_t id, int r, const struct assay_
 	return ipc_send(l->socket, &m);
 }
 
+static bool guest_may(const struct anchor_msg *ask)
+{
+	return ask->type == ANCHOR_MSG_COUNTS || ask->type == ANCHOR_MSG_PCRS ||
+	       ask->type == ANCHOR_MSG_QUOTE ||
+	       (ask->type == ANCHOR_MSG_FLUSH && ask->timeout_ms <= ANCHOR_GUEST_MS_MAX);
+}
+
 static int one_call(struct anchor_line *l, const struct ipc_message *m)
 {
 	struct anchor_server *s = l->server;
 	struct assay_err err = { 0 };
 	int r = anchor_msg_decode(ANCHOR_MSG_MAIN, m->type, m->body, &l->ask, &err);
 
-	if (r < 0 || m->n_fds != anchor_msg_fds(l->ask.type))
+	if (r < 0 || m->n_fds != anchor_msg_fds(l->ask.type) || (l->guest && !guest_may(&l->ask)))
 		return -EBADMSG;
 	memset(&l->answer, 0, sizeof(l->answer));
 	l->answer.type = ANCHOR_MSG_DONE;
@@ -290,6 +329,13 @@ static int one_call(struct anchor_line *l, const struct ipc_message *m)
 			: assay_err_set(&err, -ENODEV, "the list is closed");
 	pthread_rwlock_unlock(&s->recorder_lock);
 	return answer(l, m->id, r, &err);
+}
+
+static void end_guest(struct anchor_line *l)
+{
+	atomic_fetch_sub(&l->server->guests, 1);
+	close(l->socket);
+	free(l);
 }
 
 void *anchor_serve_calls(void *line)
@@ -305,7 +351,23 @@ void *anchor_serve_calls(void *line)
 		r = one_call(l, &m);
 		ipc_close_fds(&m);
 	} while (r == 0);
-	if (r != -EPIPE)
+	if (l->guest)
+		end_guest(l);
+	else if (r != -EPIPE)
 		_exit(END_TROUBLE);
 	return NULL;
+}
+
+int anchor_start_line(struct anchor_line *line, struct assay_err *err)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	int r;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, CALL_STACK);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	r = -pthread_create(&thread, &attr, anchor_serve_calls, line);
+	pthread_attr_destroy(&attr);
+	return r < 0 ? assay_err_set(err, r, "cannot start a thread: %s", strerror(-r)) : 0;
 }

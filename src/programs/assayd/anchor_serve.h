@@ -16,12 +16,16 @@
 #include "programs/assayd/policy_load.h"
 #include "programs/assayd/recorder.h"
 
-#define ANCHOR_SAY_MAX 1024u /* bytes of what it says by itself */
+#define ANCHOR_SAY_MAX	    1024u /* bytes of what it says by itself */
+
+#define ANCHOR_GUESTS_MAX   4u
+#define ANCHOR_GUEST_MS_MAX 1000u
 
 /* A socket that one thread serves, call after call. */
 struct anchor_line {
 	struct anchor_server *server;
 	int socket;
+	bool guest; /* of somebody who may ask for less than main: his own end, should he err */
 	struct ipc_buffer in;
 	uint8_t out[IPC_BODY_MAX];
 	struct anchor_msg ask, answer;
@@ -46,7 +50,8 @@ struct anchor_server {
 	bool told; /* main knows that it is ready */
 	uint64_t upto;
 
-	atomic_bool more; /* main's word that files are on their way */
+	atomic_uint guests; /* lines of them */
+	atomic_bool more;   /* main's word that files are on their way */
 	struct ipc_buffer events_in;
 	uint8_t results[IPC_BODY_MAX];
 };
@@ -56,6 +61,8 @@ int anchor_serve_events(struct anchor_server *s);
 
 /* Of struct anchor_line: a thread, which ends with its socket. */
 void *anchor_serve_calls(void *line);
+/* Starts it. Errors: -EAGAIN. */
+int anchor_start_line(struct anchor_line *line, struct assay_err *err);
 
 /* What another process has put into memory and cannot change any more. Errors: -EBADMSG it can;
  * -E2BIG. */

@@ -180,6 +180,13 @@ void audit_begin(const struct audit *a, const char *op, const char *cause, bool 
 	assay_audit_set_number(ret, ASSAY_AUDIT_RES, ok);
 }
 
+void audit_set_rate(struct audit *a, uint32_t rate)
+{
+	pthread_mutex_lock(&a->lock);
+	audit_limit_set_rate(&a->limit, rate);
+	pthread_mutex_unlock(&a->lock);
+}
+
 void audit_tick(struct audit *a, bool all)
 {
 	uint64_t now = all ? UINT64_MAX : now_ns();

@@ -44,6 +44,9 @@ enum audit_admission audit_admit(struct audit *a, const struct audit_seen_entry 
 /* A record about a file, and what is known from then on. */
 void audit_put_file(struct audit *a, struct assay_audit *r, const struct audit_seen_entry *e);
 
+/* From now on. */
+void audit_set_rate(struct audit *a, uint32_t rate);
+
 /* From time to time: tells what was limited; @all: whatever its time. */
 void audit_tick(struct audit *a, bool all);
 

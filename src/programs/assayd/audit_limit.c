@@ -14,6 +14,14 @@ static uint64_t capacity(const struct audit_limit *l)
 	return (uint64_t)l->rate * AUDIT_BURST_SECONDS * TOKEN;
 }
 
+void audit_limit_set_rate(struct audit_limit *l, uint32_t rate)
+{
+	l->rate = rate;
+	for (size_t i = 0; i < l->n; i++)
+		if (l->bucket[i].tokens > capacity(l))
+			l->bucket[i].tokens = capacity(l);
+}
+
 static void fill(const struct audit_limit *l, struct audit_bucket *b, uint64_t now_ns)
 {
 	uint64_t gone_ns = now_ns > b->filled_ns ? now_ns - b->filled_ns : 0;

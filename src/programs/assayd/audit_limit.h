@@ -28,6 +28,9 @@ struct audit_limit {
 
 void audit_limit_init(struct audit_limit *l, uint32_t rate);
 
+/* From now on; who has saved up more than that allows loses the rest. */
+void audit_limit_set_rate(struct audit_limit *l, uint32_t rate);
+
 /* One more: true if it may be recorded, else it is counted. */
 bool audit_limit_take(struct audit_limit *l, uint32_t rule, uint32_t uid, uint64_t now_ns);
 

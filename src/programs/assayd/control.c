@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A thread answers what is known at once, so that who asks does not wait for the main thread, which
+ * may be waiting for the list. What it cannot answer (a reload) is left for that one.
+ */
 #include "programs/assayd/control.h"
 
 #include <errno.h>
@@ -14,189 +18,192 @@
 
 #include "base/file.h"
 #include "programs/assayd/audit_reply.h"
+#include "programs/assayd/control_ipc.h"
 #include "programs/assayd/log.h"
 #include "programs/assayd/status.h"
 #include "programs/common/control_msg.h"
 
-#define CLIENT_TIMEOUT_MS 5000 /* of a client that says nothing; others wait as long */
-#define FLUSH_TIMEOUT_MS  30000
-#define QUOTE_TRIES	  8
+#define CHECK_TIMEOUT_MS 5000
+#define SEND_TIMEOUT_S	 2 /* to a process that does not read */
+#define BACKLOG		 64
+#define RELOADS_MAX	 64u
+#define PAUSE_FIRST_MS	 100u
+#define PAUSE_MAX_MS	 60000u
+#define LIVED_NS	 60000000000ull /* after which the pause begins anew */
 
 struct control {
 	struct daemon *daemon;
-	int fd, stop_fd;
+	int listener[2];       /* root's, and the public one or -1 */
+	int wake_fd, inner_fd; /* of the main thread, of ours */
+	struct child child;    /* pid 0: there is none */
 	pthread_t thread;
+	atomic_bool gone; /* the thread has ended, or will soon */
+	atomic_bool stopping;
+	uint64_t started_ns, again_ns;
+	uint32_t pause_ms;
+	/* Who waits for a reload: those that main has not begun with, then those that it has. */
+	pthread_mutex_t lock;
+	uint64_t reload[RELOADS_MAX];
+	uint32_t n_reload, n_begun;
+	char *reloaded; /* the answer for those that it has begun with */
 };
 
-/* ---- requests ------------------------------------------------------------------------------- */
-
-struct pcr_values {
-	struct assay_pcr_value values[ASSAY_PCRS];
-	struct assay_banks banks;
-	struct assay_tpm_clock clock;
-};
-
-/* No more than are asked for: a TPM gives a few at a time, and they may not move meanwhile. */
-static int read_pcrs(struct daemon *d, const struct control_request *request,
-		     struct pcr_values *ret, struct assay_err *err)
+static uint64_t now_ns(void)
 {
-	memset(ret, 0, sizeof(*ret));
-	return anchor_read_pcrs(d->anchor, control_pcr_mask(&request->selection), ret->values,
-				&ret->banks, &ret->clock, err);
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-static int reply_pcrs(struct daemon *d, const struct control_request *request, json_t **ret,
-		      struct assay_err *err)
-{
-	struct assay_quote_pcrs pcrs;
-	struct pcr_values got;
-	int r = read_pcrs(d, request, &got, err);
+/* ---- answers -------------------------------------------------------------------------------- */
 
-	if (r == 0)
-		r = control_pick(&request->selection, &got.banks, got.values, &pcrs, err);
-	if (r == 0)
-		*ret = control_pcrs_pack(&pcrs, &got.clock);
-	return r;
+static int send_text(struct control *c, uint64_t id, const char *text)
+{
+	AUTO(fd) int fd = ipc_sealed(assay_bytes_str(text));
+	struct ipc_message m = { .type = CONTROL_IPC_TEXT, .id = id, .n_fds = 1 };
+
+	m.fd[0] = fd;
+	return fd < 0 ? fd : ipc_send(c->child.socket, &m);
 }
 
-/* The values that the quote is over: read before and after it until both are the same. */
-static int quote_with_pcrs(struct daemon *d, const struct control_request *request,
-			   struct assay_quote_reply *quote, struct assay_quote_pcrs *pcrs,
-			   struct assay_err *err)
+/* Takes @reply. */
+static int send_reply(struct control *c, uint64_t id, json_t *reply)
 {
-	struct assay_quote_request wanted;
-	struct assay_quote_pcrs after;
-	struct pcr_values got;
-
-	memset(&after, 0, sizeof(after)); /* compared whole */
-	for (int i = 0; i < QUOTE_TRIES; i++) {
-		int r = read_pcrs(d, request, &got, err);
-
-		if (r == 0)
-			r = control_pick(&request->selection, &got.banks, got.values, pcrs, err);
-		if (r == 0)
-			r = control_quote_request(request, &got.banks, &wanted, err);
-		if (r == 0)
-			r = anchor_quote(d->anchor, &wanted, quote, err);
-		if (r == 0)
-			r = read_pcrs(d, request, &got, err);
-		if (r == 0)
-			r = control_pick(&request->selection, &got.banks, got.values, &after, err);
-		if (r < 0 || memcmp(pcrs, &after, sizeof(after)) == 0)
-			return r;
-	}
-	return assay_err_set(err, -EAGAIN, "the PCRs change too fast to be quoted; try again");
-}
-
-static int reply_quote(struct daemon *d, const struct control_request *request, json_t **ret,
-		       struct assay_err *err)
-{
-	struct assay_quote_pcrs pcrs;
-	struct assay_quote_reply quote;
+	char *text = reply ? json_dumps(reply, JSON_COMPACT) : NULL;
 	int r;
 
-	memset(&pcrs, 0, sizeof(pcrs));
-	r = anchor_flush(d->anchor, FLUSH_TIMEOUT_MS);
-	if (r < 0)
-		return assay_err_set(err, r, "what was measured is not in the TPM yet");
-	r = quote_with_pcrs(d, request, &quote, &pcrs, err);
-	if (r == 0)
-		*ret = control_quote_pack(&quote, &pcrs);
+	if (text && strlen(text) <= CONTROL_MESSAGE_MAX)
+		r = send_text(c, id, text);
+	else
+		r = send_text(c, id, "{\"error\":\"the answer is too long\",\"code\":7}");
+	json_decref(reply);
+	free(text);
 	return r;
 }
 
-static json_t *reply(struct daemon *d, const json_t *message)
+static int take_reload(struct control *c, uint64_t id)
 {
-	static struct control_request request; /* one thread; several KiB */
-	struct assay_err err = { 0 };
-	json_t *answer = NULL;
-	int r = control_request_parse(message, &request, &err);
+	bool fits;
 
-	if (r == 0 && request.op == CONTROL_STATUS)
-		answer = status_json(d);
-	else if (r == 0 && request.op == CONTROL_PCRS)
-		r = reply_pcrs(d, &request, &answer, &err);
-	else if (r == 0 && request.op == CONTROL_QUOTE)
-		r = reply_quote(d, &request, &answer, &err);
-	else if (r == 0 && request.op == CONTROL_AUDIT)
-		answer = audit_reply(d->audit, request.after);
-	if (r == 0 && !answer)
-		r = assay_err_set(&err, -ENOMEM, "out of memory");
-	return r < 0 ? control_error_pack(r, err.text) : answer;
+	pthread_mutex_lock(&c->lock);
+	fits = c->n_reload < RELOADS_MAX;
+	if (fits)
+		c->reload[c->n_reload++] = id;
+	pthread_mutex_unlock(&c->lock);
+	if (!fits)
+		return send_reply(c, id, control_error_pack(-EBUSY, "too many wait for that"));
+	eventfd_write(c->wake_fd, 1);
+	return 0;
 }
 
-/* ---- the socket ----------------------------------------------------------------------------- */
-
-static bool is_root(int fd)
+static int answer(struct control *c, const struct control_ask *ask)
 {
-	struct ucred peer;
-	socklen_t len = sizeof(peer);
-
-	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && peer.uid == 0;
-}
-
-static bool is_stopping(const struct control *c)
-{
-	struct pollfd p = { .fd = c->stop_fd, .events = POLLIN };
-
-	return poll(&p, 1, 0) > 0;
-}
-
-/* However busy a client is, and whether it reads its answers or not, we can be asked to stop. */
-static void serve(const struct control *c, int fd)
-{
-	const struct timeval patience = { .tv_sec = CLIENT_TIMEOUT_MS / 1000 };
-	json_t *message, *answer;
-	int r = setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-
-	while (r == 0 && !is_stopping(c) &&
-	       control_receive(fd, CLIENT_TIMEOUT_MS, &message, NULL) == 0) {
-		answer = reply(c->daemon, message);
-		json_decref(message);
-		r = answer ? control_send(fd, answer, NULL) : -ENOMEM;
-		json_decref(answer);
+	switch (ask->type) {
+	case CONTROL_IPC_STATUS:
+		return send_reply(c, ask->id, status_json(c->daemon, ask->public));
+	case CONTROL_IPC_AUDIT:
+		return send_reply(c, ask->id, audit_reply(c->daemon->audit, ask->after));
+	default:
+		return take_reload(c, ask->id);
 	}
+}
+
+/* The main thread is done: whoever it has begun with gets the result. */
+static int send_reloaded(struct control *c)
+{
+	uint64_t ids[RELOADS_MAX];
+	char *text = NULL;
+	uint32_t n = 0;
+	int r = 0;
+
+	pthread_mutex_lock(&c->lock);
+	if (c->reloaded) {
+		text = TAKE(c->reloaded);
+		n = c->n_begun;
+		memcpy(ids, c->reload, n * sizeof(ids[0]));
+		memmove(c->reload, c->reload + n, (c->n_reload - n) * sizeof(ids[0]));
+		c->n_reload -= n;
+		c->n_begun = 0;
+	}
+	pthread_mutex_unlock(&c->lock);
+	for (uint32_t i = 0; r == 0 && i < n; i++)
+		r = send_text(c, ids[i], text);
+	free(text);
+	return r;
+}
+
+static int serve(struct control *c)
+{
+	static struct ipc_buffer buffer; /* there is one of these threads */
+	struct control_ask ask;
+	struct ipc_message m;
+	int r = ipc_receive(c->child.socket, &buffer, &m);
+
+	if (r < 0)
+		return r;
+	r = control_ask_parse(&m, &ask);
+	ipc_close_fds(&m);
+	return r < 0 ? r : answer(c, &ask);
 }
 
 static void *run_control(void *arg)
 {
 	struct control *c = arg;
 	struct pollfd p[] = {
-		{ .fd = c->fd, .events = POLLIN },
-		{ .fd = c->stop_fd, .events = POLLIN },
+		{ .fd = c->child.socket, .events = POLLIN },
+		{ .fd = c->inner_fd, .events = POLLIN },
 	};
+	eventfd_t unused;
+	int r = 0;
 
-	while (poll(p, 2, -1) < 0 || !p[1].revents) {
-		AUTO(fd) int client = accept4(c->fd, NULL, NULL, SOCK_CLOEXEC);
-
-		if (client >= 0 && is_root(client))
-			serve(c, client);
+	while (r == 0 && !c->stopping) {
+		if (poll(p, ARRAY_LEN(p), -1) < 0)
+			continue;
+		if (p[1].revents)
+			(void)eventfd_read(c->inner_fd, &unused);
+		r = send_reloaded(c);
+		if (r == 0 && p[0].revents)
+			r = serve(c);
 	}
+	if (r < 0 && r != -EPIPE)
+		log_line(LOG_WARNING, "the process control %s: it is replaced",
+			 r == -EBADMSG ? "says what it may not" : "does not listen");
+	c->gone = true;
+	eventfd_write(c->wake_fd, 1);
 	return NULL;
 }
 
-static int listen_at(const char *path, struct assay_err *err)
+/* ---- the sockets ---------------------------------------------------------------------------- */
+
+static void make_folder(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char folder[sizeof(((struct sockaddr_un *)0)->sun_path)];
+
+	if (!slash || slash == path)
+		return;
+	memcpy(folder, path, (size_t)(slash - path));
+	folder[slash - path] = '\0';
+	mkdir(folder, 0755);
+}
+
+static int listen_at(const char *path, mode_t mode, struct assay_err *err)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	AUTO(fd) int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	const char *slash = strrchr(path, '/');
 	mode_t mask;
 	int r;
 
 	if (strlen(path) >= sizeof(address.sun_path))
-		return assay_err_set(err, -ENAMETOOLONG, "control_socket is too long: '%s'", path);
+		return assay_err_set(err, -ENAMETOOLONG, "the path of a socket is too long: '%s'",
+				     path);
 	memcpy(address.sun_path, path, strlen(path) + 1);
-	if (slash && slash != path) {
-		char folder[sizeof(address.sun_path)];
-
-		memcpy(folder, path, (size_t)(slash - path));
-		folder[slash - path] = '\0';
-		mkdir(folder, 0755);
-	}
+	make_folder(path);
 	unlink(path);
-	mask = umask(0177);
+	mask = umask(0777 & ~mode);
 	r = fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
-			    listen(fd, 8) < 0
+			    listen(fd, BACKLOG) < 0
 		    ? -errno
 		    : 0;
 	umask(mask);
@@ -210,33 +217,171 @@ int control_check(const char *path, struct assay_err *err)
 	AUTO(fd) int fd = -1;
 
 	/* One that is busy is there as well. */
-	int r = control_connect(path, CLIENT_TIMEOUT_MS, &fd, NULL);
+	int r = control_connect(path, CHECK_TIMEOUT_MS, &fd, NULL);
 
 	if (r < 0 && r != -ETIMEDOUT)
 		return 0;
 	return assay_err_set(err, -EADDRINUSE, "another assayd answers at '%s'", path);
 }
 
-int control_start(struct daemon *d, struct control **ret, struct assay_err *err)
+static bool wants_public(const struct control *c)
+{
+	return strcmp(c->daemon->conf.public_socket, "none") != 0;
+}
+
+static int listen_public(struct control *c)
+{
+	const char *path = c->daemon->conf.public_socket;
+	struct assay_err err;
+	int r = wants_public(c) ? control_check(path, &err) : -ENOENT;
+
+	if (r == 0)
+		r = listen_at(path, 0666, &err);
+	if (r < 0 && wants_public(c))
+		log_line(LOG_WARNING, "there is no public socket: %s", err.text);
+	return r < 0 ? -1 : r;
+}
+
+bool control_lacks_public(const struct control *c)
+{
+	return c->listener[1] < 0 && wants_public(c);
+}
+
+/* ---- the process ---------------------------------------------------------------------------- */
+
+static int send_start(struct control *c, int line)
+{
+	const struct timeval patience = { .tv_sec = SEND_TIMEOUT_S };
+	struct ipc_message m = { .type = CONTROL_IPC_START, .n_fds = CONTROL_START_PUBLIC };
+
+	m.fd[CONTROL_START_ROOT] = c->listener[0];
+	m.fd[CONTROL_START_LINE] = line;
+	if (c->listener[1] >= 0)
+		m.fd[m.n_fds++] = c->listener[1];
+	if (setsockopt(c->child.socket, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0)
+		return -errno;
+	return ipc_send(c->child.socket, &m);
+}
+
+static void bury(struct control *c)
+{
+	child_kill(&c->child);
+	child_close(&c->child);
+	c->child.pid = 0;
+}
+
+static int start_process(struct control *c, struct assay_err *err)
+{
+	AUTO(fd) int line = -1;
+	int r = anchor_line(c->daemon->anchor, &line, err);
+
+	if (r == 0)
+		r = spawner_start(c->daemon->spawner, CHILD_CONTROL, NULL, 0, NULL, NULL, &c->child,
+				  err);
+	if (r < 0)
+		return r;
+	c->started_ns = now_ns();
+	c->gone = false;
+	c->n_reload = c->n_begun = 0;
+	free(TAKE(c->reloaded));
+	r = send_start(c, line);
+	if (r == 0)
+		r = -pthread_create(&c->thread, NULL, run_control, c);
+	if (r == 0)
+		return 0;
+	bury(c);
+	return assay_err_set(err, r, "cannot start the process control: %s", strerror(-r));
+}
+
+/* It may be somebody's doing that it ends: each time it stays away longer, but for the first. */
+static void plan_next(struct control *c)
+{
+	uint64_t now = now_ns();
+
+	if (now - c->started_ns >= LIVED_NS)
+		c->pause_ms = 0;
+	c->again_ns = now + (uint64_t)c->pause_ms * 1000000u;
+	c->pause_ms = c->pause_ms ? 2 * c->pause_ms : PAUSE_FIRST_MS;
+	if (c->pause_ms > PAUSE_MAX_MS)
+		c->pause_ms = PAUSE_MAX_MS;
+}
+
+static void replace(struct control *c)
+{
+	struct assay_err err;
+
+	if (c->child.pid) {
+		pthread_join(c->thread, NULL);
+		bury(c);
+		plan_next(c);
+	}
+	if (now_ns() < c->again_ns)
+		return;
+	if (start_process(c, &err) < 0) {
+		log_line(LOG_ERR, "nobody can ask: %s", err.text);
+		plan_next(c);
+	} else {
+		log_line(LOG_NOTICE, "the process control has ended: there is another one");
+	}
+}
+
+bool control_tend(struct control *c)
+{
+	bool wanted;
+
+	if (!c)
+		return false;
+	status_note(c->daemon);
+	if (c->gone)
+		replace(c);
+	pthread_mutex_lock(&c->lock);
+	wanted = c->n_reload > 0 && !c->n_begun;
+	if (wanted)
+		c->n_begun = c->n_reload;
+	pthread_mutex_unlock(&c->lock);
+	return wanted;
+}
+
+void control_reloaded(struct control *c, json_t *result)
+{
+	char *text = result ? json_dumps(result, JSON_COMPACT) : NULL;
+
+	json_decref(result);
+	if (!text)
+		text = strdup("{\"error\":\"out of memory\",\"code\":12}");
+	pthread_mutex_lock(&c->lock);
+	free(c->reloaded);
+	c->reloaded = c->n_begun ? TAKE(text) : NULL;
+	pthread_mutex_unlock(&c->lock);
+	free(text);
+	eventfd_write(c->inner_fd, 1);
+}
+
+int control_start(struct daemon *d, int wake_fd, struct control **ret, struct assay_err *err)
 {
 	struct control *c = calloc(1, sizeof(*c));
 	int r;
 
 	if (!c)
 		return assay_err_set(err, -ENOMEM, "out of memory");
+	pthread_mutex_init(&c->lock, NULL);
 	c->daemon = d;
-	c->stop_fd = eventfd(0, EFD_CLOEXEC);
-	c->fd = r = listen_at(d->conf.control_socket, err);
-	if (r >= 0 && (r = -pthread_create(&c->thread, NULL, run_control, c)) < 0)
-		assay_err_set(err, r, "cannot start a thread: %s", strerror(-r));
+	c->wake_fd = wake_fd;
+	c->listener[1] = -1;
+	c->child = (struct child){ .socket = -1, .pidfd = -1 };
+	c->inner_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	c->listener[0] = r = listen_at(d->conf.control_socket, 0600, err);
 	if (r >= 0) {
+		c->listener[1] = listen_public(c);
+		d->control = c;
+		r = start_process(c, err);
+	}
+	if (r == 0) {
 		*ret = c;
 		return 0;
 	}
-	if (c->fd >= 0)
-		close(c->fd);
-	close(c->stop_fd);
-	free(c);
+	d->control = NULL;
+	control_stop(c);
 	return r;
 }
 
@@ -244,10 +389,21 @@ void control_stop(struct control *c)
 {
 	if (!c)
 		return;
-	eventfd_write(c->stop_fd, 1);
-	pthread_join(c->thread, NULL);
-	unlink(c->daemon->conf.control_socket);
-	close(c->fd);
-	close(c->stop_fd);
+	c->stopping = true;
+	eventfd_write(c->inner_fd, 1);
+	if (c->child.pid) {
+		pthread_join(c->thread, NULL);
+		child_close(&c->child); /* it sees that, and ends */
+	}
+	if (c->listener[0] >= 0)
+		unlink(c->daemon->conf.control_socket);
+	if (c->listener[1] >= 0)
+		unlink(c->daemon->conf.public_socket);
+	for (size_t i = 0; i < ARRAY_LEN(c->listener); i++)
+		if (c->listener[i] >= 0)
+			close(c->listener[i]);
+	close(c->inner_fd);
+	pthread_mutex_destroy(&c->lock);
+	free(c->reloaded);
 	free(c);
 }

@@ -27,6 +27,7 @@
 #include "programs/assayd/mounts.h"
 #include "programs/assayd/notify.h"
 #include "programs/assayd/policy_change.h"
+#include "programs/assayd/reload.h"
 #include "programs/assayd/scout.h"
 #include "programs/assayd/startup.h"
 #include "programs/assayd/view_link.h"
@@ -243,6 +244,8 @@ static int prepare(struct running *r, struct assay_err *err)
 	atomic_store(&d->policy, policy);
 	rc = audit_open(d, err);
 	if (rc == 0)
+		rc = reload_open(d, err);
+	if (rc == 0)
 		rc = start_source(r, err);
 	if (rc == 0)
 		rc = start_anchor(r, err);
@@ -314,7 +317,7 @@ static int watch(struct running *r, struct assay_err *err)
 	if (rc == 0)
 		rc = startup_scan_running(d, err);
 	if (rc == 0)
-		rc = control_start(d, &r->control, err);
+		rc = control_start(d, r->wake_fd, &r->control, err);
 	return rc;
 }
 
@@ -403,6 +406,12 @@ static void record_overflow(struct running *r)
 	daemon_record_gap(r->daemon, "overflow", fill_count, &more);
 }
 
+/* SIGHUP, or whoever asked. */
+static void on_hangup(struct daemon *d)
+{
+	json_decref(reload_now(d));
+}
+
 static void on_mounts(struct daemon *d)
 {
 	struct assay_err err;
@@ -433,13 +442,15 @@ static int loop(struct running *r, struct assay_err *err)
 		while (read(r->signal_fd, &info, sizeof(info)) == sizeof(info)) {
 			if (info.ssi_signo != SIGHUP)
 				return 0;
-			policy_change_reload(d);
+			on_hangup(d);
 		}
 		if (anchor_wait_is_gone(d->events))
 			return assay_err_set(err, -EPIPE,
 					     "the anchor process is gone: whoever waited was let "
 					     "go, nothing is measured any more");
 		(void)eventfd_read(r->wake_fd, &unused);
+		if (control_tend(r->control))
+			control_reloaded(r->control, reload_now(d));
 		record_late_answers(d);
 		record_overflow(r);
 		record_audit_lost(d);
@@ -491,6 +502,7 @@ static void stop(struct running *r, const char *why)
 	scout_free(d->scout);
 	mounts_free(d->mounts);
 	audit_free(d->audit);
+	reload_free(d->reload);
 	jobs_free(d->jobs);
 	assay_inflight_free(d->inflight);
 	assay_fs_table_free(d->fs);

@@ -19,18 +19,25 @@
 #include "programs/assayd/spawner.h"
 
 struct audit;
+struct control;
 struct mounts;
+struct reload;
 struct scout_link;
 struct view_link;
 
 struct daemon_totals {
 	_Atomic uint64_t digests, digest_bytes, marks, broken_leases, no_leases, deadlines, late,
 		errors;
+	_Atomic uint64_t gaps_seen, gap_ns; /* status_note() */
 };
 
 struct daemon {
 	struct assay_conf conf;
 	const char *conf_path; /* NULL: none was read */
+	/* As conf was made: the file of now, and the options of the start over it. Errors: with the
+	 * file and the place in the text. */
+	int (*read_conf)(struct assay_conf *ret, struct assay_err *err);
+	struct assay_conf given; /* what read_conf() gave last and is in force */
 	struct cmdline cmdline;
 	struct anchor_choice anchor_choice;
 	struct assay_crypto crypto;
@@ -45,6 +52,8 @@ struct daemon {
 	struct jobs *jobs;
 	struct mounts *mounts;
 	struct audit *audit;
+	struct control *control;
+	struct reload *reload;
 	struct scout_link *scout; /* NULL: mount= says all that is watched */
 	struct view_link *view;	  /* NULL: there is none */
 	/* Replaced whole by SIGHUP; those of before stay, as borrowers may be left. */

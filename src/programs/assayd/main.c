@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "programs/assayd/anchor_process.h"
+#include "programs/assayd/control_process.h"
 #include "programs/assayd/daemon.h"
 #include "programs/assayd/log.h"
 #include "programs/assayd/overlay_probe.h"
@@ -77,12 +78,9 @@ struct arguments {
 	size_t n_set;
 };
 
-static int trouble(const char *what, const struct assay_err *err)
+static int trouble(const struct assay_err *err)
 {
-	fprintf(stderr, "assayd: %s%s", what ? what : "", what ? ":" : "");
-	if (err->line)
-		fprintf(stderr, "%u:%u:", err->line, err->column);
-	fprintf(stderr, "%s%s\n", what ? " " : "", err->text);
+	fprintf(stderr, "assayd: %s\n", err->text);
 	return EXIT_TROUBLE;
 }
 
@@ -135,11 +133,10 @@ static const char *key_of(const char *name)
 }
 
 /* What is given here replaces what the file says, lists too. */
-static int apply(const struct arguments *a, struct assay_conf *c)
+static int apply(const struct arguments *a, struct assay_conf *c, struct assay_err *err)
 {
 	bool first_mount = true, first_pid = true;
-	struct assay_err err;
-	char option[64];
+	int r;
 
 	for (size_t i = 0; i < a->n_set; i++) {
 		const char *key = key_of(a->set[i].name);
@@ -148,30 +145,44 @@ static int apply(const struct arguments *a, struct assay_conf *c)
 			c->mount.n = first_mount = 0;
 		if (strcmp(key, "exempt_pid") == 0 && first_pid)
 			c->exempt_pid.n = first_pid = 0;
-		if (assay_conf_set(c, key, assay_bytes_str(a->set[i].value), &err) < 0) {
-			snprintf(option, sizeof(option), "--%s", a->set[i].name);
-			return trouble(option, &err);
+		r = assay_conf_set(c, key, assay_bytes_str(a->set[i].value), err);
+		if (r < 0) {
+			assay_err_prefix(err, "--%s", a->set[i].name);
+			return r;
 		}
 	}
 	return 0;
 }
 
-static int read_config(struct arguments *a, struct assay_conf *c)
+/* With its name and the place in the text. */
+static int parse_file(const char *path, struct assay_conf *ret, struct assay_err *err)
 {
-	struct assay_file file;
-	struct assay_err err;
-	int r;
+	AUTO(file) struct assay_file file = { 0 };
+	int r = assay_file_read(AT_FDCWD, path, ASSAY_CONF_SIZE_MAX, &file, err);
 
-	assay_conf_init(c);
-	if (!a->config && access(CONF_PATH, F_OK) < 0)
-		return apply(a, c);
-	if (!a->config)
+	if (r < 0)
+		return r;
+	r = assay_conf_parse(file.bytes, ret, err);
+	if (r < 0 && err->line)
+		assay_err_prefix(err, "%s:%u:%u", path, err->line, err->column);
+	else if (r < 0)
+		assay_err_prefix(err, "%s", path);
+	return r;
+}
+
+static struct arguments arguments; /* of main(), which are read again with the file */
+
+static int read_conf(struct assay_conf *ret, struct assay_err *err)
+{
+	struct arguments *a = &arguments;
+	int r = 0;
+
+	assay_conf_init(ret);
+	if (!a->config && access(CONF_PATH, F_OK) == 0)
 		a->config = CONF_PATH;
-	if (assay_file_read(AT_FDCWD, a->config, ASSAY_CONF_SIZE_MAX, &file, &err) < 0)
-		return trouble(NULL, &err);
-	r = assay_conf_parse(file.bytes, c, &err);
-	assay_file_free(&file);
-	return r < 0 ? trouble(a->config, &err) : apply(a, c);
+	if (a->config)
+		r = parse_file(a->config, ret, err);
+	return r < 0 ? r : apply(a, ret, err);
 }
 
 static int check_config(const struct daemon *d)
@@ -181,10 +192,8 @@ static int check_config(const struct daemon *d)
 	const struct loaded_policy *policy;
 	struct assay_err err = { 0 };
 
-	if (policy_load(d->conf.policy, &d->crypto, &d->core, &policy, &err) < 0) {
-		err.line = 0; /* in the text already */
-		return trouble(NULL, &err);
-	}
+	if (policy_load(d->conf.policy, &d->crypto, &d->core, &policy, &err) < 0)
+		return trouble(&err);
 	assay_conf_print(&d->conf, &w);
 	fwrite(text, 1, w.len, stdout);
 	policy_free(policy);
@@ -208,6 +217,7 @@ static const child_fn roles[CHILD_ROLE_COUNT] = {
 	[CHILD_ANCHOR] = anchor_process,
 	[CHILD_SCOUT] = scout_process,
 	[CHILD_OVERLAY_PROBE] = overlay_probe_process,
+	[CHILD_CONTROL] = control_process,
 #if ASSAY_HAS_VIEW
 	[CHILD_VIEW] = view_process,
 #endif
@@ -217,23 +227,23 @@ int main(int argc, char **argv)
 {
 	static struct daemon d;
 	AUTO(crypto_openssl) struct assay_crypto_openssl *openssl = NULL;
-	struct arguments a = { 0 };
 	struct assay_err err = { 0 };
 	int status;
 
 	child_main(argc, argv, roles);
-	status = parse_arguments(argc, argv, &a);
+	status = parse_arguments(argc, argv, &arguments);
 	if (status >= 0)
 		return status;
 	setenv("TSS2_LOG", "all+NONE", 0); /* its own lines could wait for who reads stderr */
-	status = read_config(&a, &d.conf);
-	if (status)
-		return status;
-	d.conf_path = a.config;
+	if (read_conf(&d.given, &err) < 0)
+		return trouble(&err);
+	d.conf = d.given;
+	d.read_conf = read_conf;
+	d.conf_path = arguments.config;
 	if (set_core(&d, &err) < 0 || assay_crypto_openssl_new(&openssl, &err) < 0)
-		return trouble(NULL, &err);
+		return trouble(&err);
 	d.crypto = assay_crypto_openssl_port(openssl);
-	if (a.check)
+	if (arguments.check)
 		return check_config(&d);
 	if (daemon_run(&d, &err) == 0)
 		return 0;

@@ -7,7 +7,7 @@
 #include "programs/assayd/audit_daemon.h"
 #include "programs/assayd/log.h"
 #include "programs/assayd/mounts.h"
-#include "programs/assayd/notify.h"
+#include "programs/assayd/reload.h"
 #include "programs/assayd/view_link.h"
 
 static void fill_refused(void *ctx, struct assay_wr *w)
@@ -15,9 +15,8 @@ static void fill_refused(void *ctx, struct assay_wr *w)
 	assay_state_add(w, "name", assay_bytes_str(ctx));
 }
 
-/* @policy, if it could be loaded (@r 0), comes into force; else the one of before stays. */
-static int put_in_force(struct daemon *d, const char *name, const struct loaded_policy *policy,
-			int r, struct assay_err *err)
+int policy_change_take(struct daemon *d, const char *name, const struct loaded_policy *policy,
+		       int r, struct assay_err *err)
 {
 	if (r == 0)
 		r = anchor_set_policy(d->anchor, policy, err);
@@ -26,6 +25,7 @@ static int put_in_force(struct daemon *d, const char *name, const struct loaded_
 		daemon_record_gap(d, "policy_refused", fill_refused, (void *)(uintptr_t)name);
 		audit_policy(d, name, r);
 		policy_free(policy);
+		reload_note_policy(d->reload, err->text);
 		return r;
 	}
 	policy_follow(policy, atomic_load(&d->policy));
@@ -36,20 +36,8 @@ static int put_in_force(struct daemon *d, const char *name, const struct loaded_
 	view_link_policy(d->view, policy->text);
 	if (mounts_scan(d->mounts, err) < 0)
 		log_line(LOG_ERR, "%s", err->text);
+	reload_note_policy(d->reload, NULL);
 	return 0;
-}
-
-void policy_change_reload(struct daemon *d)
-{
-	const struct loaded_policy *policy = NULL;
-	struct assay_err err = { 0 };
-	int r;
-
-	notify_manager("RELOADING=1\nMONOTONIC_USEC=%llu",
-		       (unsigned long long)jobs_now_ns() / 1000u);
-	r = policy_load(d->conf.policy, &d->crypto, &d->core, &policy, &err);
-	put_in_force(d, d->conf.policy, policy, r, &err);
-	notify_manager("READY=1");
 }
 
 /* What root wrote into the view, until the next reload. */
@@ -62,7 +50,7 @@ static int on_view_policy(void *ctx, const char *path, struct assay_bytes text)
 	int r = path ? policy_load(path, &d->crypto, &d->core, &policy, &err)
 		     : policy_load_again(name, false, text, &d->crypto, &d->core, &policy, &err);
 
-	return put_in_force(d, name, policy, r, &err);
+	return policy_change_take(d, name, policy, r, &err);
 }
 
 void policy_change_start_view(struct daemon *d, int (*admit)(void *ctx, pid_t pid, int pidfd))

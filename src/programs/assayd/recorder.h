@@ -99,6 +99,7 @@ int recorder_read_pcrs(struct recorder *r, uint32_t pcr_mask,
 
 struct recorder_counts {
 	uint64_t records, anchored, violations, extends, extend_ns, batches, gaps, segment;
+	uint64_t last_extend_ns;
 	uint64_t list_bytes;
 	uint64_t lost_events; /* that found the list full */
 	bool tpm_lost, list_full;

@@ -168,6 +168,7 @@ static int extend(struct recorder *r, const struct assay_step *step, struct assa
 	r->counts.extends += rc == 0;
 	r->last_extend_ns = recorder_now_ns() - start;
 	r->counts.extend_ns += r->last_extend_ns;
+	r->counts.last_extend_ns = r->last_extend_ns;
 	pthread_mutex_unlock(&r->lock);
 	return rc;
 }

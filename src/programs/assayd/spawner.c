@@ -3,6 +3,9 @@
 #include "programs/assayd/spawner.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +19,14 @@
 struct spawner {
 	pid_t pid;
 	int socket;
+	/* Who runs, for who asks; a pidfd of our own each. */
+	pthread_mutex_t lock;
+	size_t n;
+	struct {
+		struct spawner_child is;
+		int pidfd;
+	} child[SPAWNER_CHILDREN_MAX];
+	uint32_t ended[CHILD_ROLE_COUNT];
 };
 
 int spawner_new(struct spawner **ret, struct assay_err *err)
@@ -25,6 +36,7 @@ int spawner_new(struct spawner **ret, struct assay_err *err)
 
 	if (r < 0)
 		goto fail;
+	pthread_mutex_init(&s->lock, NULL);
 	s->socket = pair[0];
 	s->pid = fork();
 	if (s->pid == 0)
@@ -48,8 +60,68 @@ void spawner_free(struct spawner *s)
 	close(s->socket); /* its sign to end them all */
 	while (waitpid(s->pid, NULL, 0) < 0 && errno == EINTR)
 		;
+	while (s->n > 0)
+		close(s->child[--s->n].pidfd);
+	pthread_mutex_destroy(&s->lock);
 	free(s);
 }
+
+/* ---- who runs ------------------------------------------------------------------------------- */
+
+static void forget_ended(struct spawner *s)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < s->n; i++) {
+		struct pollfd p = { .fd = s->child[i].pidfd, .events = POLLIN };
+
+		if (poll(&p, 1, 0) == 0) {
+			s->child[left++] = s->child[i];
+			continue;
+		}
+		s->ended[s->child[i].is.role]++;
+		close(s->child[i].pidfd);
+	}
+	s->n = left;
+}
+
+/* One that cannot be kept runs all the same. */
+static void note_child(struct spawner *s, enum child_role role, const struct child *c)
+{
+	int pidfd = fcntl(c->pidfd, F_DUPFD_CLOEXEC, 0);
+
+	pthread_mutex_lock(&s->lock);
+	forget_ended(s);
+	if (pidfd >= 0 && s->n < SPAWNER_CHILDREN_MAX) {
+		s->child[s->n].is = (struct spawner_child){ .role = role, .pid = c->pid };
+		s->child[s->n++].pidfd = pidfd;
+	} else if (pidfd >= 0) {
+		close(pidfd);
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
+size_t spawner_list(struct spawner *s, struct spawner_child *ret, size_t max,
+		    uint32_t ret_ended[CHILD_ROLE_COUNT])
+{
+	size_t n;
+
+	pthread_mutex_lock(&s->lock);
+	forget_ended(s);
+	n = s->n < max ? s->n : max;
+	for (size_t i = 0; i < n; i++)
+		ret[i] = s->child[i].is;
+	memcpy(ret_ended, s->ended, sizeof(s->ended));
+	pthread_mutex_unlock(&s->lock);
+	return n;
+}
+
+pid_t spawner_pid(const struct spawner *s)
+{
+	return s->pid;
+}
+
+/* ---- one more ------------------------------------------------------------------------------- */
 
 static int request_child(struct spawner *s, enum child_role role, int socket, const int *fds,
 			 size_t n_fds)
@@ -106,6 +178,7 @@ int spawner_start(struct spawner *s, enum child_role role, const int *fds, size_
 		r = r < 0 ? r : sent;
 	}
 	if (r == 0) {
+		note_child(s, role, &c);
 		*ret = c;
 		return 0;
 	}

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/err.h"
@@ -52,6 +53,20 @@ void spawner_free(struct spawner *s);
 int spawner_start(struct spawner *s, enum child_role role, const int *fds, size_t n_fds,
 		  int (*admit)(void *ctx, pid_t pid, int pidfd), void *ctx, struct child *ret,
 		  struct assay_err *err);
+
+struct spawner_child {
+	enum child_role role;
+	pid_t pid;
+};
+
+#define SPAWNER_CHILDREN_MAX 512u
+
+/* At most @max of those that run, oldest first; returns how many. ret_ended: how many of each role
+ * have ended. For any thread. */
+size_t spawner_list(struct spawner *s, struct spawner_child *ret, size_t max,
+		    uint32_t ret_ended[CHILD_ROLE_COUNT]);
+pid_t spawner_pid(const struct spawner *s);
+const char *child_role_name(enum child_role role);
 
 /* At once, whatever it waits for. */
 void child_kill(const struct child *c);

@@ -21,12 +21,17 @@
 #include "programs/assayd/ipc.h"
 #include "programs/assayd/log.h"
 
-#define CHILDREN_MAX 512u
+#define CHILDREN_MAX SPAWNER_CHILDREN_MAX
 #define CLEAR_OF     (CHILD_FDS + (int)CHILD_FDS_MAX) /* the descriptors that a child gets */
 
 static const char *const role_names[] = { "spawner", "worker", "anchor",       "control",
 					  "view",    "scout",  "overlay-probe" };
 _Static_assert(ARRAY_LEN(role_names) == CHILD_ROLE_COUNT, "a name each");
+
+const char *child_role_name(enum child_role role)
+{
+	return role_names[role];
+}
 
 struct spawner_state {
 	int signal_fd;

@@ -14,10 +14,8 @@
 #define PCR_DEFAULT 10u
 
 static const char *const op_names[CONTROL_OP_COUNT] = {
-	[CONTROL_STATUS] = "status",
-	[CONTROL_PCRS] = "pcrs",
-	[CONTROL_QUOTE] = "quote",
-	[CONTROL_AUDIT] = "audit",
+	[CONTROL_STATUS] = "status", [CONTROL_PCRS] = "pcrs",	  [CONTROL_QUOTE] = "quote",
+	[CONTROL_AUDIT] = "audit",   [CONTROL_RELOAD] = "reload",
 };
 
 /* ---- fields --------------------------------------------------------------------------------- */
@@ -113,6 +111,7 @@ static size_t known_keys(const json_t *message, enum control_op op)
 		[CONTROL_PCRS] = { "op", "pcrs" },
 		[CONTROL_QUOTE] = { "op", "pcrs", "nonce", "ak_public", "ak_private" },
 		[CONTROL_AUDIT] = { "op", "after" },
+		[CONTROL_RELOAD] = { "op" },
 	};
 	size_t n = 0;
 
@@ -155,6 +154,24 @@ int control_request_parse(const json_t *message, struct control_request *ret, st
 		r = blob_parse(message, "ak_private", CONTROL_BLOB_MAX, &q.ak_private, err);
 	if (r == 0)
 		*ret = q;
+	return r;
+}
+
+int control_request_read(struct assay_bytes text, struct control_request *ret,
+			 struct assay_err *err)
+{
+	json_error_t why;
+	json_t *message;
+	int r;
+
+	if (text.len > CONTROL_REQUEST_MAX)
+		return assay_err_set(err, -E2BIG, "a request of more than %d bytes",
+				     CONTROL_REQUEST_MAX);
+	message = json_loadb((const char *)text.data, text.len, JSON_REJECT_DUPLICATES, &why);
+	if (!message)
+		return assay_err_set(err, -EBADMSG, "a request that is not JSON");
+	r = control_request_parse(message, ret, err);
+	json_decref(message);
 	return r;
 }
 
@@ -416,4 +433,25 @@ int control_receive(int fd, int timeout_ms, json_t **ret, struct assay_err *err)
 	if (*ret)
 		return 0;
 	return assay_err_set(err, -EBADMSG, "a control message that is not JSON: %s", why.text);
+}
+
+int control_ask(const char *path, const struct control_request *request, int timeout_ms,
+		json_t **ret, struct assay_err *err)
+{
+	json_t *message = control_request_pack(request), *reply = NULL;
+	AUTO(fd) int fd = -1;
+	int r = control_connect(path, timeout_ms, &fd, err);
+
+	if (r == 0)
+		r = control_send(fd, message, err);
+	json_decref(message);
+	if (r == 0)
+		r = control_receive(fd, timeout_ms, &reply, err);
+	if (r == 0)
+		r = control_reply_check(reply, err);
+	if (r == 0)
+		*ret = reply;
+	else
+		json_decref(reply);
+	return r;
 }

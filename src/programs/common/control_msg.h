@@ -12,10 +12,19 @@
 #include "formats/quote.h"
 
 #define CONTROL_SOCKET	    "/run/assay/control"
+#define CONTROL_PUBLIC	    "/run/assay/status"
 #define CONTROL_MESSAGE_MAX 65536 /* bytes */
+#define CONTROL_REQUEST_MAX 8192  /* bytes of a request */
 #define CONTROL_BLOB_MAX    1024  /* bytes of a binary field */
 
-enum control_op { CONTROL_STATUS, CONTROL_PCRS, CONTROL_QUOTE, CONTROL_AUDIT, CONTROL_OP_COUNT };
+enum control_op {
+	CONTROL_STATUS,
+	CONTROL_PCRS,
+	CONTROL_QUOTE,
+	CONTROL_AUDIT,
+	CONTROL_RELOAD,
+	CONTROL_OP_COUNT
+};
 
 struct control_blob {
 	uint8_t data[CONTROL_BLOB_MAX];
@@ -40,6 +49,10 @@ json_t *control_request_pack(const struct control_request *request);
 /* Errors: -EBADMSG malformed, unknown key or over a limit; -EOPNOTSUPP unknown op or bank. */
 int control_request_parse(const json_t *message, struct control_request *ret,
 			  struct assay_err *err);
+
+/* The same from a packet. Errors: also -E2BIG. */
+int control_request_read(struct assay_bytes text, struct control_request *ret,
+			 struct assay_err *err);
 
 json_t *control_error_pack(int code, const char *text);
 /* 0, or the error that the reply is. */
@@ -67,6 +80,11 @@ int control_pick(const struct assay_selection *selection, const struct assay_ban
 		 struct assay_err *err);
 
 /* ---- the socket ---- */
+
+/* One question, on a connection of its own: others want to ask too. The caller owns *@ret, which is
+ * no error. Errors: those of the socket, or what the reply says. */
+int control_ask(const char *path, const struct control_request *request, int timeout_ms,
+		json_t **ret, struct assay_err *err);
 
 /* -ENOENT or -ECONNREFUSED: nobody there; -ETIMEDOUT: others are before us, and it took longer than
  * @timeout_ms. The same limit holds for each control_send(). */
