@@ -234,8 +234,8 @@ static bool get_ready(struct assay_rd *in, struct anchor_ready *r)
 
 static void put_counts(struct assay_wr *w, const struct recorder_counts *c)
 {
-	const uint64_t numbers[] = { c->records,    c->anchored,   c->violations, c->extends,
-				     c->extend_ns,  c->batches,	   c->gaps,	  c->segment,
+	const uint64_t numbers[] = { c->records,    c->anchored,    c->violations,    c->extends,
+				     c->extend_ns,  c->batches,	    c->gaps,	      c->segment,
 				     c->list_bytes, c->lost_events, c->last_extend_ns };
 
 	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
@@ -246,9 +246,10 @@ static void put_counts(struct assay_wr *w, const struct recorder_counts *c)
 
 static bool get_counts(struct assay_rd *in, struct recorder_counts *c)
 {
-	uint64_t *const numbers[] = { &c->records,    &c->anchored,   &c->violations, &c->extends,
-				      &c->extend_ns,  &c->batches,    &c->gaps,	      &c->segment,
-				      &c->list_bytes, &c->lost_events, &c->last_extend_ns };
+	uint64_t *const numbers[] = { &c->records,     &c->anchored,	  &c->violations,
+				      &c->extends,     &c->extend_ns,	  &c->batches,
+				      &c->gaps,	       &c->segment,	  &c->list_bytes,
+				      &c->lost_events, &c->last_extend_ns };
 
 	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
 		if (!assay_rd_u64(in, numbers[i]))

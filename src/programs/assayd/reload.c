@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/fmt.h"
 #include "formats/batch.h"
 #include "programs/assayd/audit_daemon.h"
 #include "programs/assayd/log.h"
@@ -192,6 +193,8 @@ static uint64_t take(struct daemon *d)
 	if (policy_change_take(d, r->next.policy, policy, rc, &err) < 0)
 		return 0;
 	take_keys(d, live);
+	if (live)
+		daemon_forget_verdicts(d); /* first_sight: those of the moment between */
 	warn_restart(differ & ~live);
 	set_refused(r, RELOAD_FINE, "");
 	set_needs_restart(r, differ & ~live);
