@@ -41,30 +41,13 @@ static const struct way {
 static const char *const own_syscalls[] = { OWN_SYSCALLS, NULL };
 
 /* What the libraries of the modules call beside that: D-Bus, the resolver. */
-static const char *const module_syscalls[] = { OWN_SYSCALLS,
-					       "ppoll",
-					       "getsockopt",
-					       "getpeername",
-					       "getsockname",
-					       "getuid",
-					       "geteuid",
-					       "getgid",
-					       "getegid",
-					       "eventfd2",
-					       "pipe2",
-					       "writev",
-					       "prctl",
-					       "access",
-					       "readlink",
-					       "stat",
-					       "statx",
-					       "uname",
-					       "ioctl",
-					       "bind",
-					       "recvmmsg",
-					       "sendmmsg",
-					       "sched_getaffinity",
-					       NULL };
+static const char *const module_syscalls[] = {
+	OWN_SYSCALLS, "ppoll",	  "getsockopt",	   "getpeername",   "getsockname",
+	"getuid",     "geteuid",  "getgid",	   "getegid",	    "eventfd2",
+	"pipe2",      "writev",	  "prctl",	   "access",	    "readlink",
+	"stat",	      "statx",	  "uname",	   "ioctl",	    "bind",
+	"recvmmsg",   "sendmmsg", "sched_getattr", "sched_setattr", NULL
+};
 
 /* What names of hosts are looked up with. */
 static const char *const net_files[] = { "/etc/hosts",	   "/etc/resolv.conf", "/etc/nsswitch.conf",
