@@ -157,7 +157,7 @@ build build-test-dev --native-file dev.ini && {
 	run build-test-dev unit
 	run build-test-dev cli
 	run build-test-dev policy
-	run build-test-dev daemon 1
+	run build-test-dev daemon $(($(nproc) + 1)) # they wait more than they work
 	run build-test-dev fuzz-smoke 2
 }
 if has_suite build-test-dev concurrent; then

@@ -86,8 +86,11 @@ start_assayd() {
 
 # guard PID: it is killed when its time is over; nobody on this machine waits longer.
 guard() {
+	# Its number may be another's by then: it is known by when it began, too.
 	# shellcheck disable=SC2016
-	background bash -c 'sleep "$2"; kill -KILL "$1"' guard "$1" "${DAEMON_SECONDS:-120}" >/dev/null 2>&1
+	background bash -c 'began() { sed "s/.*) //" "/proc/$1/stat" | cut -d " " -f 20; }
+		was=$(began "$1"); sleep "$2"; [ "$(began "$1")" != "$was" ] || kill -KILL "$1"' \
+		guard "$1" "${DAEMON_SECONDS:-120}" >/dev/null 2>&1
 	GUARD=$PID
 }
 

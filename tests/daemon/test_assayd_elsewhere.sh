@@ -119,7 +119,7 @@ if [ -c /dev/fuse ]; then
 	}
 	wait_for 30 beside_seen
 	[ "$(status elsewhere.hung)" = 1 ] || fail 'a place that hung is looked at again'
-	pkill -KILL -P "$stalling" && kill -KILL "$stalling"
+	pkill -KILL -P "$stalling" # its shell ends with it
 	touch "$SCRATCH/out/beside.end"
 	fewer_now() {
 		[ "$(status watched)" = "$expected" ]
