@@ -1,6 +1,6 @@
 #!/usr/bin/env -S python3 -B
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Checks OpenMetrics 1.0 text on the standard input, of gauges, counters and info; exit status 1 and a
+"""Checks OpenMetrics 1.0 text on the standard input, of gauges, counters, histograms and info; exit status 1 and a
 line if it is not. Prints how many samples there were."""
 
 import re
@@ -10,7 +10,7 @@ NAME = r'[a-zA-Z_:][a-zA-Z0-9_:]*'
 LABEL = r'[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\[\\"n])*"'
 SAMPLE = re.compile(rf'({NAME})(\{{{LABEL}(?:,{LABEL})*\}})? (-?[0-9]+(?:\.[0-9]+)?)')
 HEAD = re.compile(rf'# (TYPE|HELP|UNIT) ({NAME}) (.+)')
-SUFFIX = {'gauge': '', 'counter': '_total', 'info': '_info'}
+SUFFIX = {'gauge': ('',), 'counter': ('_total',), 'info': ('_info',), 'histogram': ('_bucket', '_count', '_sum')}
 
 
 def check(text):
@@ -30,7 +30,7 @@ def check(text):
             helped.add((head[1], family))
         elif not sample:
             return f'neither a head nor a sample: {line}'
-        elif family is None or sample[1] != family + SUFFIX[types[family]]:
+        elif family is None or sample[1] not in [family + s for s in SUFFIX[types[family]]]:
             return f'a sample of another metric: {line}'
         elif (sample[1], sample[2]) in seen:
             return f'a sample given twice: {line}'

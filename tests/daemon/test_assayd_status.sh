@@ -63,6 +63,7 @@ done
 expect 0 "$ASSAY" status --control "$CONTROL"
 expect_text "$OUT" '^assayd [0-9.]+: it is well'
 expect_text "$OUT" '^- measure_only '
+expect_text "$OUT" '^waits        [0-9]+ openers, [0-9.]+ ms each; half within '
 expect_text "$OUT" "^policy       $SCRATCH/my-policy, "
 expect_text "$OUT" '^processes    main [0-9]+, spawner [0-9]+, anchor [0-9]+'
 [ "$(wc -l <<<"$OUT")" -le 24 ] || fail 'the page does not fit a terminal'

@@ -137,6 +137,28 @@ static void print_restarts(const json_t *list)
 	}
 }
 
+static void print_waits(const json_t *waits)
+{
+	json_int_t sum = json_integer_value(json_object_get(waits, "sum_ns"));
+	json_int_t count = json_integer_value(json_object_get(waits, "count"));
+	const char *bound;
+	json_t *n;
+
+	if (!waits)
+		return;
+	print_head("assay_wait_seconds", "histogram", "How long openers waited");
+	json_object_foreach(json_object_get(waits, "within"), bound, n)
+	{
+		fputs("assay_wait_seconds_bucket{le=\"", stdout);
+		print_label(bound);
+		printf("\"} %" JSON_INTEGER_FORMAT "\n", json_integer_value(n));
+	}
+	printf("assay_wait_seconds_bucket{le=\"+Inf\"} %" JSON_INTEGER_FORMAT "\n", count);
+	printf("assay_wait_seconds_count %" JSON_INTEGER_FORMAT "\n", count);
+	printf("assay_wait_seconds_sum %" JSON_INTEGER_FORMAT ".%09" JSON_INTEGER_FORMAT "\n",
+	       sum / 1000000000, sum % 1000000000);
+}
+
 void status_metrics_print(const json_t *reply)
 {
 	const char *version = json_string_value(json_object_get(reply, "version"));
@@ -153,6 +175,7 @@ void status_metrics_print(const json_t *reply)
 		if (value)
 			print_metric(&metrics[i], value);
 	}
+	print_waits(json_object_get(reply, "waits"));
 	print_words(status_find(reply, "health.troubles"), "assay_trouble",
 		    "What an operator must look at");
 	print_words(json_object_get(reply, "not_protected"), "assay_not_protected",

@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/macros.h"
@@ -160,6 +161,36 @@ static void print_work(const json_t *reply)
 	print_counts(reply, "audit", "audit", audit);
 }
 
+/* The bound, in milliseconds, within which so many of a hundred were answered; -1: beyond all. */
+static double within(const json_t *waits, json_int_t percent)
+{
+	json_int_t count = number(waits, "count");
+	const char *bound;
+	json_t *n;
+
+	json_object_foreach(json_object_get(waits, "within"), bound,
+			    n) if (json_integer_value(n) * 100 >=
+				   count * percent) return strtod(bound, NULL) *
+		1000;
+	return -1;
+}
+
+static void print_waits(const json_t *reply)
+{
+	const json_t *waits = json_object_get(reply, "waits");
+	json_int_t count = number(waits, "count");
+
+	if (!count)
+		return;
+	printf("waits        %" JSON_INTEGER_FORMAT " openers, %.2f ms each", count,
+	       milliseconds(number(waits, "sum_ns")) / (double)count);
+	if (within(waits, 50) > 0)
+		printf("; half within %g ms", within(waits, 50));
+	if (within(waits, 99) > 0)
+		printf(", 99 of 100 within %g ms", within(waits, 99));
+	putchar('\n');
+}
+
 /* ---- what is watched ------------------------------------------------------------------------ */
 
 static void print_coverage(const json_t *reply)
@@ -212,6 +243,7 @@ void status_page_print(const json_t *reply)
 	print_policy(reply);
 	print_anchor(reply);
 	print_list(reply);
+	print_waits(reply);
 	print_work(reply);
 	print_coverage(reply);
 	print_processes(reply);

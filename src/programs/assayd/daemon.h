@@ -15,6 +15,7 @@
 #include "programs/assayd/anchor_wait.h"
 #include "programs/assayd/cmdline.h"
 #include "programs/assayd/jobs.h"
+#include "programs/assayd/latency.h"
 #include "programs/assayd/policy_load.h"
 #include "programs/assayd/spawner.h"
 
@@ -28,6 +29,7 @@ struct view_link;
 struct daemon_totals {
 	_Atomic uint64_t digests, digest_bytes, marks, broken_leases, no_leases, deadlines, late,
 		errors;
+	struct latency waits;		    /* of openers */
 	_Atomic uint64_t gaps_seen, gap_ns; /* status_note() */
 };
 

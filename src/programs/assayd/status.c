@@ -109,6 +109,26 @@ static json_t *events_json(struct daemon *d)
 			 number(&t->late));
 }
 
+/* As OpenMetrics has it: each bound counts those below it, too. */
+static json_t *waits_json(struct daemon *d)
+{
+	static const char *const bounds[] = {
+#define X(ns, seconds) seconds,
+		LATENCY_LIST(X)
+#undef X
+	};
+	json_t *within = json_object();
+	json_int_t n = 0;
+
+	for (size_t i = 0; within && i < LATENCY_BOUNDS; i++) {
+		n += number(&d->totals.waits.n[i]);
+		json_object_set_new(within, bounds[i], json_integer(n));
+	}
+	n += number(&d->totals.waits.n[LATENCY_BOUNDS]);
+	return json_pack("{s:I, s:I, s:o}", "count", n, "sum_ns", number(&d->totals.waits.sum_ns),
+			 "within", within);
+}
+
 static json_t *work_json(struct daemon *d)
 {
 	const struct daemon_totals *t = &d->totals;
@@ -311,16 +331,17 @@ static json_t *full_json(struct daemon *d)
 	gather(d, &f);
 	uncovered = uncovered_json(d, &f.uncovered, &more);
 	processes = processes_json(d, &f.missing);
-	return json_pack(
-		"{s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:i, s:o, s:i, s:o, s:o, "
-		"s:o}",
-		"schema", SCHEMA, "version", ASSAY_VERSION, "health", health_json(d, &f),
-		"not_protected", health_not_protected(d, &f), "policy", policy_json(d), "anchor",
-		anchor_json(d, &f.list), "list", list_json(d, &f.list), "events", events_json(d),
-		"work", work_json(d), "audit", audit_status(d->audit), "watched",
-		(int)mounts_covered(d->mounts), "unwatched", (int)f.uncovered, "uncovered",
-		uncovered, "uncovered_more", (int)more, "elsewhere", elsewhere_json(d), "reload",
-		reload_json(&f.reload), "processes", processes);
+	return json_pack("{s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:i, s:o, "
+			 "s:i, s:o, s:o, "
+			 "s:o}",
+			 "schema", SCHEMA, "version", ASSAY_VERSION, "health", health_json(d, &f),
+			 "not_protected", health_not_protected(d, &f), "policy", policy_json(d),
+			 "anchor", anchor_json(d, &f.list), "list", list_json(d, &f.list), "events",
+			 events_json(d), "waits", waits_json(d), "work", work_json(d), "audit",
+			 audit_status(d->audit), "watched", (int)mounts_covered(d->mounts),
+			 "unwatched", (int)f.uncovered, "uncovered", uncovered, "uncovered_more",
+			 (int)more, "elsewhere", elsewhere_json(d), "reload",
+			 reload_json(&f.reload), "processes", processes);
 }
 
 /* Numbers and answers to yes or no, with what they are in; no text, no list. */

@@ -206,6 +206,7 @@ static void *run_worker(void *arg)
 			continue;
 		waiters = settle(d, job);
 		/* A writer that waits for our lease goes on after the opener, not before. */
+		latency_add(&d->totals.waits, jobs_now_ns() - job->arrived_ns);
 		jobs_answer(d->jobs, job, true);
 		assay_lease_drop(job->event.fd);
 		end_job(d, job, waiters);
