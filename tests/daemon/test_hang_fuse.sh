@@ -9,15 +9,6 @@
 need blkid
 hang_test mount tpm
 
-# silent NAME WHAT: mounted at $SCRATCH/NAME; silent at that request once $SCRATCH/NAME.stall is there.
-silent() {
-	mkdir "$SCRATCH/$1"
-	background python3 "$SOURCE/tests/daemon/silent_fuse.py" "$SCRATCH/$1" "$2" "$SCRATCH/$1.stall" >"$SCRATCH/$1.log"
-	SERVER=$PID
-	_mounts+=("$SCRATCH/$1")
-	wait_for 10 grep -q mounted "$SCRATCH/$1.log"
-}
-
 # maps FILE: a process of the user's runs on as if FILE were a library of it.
 maps() {
 	background "${USER_RUNS[@]}" python3 -c '
@@ -30,13 +21,8 @@ signal.pause()' "$1" >"$SCRATCH/maps"
 	wait_for 10 grep -q mapped "$SCRATCH/maps"
 }
 
-# stuck PATH TO: twenty openers who wait for the server, not for us.
-stuck() {
-	in_background read 20 "$SCRATCH/$2" < <(for i in {1..20}; do echo "$1"; done)
-}
-
 # ---- before the start, and later ---------------------------------------------------------------------------
-silent first open
+silent_server first open
 maps "$SCRATCH/first/file"
 touch "$SCRATCH/first.stall"
 make_files "$MNT/one" 200 >"$SCRATCH/one"
@@ -48,12 +34,13 @@ make_files "$MNT/two" 200 >"$SCRATCH/two"
 watched=$MNT
 MNT=''
 start_hang
-stuck "$SCRATCH/first/file" first-told
+in_background read 20 "$SCRATCH/first-told" < <(for i in {1..20}; do echo "$SCRATCH/first/file"; done)
+stuck=$PID
 wait_for 10 grep -q silent "$SCRATCH/first.log"
 asks read 8 "$SCRATCH/one-told" <"$SCRATCH/one"
 need_quick "$SCRATCH/one-told" $SLACK_MS
 need_allowed "$SCRATCH/one-told"
-silent second read
+silent_server second read
 touch "$SCRATCH/second.stall"
 second_seen() {
 	status uncovered | grep -q "\"point\": \"$SCRATCH/second\", \"type\": \"fuse\""
@@ -67,10 +54,12 @@ need_allowed "$SCRATCH/two-told"
 [ "$(status events.deadlines)" = 0 ] || fail 'somebody waited'
 [ "$(state_records "event=uncovered;type=fuse;point=$SCRATCH/")" = 2 ] || fail 'they are not recorded as uncovered'
 hang_end "$SCRATCH"/{one,two}-told
+kill_servers
+wait "$stuck" || fail 'who waited for a server still does'
 
 # ---- only what is named is watched ----------------------------------------------------------------------------
 MNT=$watched LIST=$SCRATCH/list-named
-silent third open
+silent_server third open
 maps "$SCRATCH/third/file"
 touch "$SCRATCH/third.stall"
 start_hang

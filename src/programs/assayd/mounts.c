@@ -370,6 +370,32 @@ static int scan_given(struct mounts *m, struct assay_err *err)
 	return 0;
 }
 
+/* mount= names what is watched, but a program may run from elsewhere at the start: whoever looks at
+ * it must know what it would wait for. */
+static int note_remote(struct mounts *m, struct assay_err *err)
+{
+	struct assay_file text = { 0 };
+	struct assay_mount *mount = malloc(sizeof(*mount));
+	struct assay_bytes rest;
+	unsigned skipped = 0;
+	struct entry e;
+	int r = -ENOMEM;
+
+	if (mount)
+		r = assay_file_read(AT_FDCWD, "/proc/self/mountinfo", MOUNTINFO_MAX, &text, err);
+	else
+		assay_err_set(err, r, "out of memory");
+	for (rest = text.bytes; r == 0 && assay_mountinfo_next(&rest, mount, &skipped);) {
+		if (!assay_mount_is_remote(mount->type))
+			continue;
+		begin_entry(m, mount->dev, mount->point, mount->type, &e);
+		keep(m, &e);
+	}
+	assay_file_free(&text);
+	free(mount);
+	return r;
+}
+
 /* ---- other namespaces ----------------------------------------------------------------------- */
 
 void mounts_found_elsewhere(struct mounts *m, const struct scout_mount *what, int found,
@@ -415,8 +441,13 @@ void mounts_end_elsewhere(struct mounts *m)
 
 int mounts_scan(struct mounts *m, struct assay_err *err)
 {
+	int r;
+
 	assay_fs_table_clear(m->daemon->fs);
-	return m->daemon->conf.mount.n ? scan_given(m, err) : scan_all(m, err);
+	if (m->daemon->conf.mount.n == 0)
+		return scan_all(m, err);
+	r = m->n ? 0 : note_remote(m, err); /* once */
+	return r < 0 ? r : scan_given(m, err);
 }
 
 bool mounts_is_remote(struct mounts *m, uint64_t dev)
