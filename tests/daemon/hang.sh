@@ -32,6 +32,36 @@ as_user() {
 	"${USER_RUNS[@]}" "$@"
 }
 
+# silent_server NAME WHAT: a FUSE filesystem at $SCRATCH/NAME whose server takes no request of that kind any more once
+# $SCRATCH/NAME.stall is there. Who waits for it cannot be killed, so it goes first.
+SERVERS=()
+silent_server() {
+	mkdir "$SCRATCH/$1"
+	background python3 "$SOURCE/tests/daemon/silent_fuse.py" "$SCRATCH/$1" "$2" "$SCRATCH/$1.stall" >"$SCRATCH/$1.log"
+	SERVERS+=("$PID")
+	_mounts+=("$SCRATCH/$1")
+	trap 'kill_servers || _cleanup; _cleanup' EXIT
+	wait_for 10 grep -q mounted "$SCRATCH/$1.log"
+}
+kill_servers() {
+	local status=$?
+	kill -KILL "${SERVERS[@]}" 2>/dev/null || true
+	SERVERS=()
+	return $status
+}
+
+# thaw_at_end: whatever happens, $MNT does not stay frozen.
+thaw_at_end() {
+	trap 'thaw || _cleanup; _cleanup' EXIT
+	# shellcheck disable=SC2016
+	background bash -c 'sleep 60; fsfreeze -u "$1"' thaw "$MNT" >/dev/null 2>&1
+}
+thaw() {
+	local status=$?
+	fsfreeze -u "$MNT" 2>/dev/null || true
+	return $status
+}
+
 # start_hang [KEY=VALUE]...: start_assayd with a deadline, and somebody who looks at its memory.
 start_hang() {
 	start_assayd "policy=$SCRATCH/policy" "deadline_ms=$DEADLINE_MS" "$@"
@@ -99,10 +129,15 @@ need_accounted() {
 	cat "$SCRATCH/account"
 }
 
+all_anchored() {
+	[ "$(status list.anchored)" = "$(status list.records)" ]
+}
+
 # hang_end OPENED...: what all of these tests want at their end.
 hang_end() {
 	local began worst
 	need_accounted "$@"
+	wait_for 20 all_anchored # gap records wait for nobody
 	[ -z "${TCTI:-}" ] || need_proved
 	began=$(date +%s%3N)
 	stop_assayd

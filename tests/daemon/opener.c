@@ -27,7 +27,7 @@ static const struct how {
 } hows[] = {
 	{ "read", O_RDONLY },
 	{ "nonblock", O_RDONLY | O_NONBLOCK },
-	{ "truncate", O_WRONLY | O_TRUNC },
+	{ "truncate", O_RDWR | O_TRUNC },
 	{ "exec", -1 },
 };
 

@@ -9,11 +9,8 @@
 need blkid
 hang_test mount tpm
 
-mkdir "$SCRATCH"/{fuse,over}
-background python3 "$SOURCE/tests/daemon/silent_fuse.py" "$SCRATCH/fuse" open "$SCRATCH/stall" >"$SCRATCH/fuse.log"
-SERVER=$PID
-_mounts+=("$SCRATCH/fuse")
-wait_for 10 grep -q mounted "$SCRATCH/fuse.log"
+silent_server fuse open
+mkdir "$SCRATCH/over"
 mkdir "$SCRATCH/empty"
 mount -t overlay none "$SCRATCH/over" -o "lowerdir=$SCRATCH/empty:$SCRATCH/fuse" ||
 	skip 'this kernel has no overlay over FUSE'
@@ -24,13 +21,13 @@ for match in "fsuuid=$(blkid -s UUID -o value "$SCRATCH/mnt.img")" fsmagic=0x794
 done >"$SCRATCH/policy"
 MNT=''
 start_hang
-touch "$SCRATCH/stall"
+touch "$SCRATCH/fuse.stall"
 in_background read 20 "$SCRATCH/over-told" < <(for i in {1..20}; do echo "$SCRATCH/over/file"; done)
 over=$PID
 wait_for 10 grep -q silent "$SCRATCH/fuse.log"
 asks read 8 "$SCRATCH/one-told" <"$SCRATCH/one"
 need_quick "$SCRATCH/one-told" $SLACK_MS
 need_allowed "$SCRATCH/one-told"
-kill -KILL "$SERVER"
+kill_servers
 wait "$over" || fail 'somebody waits'
 hang_end "$SCRATCH/one-told"

@@ -26,7 +26,7 @@ go_on() {
 	return $status
 }
 stopped=()
-trap 'go_on; _cleanup' EXIT
+trap 'go_on || _cleanup; _cleanup' EXIT
 
 # round NAME: new files, opened by many; their names for asks.
 round() {

@@ -1,0 +1,23 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# While the list cannot be written, as its filesystem is frozen, an operator is told how assayd is, and it ends when it
+# is asked to and the filesystem has been thawed.
+. "$TEST_LIB"
+. "$SOURCE/tests/daemon/lib.sh"
+. "$SOURCE/tests/daemon/hang.sh"
+need fsfreeze
+hang_test mount tpm
+
+thaw_at_end
+LIST=$MNT/list
+echo 'measure func=FILE_CHECK mask=^MAY_READ uid=65534' >"$SCRATCH/policy" # not who reads the list
+make_files "$MNT/files" 20 >"$SCRATCH/files"
+start_hang
+fsfreeze -f "$MNT"
+asks read 20 "$SCRATCH/told" <"$SCRATCH/files"
+need_quick "$SCRATCH/told" $((DEADLINE_MS + SLACK_MS))
+need_allowed "$SCRATCH/told"
+timeout 5 "$ASSAY" status --control "$CONTROL" >"$SCRATCH/status" || mute=yes
+fsfreeze -u "$MNT" || fail 'it was thawed too early'
+[ "${mute:-no}" = no ] || fail 'assay status says nothing while the list cannot be written'
+hang_end "$SCRATCH/told"
