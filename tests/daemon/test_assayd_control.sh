@@ -55,6 +55,24 @@ except PermissionError: sys.exit(0)
 sys.exit(1)
 EOF_PY
 
+# Who says nothing makes room, and is let go; what is too long for a request is refused.
+timeout -s KILL 60 python3 - "$CONTROL" <<'EOF_PY'
+import socket, sys
+def connect():
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    s.connect(sys.argv[1])
+    s.settimeout(20)
+    return s
+silent = [connect() for _ in range(100)]
+last = connect()
+for _ in range(3):
+    last.send(b'{"op": "status"}')
+    assert b'"policy"' in last.recv(65536)
+last.send(b'{"op": "status"}' + b' ' * 9000)
+assert b'"code":7}' in last.recv(65536)
+assert silent[0].recv(10) == b'' and silent[-1].recv(10) == b''
+EOF_PY
+
 # ends_soon: asked to stop, it does not wait for its clients.
 ends_soon() {
 	SECONDS=0

@@ -166,13 +166,47 @@ static void one_key_by_name(void **state)
 	assert_memory_equal(&c, &before, sizeof(c));
 }
 
+static void differences_are_named(void **state)
+{
+	struct assay_conf a, b;
+	uint64_t bits;
+	unsigned n = 0;
+
+	assay_conf_init(&a);
+	b = a;
+	assert_int_equal(assay_conf_differ(&a, &b), 0);
+	assert_int_equal(assay_conf_set(&b, "policy", assay_bytes_str("secure_boot"), NULL), 0);
+	assert_int_equal(assay_conf_set(&b, "pcr", assay_bytes_str("11"), NULL), 0);
+	assert_int_equal(assay_conf_set(&b, "anchor", assay_bytes_str("soft"), NULL), 0);
+	assert_int_equal(assay_conf_set(&b, "mount", assay_bytes_str("/srv"), NULL), 0);
+	assert_int_equal(assay_conf_set(&b, "exempt_pid", assay_bytes_str("7"), NULL), 0);
+	bits = assay_conf_differ(&a, &b);
+	for (unsigned i = 0; assay_conf_key(i); i++) {
+		if (!(bits & 1ull << i))
+			continue;
+		assay_conf_copy(&a, &b, assay_conf_key(i));
+		assert_int_equal(assay_conf_differ(&a, &b) & 1ull << i, 0);
+		n++;
+	}
+	assert_int_equal(n, 5);
+	assert_memory_equal(&a, &b, sizeof(a));
+	/* A shorter value leaves nothing of the longer one behind. */
+	assert_int_equal(assay_conf_set(&b, "policy", assay_bytes_str("tcb"), NULL), 0);
+	assert_int_equal(assay_conf_set(&a, "policy", assay_bytes_str("tcb"), NULL), 0);
+	assert_int_equal(assay_conf_differ(&a, &b), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(empty_is_defaults),	     cmocka_unit_test(values_of_each_kind),
-		cmocka_unit_test(refused_with_the_place),    cmocka_unit_test(limits),
-		cmocka_unit_test(printing_is_a_fixed_point), cmocka_unit_test(one_key_by_name),
+		cmocka_unit_test(empty_is_defaults),
+		cmocka_unit_test(values_of_each_kind),
+		cmocka_unit_test(refused_with_the_place),
+		cmocka_unit_test(limits),
+		cmocka_unit_test(printing_is_a_fixed_point),
+		cmocka_unit_test(one_key_by_name),
 		cmocka_unit_test(hashes_and_templates),
+		cmocka_unit_test(differences_are_named),
 	};
 
 	return cmocka_run_group_tests_name("conf", tests, NULL, NULL);
