@@ -27,6 +27,11 @@ enum assay_conf_session { ASSAY_CONF_SESSION_NONE, ASSAY_CONF_SESSION_HMAC };
 enum assay_conf_loss { ASSAY_CONF_LOSS_HOLD, ASSAY_CONF_LOSS_RELEASE };
 enum assay_conf_sight { ASSAY_CONF_SIGHT_AUTO, ASSAY_CONF_SIGHT_EXACT, ASSAY_CONF_SIGHT_EAGER };
 enum assay_conf_audit { ASSAY_CONF_AUDIT_AUTO, ASSAY_CONF_AUDIT_NO };
+enum assay_conf_too_large {
+	ASSAY_CONF_TOO_LARGE_ALLOW,
+	ASSAY_CONF_TOO_LARGE_DENY,
+	ASSAY_CONF_TOO_LARGE_LATER,
+};
 enum assay_conf_answer { ASSAY_CONF_ANSWER_ALLOW, ASSAY_CONF_ANSWER_DENY };
 enum assay_conf_cmdline { ASSAY_CONF_CMDLINE_OBEY, ASSAY_CONF_CMDLINE_IGNORE };
 
@@ -42,8 +47,10 @@ enum assay_conf_cmdline { ASSAY_CONF_CMDLINE_OBEY, ASSAY_CONF_CMDLINE_IGNORE };
 	STRINGS(mount)                                                                             \
 	NUMBERS(exempt_pid, 1, 4194304)                                                            \
 	NUMBER(workers, 0, 256, 0)                                                                 \
-	NUMBER(deadline_ms, 0, 3600000, 30000)                                                     \
+	NUMBER(deadline_ms, 100, 600000, 30000)                                                    \
 	WORD(deadline_answer, "allow deny", ASSAY_CONF_ANSWER_ALLOW)                               \
+	NUMBER(max_file_size_mib, 1, 16777216, 16384)                                              \
+	WORD(too_large, "allow deny measure-late", ASSAY_CONF_TOO_LARGE_ALLOW)                     \
 	STRING(list_dir, "/var/lib/assay/list", any)                                               \
 	WORD(list_sync, "batch never", ASSAY_CONF_SYNC_BATCH)                                      \
 	STRING(kernel_list, "auto", any)                                                           \

@@ -7,7 +7,7 @@
 daemon_test mount
 
 echo 'measure func=BPRM_CHECK' >"$SCRATCH/policy"
-start_assayd "policy=$SCRATCH/policy"
+start_assayd "policy=$SCRATCH/policy" max_file_size_mib=1048576
 # A script that is too big to be read to its end. Once assayd is past its beginning, which is cached then, it
 # is stopped; the beginning is changed behind it, the writer closes the file and cuts it off, and assayd goes
 # on to an end that is there now. Nothing depends on who is fast.

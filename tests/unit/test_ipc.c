@@ -11,6 +11,8 @@
 
 #include "programs/assayd/ipc.h"
 
+#define RAW_FDS_MAX 64
+
 static int count_fds(void)
 {
 	DIR *d = opendir("/proc/self/fd");
@@ -96,7 +98,7 @@ static void send_raw(int socket, const void *data, size_t len, size_t n_fds)
 {
 	union {
 		struct cmsghdr align;
-		uint8_t data[CMSG_SPACE(sizeof(int) * 16)];
+		uint8_t data[CMSG_SPACE(sizeof(int) * RAW_FDS_MAX)];
 	} space = { .data = { 0 } };
 	struct iovec io = { .iov_base = (void *)data, .iov_len = len };
 	struct msghdr h = { .msg_iov = &io, .msg_iovlen = 1 };
@@ -143,7 +145,7 @@ static void what_is_no_message_is_refused(void **state)
 	assert_int_equal(ipc_receive(pair[1], &buffer, &m), -EBADMSG);
 	send_raw(pair[0], packet, sizeof(packet), 0);
 	assert_int_equal(ipc_receive(pair[1], &buffer, &m), -EBADMSG);
-	for (size_t n = IPC_FDS_MAX + 1; n <= 16; n++) {
+	for (size_t n = IPC_FDS_MAX + 1; n <= RAW_FDS_MAX; n++) {
 		send_raw(pair[0], ok, sizeof(ok), n);
 		assert_int_equal(ipc_receive(pair[1], &buffer, &m), -EBADMSG);
 	}

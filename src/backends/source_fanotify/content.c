@@ -25,7 +25,7 @@ struct assay_content {
 	struct assay_hash_ctx *hash[ASSAY_CONTENT_ALGS_MAX];
 	size_t n;
 	uint8_t *buf;
-	struct assay_readahead *ahead; /* NULL until the first big file */
+	struct assay_readahead *ahead; /* borrowed; NULL: none */
 };
 
 int assay_content_new(const struct assay_crypto *crypto, const enum assay_hash *algs, size_t n_algs,
@@ -56,7 +56,6 @@ void assay_content_free(struct assay_content *c)
 		return;
 	for (size_t i = 0; i < c->n; i++)
 		c->crypto.ops->hash_free(c->hash[i]);
-	assay_readahead_free(c->ahead);
 	free(c->buf);
 	free(c);
 }
@@ -128,14 +127,17 @@ static int hash_slices(struct assay_content *c, int fd, bool ahead, bool (*go_on
 	return (int)n;
 }
 
-/* A file that is worth the hop to another thread; without that thread, by ourselves. */
-static bool reads_ahead(struct assay_content *c, int fd)
+void assay_content_read_ahead(struct assay_content *c, struct assay_readahead *ahead)
+{
+	c->ahead = ahead;
+}
+
+/* A file that is worth the hop to another thread. */
+static bool reads_ahead(const struct assay_content *c, int fd)
 {
 	struct stat st;
 
-	if (fstat(fd, &st) < 0 || st.st_size < AHEAD_MIN)
-		return false;
-	return c->ahead || assay_readahead_new(&c->ahead) == 0;
+	return c->ahead && fstat(fd, &st) == 0 && st.st_size >= AHEAD_MIN;
 }
 
 static int hash_file(struct assay_content *c, int fd, bool (*go_on)(void *ctx), void *ctx,

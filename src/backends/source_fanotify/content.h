@@ -18,6 +18,10 @@ int assay_content_new(const struct assay_crypto *crypto, const enum assay_hash *
 void assay_content_free(struct assay_content *c);
 AUTO_DEFINE(content);
 
+struct assay_readahead;
+/* From now on the thread of @ahead (borrowed; NULL: none) reads big files while they are hashed. */
+void assay_content_read_ahead(struct assay_content *c, struct assay_readahead *ahead);
+
 /*
  * Reads @fd from its start, whatever its position is, and fills one digest per algorithm. @go_on
  * (may be NULL) is asked after each slice whether to go on. Returns 0 (and the number of bytes),

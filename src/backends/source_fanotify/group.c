@@ -48,6 +48,7 @@ int assay_fanotify_new(struct assay_fanotify **ret, struct assay_err *err)
 	atomic_store(&f->evictable, true);
 	pthread_rwlock_init(&f->marking, NULL);
 	pthread_mutex_init(&f->forgetting, NULL);
+	pthread_mutex_init(&f->exempting, NULL);
 	open_group(f);
 	if (f->fd >= 0) {
 		*ret = f;
@@ -80,6 +81,7 @@ void assay_fanotify_free(struct assay_fanotify *f)
 		close(f->exempt[i].pidfd);
 	pthread_rwlock_destroy(&f->marking);
 	pthread_mutex_destroy(&f->forgetting);
+	pthread_mutex_destroy(&f->exempting);
 	free(f);
 }
 
@@ -90,33 +92,54 @@ int assay_fanotify_fd(const struct assay_fanotify *f)
 
 int assay_fanotify_exempt(struct assay_fanotify *f, pid_t pid, struct assay_err *err)
 {
-	struct exempt_process *e = &f->exempt[f->n_exempt];
+	struct exempt_process e = { .pid = pid };
+	bool fits;
 
-	if (f->n_exempt == ASSAY_FANOTIFY_EXEMPT_MAX)
-		return assay_err_set(err, -E2BIG, "more than %u exempt processes",
-				     ASSAY_FANOTIFY_EXEMPT_MAX);
-	e->pid = pid;
-	e->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	if (e->pidfd < 0)
+	e.pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (e.pidfd < 0)
 		return assay_err_set(err, -errno, "cannot exempt process %d: %s", (int)pid,
 				     strerror(errno));
-	f->n_exempt++;
-	return 0;
+	pthread_mutex_lock(&f->exempting);
+	fits = f->n_exempt < ASSAY_FANOTIFY_EXEMPT_MAX;
+	if (fits)
+		f->exempt[f->n_exempt++] = e;
+	pthread_mutex_unlock(&f->exempting);
+	if (fits)
+		return 0;
+	close(e.pidfd);
+	return assay_err_set(err, -E2BIG, "more than %u exempt processes",
+			     ASSAY_FANOTIFY_EXEMPT_MAX);
+}
+
+void assay_fanotify_unexempt(struct assay_fanotify *f, pid_t pid)
+{
+	pthread_mutex_lock(&f->exempting);
+	for (size_t i = 0; i < f->n_exempt; i++) {
+		if (f->exempt[i].pid != pid)
+			continue;
+		close(f->exempt[i].pidfd);
+		f->exempt[i] = f->exempt[--f->n_exempt];
+		break;
+	}
+	pthread_mutex_unlock(&f->exempting);
 }
 
 /* Asking with signal 0 whether @tid is a thread of @pid opens no file and takes no lock of ours.
  * The pidfd is asked after it: a process that lives now had its number then. */
-static bool is_exempt(const struct assay_fanotify *f, pid_t tid)
+static bool is_exempt(struct assay_fanotify *f, pid_t tid)
 {
+	bool exempt = false;
+
 	if (tid <= 0)
 		return false;
 	if (tid == f->self || syscall(SYS_tgkill, f->self, tid, 0) == 0)
 		return true;
-	for (size_t i = 0; i < f->n_exempt; i++)
-		if (syscall(SYS_tgkill, f->exempt[i].pid, tid, 0) == 0 &&
-		    syscall(SYS_pidfd_send_signal, f->exempt[i].pidfd, 0, NULL, 0) == 0)
-			return true;
-	return false;
+	pthread_mutex_lock(&f->exempting);
+	for (size_t i = 0; i < f->n_exempt && !exempt; i++)
+		exempt = syscall(SYS_tgkill, f->exempt[i].pid, tid, 0) == 0 &&
+			 syscall(SYS_pidfd_send_signal, f->exempt[i].pidfd, 0, NULL, 0) == 0;
+	pthread_mutex_unlock(&f->exempting);
+	return exempt;
 }
 
 int assay_fanotify_answer(struct assay_fanotify *f, int fd, bool allow)

@@ -20,6 +20,7 @@ struct assay_fanotify {
 	pthread_mutex_t forgetting; /* one at a time, and not while the group is closed */
 	bool tells_errors; /* an event that could not be opened for us is one with an error */
 	atomic_bool evictable;
+	pthread_mutex_t exempting; /* guards these; held over no call that waits */
 	struct exempt_process exempt[ASSAY_FANOTIFY_EXEMPT_MAX];
 	size_t n_exempt;
 	pid_t self;

@@ -3,13 +3,11 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 
 #define BUCKETS 4096u
 
 struct assay_inflight {
-	pthread_mutex_t lock;
 	struct assay_inflight_node *bucket[BUCKETS];
 };
 
@@ -19,16 +17,12 @@ int assay_inflight_new(struct assay_inflight **ret)
 
 	if (!t)
 		return -ENOMEM;
-	pthread_mutex_init(&t->lock, NULL);
 	*ret = t;
 	return 0;
 }
 
 void assay_inflight_free(struct assay_inflight *t)
 {
-	if (!t)
-		return;
-	pthread_mutex_destroy(&t->lock);
 	free(t);
 }
 
@@ -48,7 +42,6 @@ bool assay_inflight_enter(struct assay_inflight *t, struct assay_inflight_node *
 
 	node->next_bucket = node->next_waiter = NULL;
 	node->last_waiter = &node->next_waiter;
-	pthread_mutex_lock(&t->lock);
 	at = find(t, node->dev, node->ino);
 	first = *at;
 	if (first) {
@@ -57,20 +50,15 @@ bool assay_inflight_enter(struct assay_inflight *t, struct assay_inflight_node *
 	} else {
 		*at = node;
 	}
-	pthread_mutex_unlock(&t->lock);
 	return !first;
 }
 
-struct assay_inflight_node *assay_inflight_waiters(struct assay_inflight *t,
-						   struct assay_inflight_node *node)
+struct assay_inflight_node *assay_inflight_waiters(struct assay_inflight_node *node)
 {
-	struct assay_inflight_node *waiters;
+	struct assay_inflight_node *waiters = node->next_waiter;
 
-	pthread_mutex_lock(&t->lock);
-	waiters = node->next_waiter;
 	node->next_waiter = NULL;
 	node->last_waiter = &node->next_waiter;
-	pthread_mutex_unlock(&t->lock);
 	return waiters;
 }
 
@@ -79,11 +67,9 @@ struct assay_inflight_node *assay_inflight_leave(struct assay_inflight *t,
 {
 	struct assay_inflight_node **at, *waiters;
 
-	pthread_mutex_lock(&t->lock);
 	at = find(t, node->dev, node->ino);
 	assert(*at == node);
 	*at = node->next_bucket;
 	waiters = node->next_waiter;
-	pthread_mutex_unlock(&t->lock);
 	return waiters;
 }

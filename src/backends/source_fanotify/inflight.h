@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Who works on which inode: the first event of an inode is worked on, later ones wait behind it.
- * Thread-safe. The descriptors that events hold keep inode numbers from being used again.
+ * For one thread. The descriptors that events hold keep inode numbers from being used again.
  */
 #pragma once
 
@@ -28,8 +28,7 @@ AUTO_DEFINE(inflight);
 bool assay_inflight_enter(struct assay_inflight *t, struct assay_inflight_node *node);
 
 /* Those who wait behind a first one by now, as assay_inflight_leave() gives them; it stays. */
-struct assay_inflight_node *assay_inflight_waiters(struct assay_inflight *t,
-						   struct assay_inflight_node *node);
+struct assay_inflight_node *assay_inflight_waiters(struct assay_inflight_node *node);
 
 /* Ends the work of a first one. Returns those that waited behind it, in the order in which they
  * came, linked by next_waiter; they are in the table no more. */

@@ -37,7 +37,7 @@ struct assay_fanotify_counts {
 	uint64_t overflows; /* the kernel's queue overflowed: openers went on unseen */
 };
 
-#define ASSAY_FANOTIFY_EXEMPT_MAX 16u  /* processes */
+#define ASSAY_FANOTIFY_EXEMPT_MAX 32u  /* processes */
 #define ASSAY_FANOTIFY_READ_MAX	  128u /* events of one read */
 
 /* Errors: -EPERM CAP_SYS_ADMIN is missing, -EOPNOTSUPP a kernel older than 5.0, others as
@@ -53,14 +53,16 @@ AUTO_DEFINE(fanotify);
 int assay_fanotify_fd(const struct assay_fanotify *f);
 
 /* Opens by @pid are allowed at once, without anybody looking: a process that we wait for. It is
- * held, so that no later process inherits the number's standing. Before the first read. Errors:
- * -ESRCH, -E2BIG too many. */
+ * held, so that no later process inherits the number's standing. Thread-safe. Errors: -ESRCH,
+ * -E2BIG too many. */
 int assay_fanotify_exempt(struct assay_fanotify *f, pid_t pid, struct assay_err *err);
+/* No more; @pid is one that was exempted. */
+void assay_fanotify_unexempt(struct assay_fanotify *f, pid_t pid);
 
 /*
  * Reads at most @max events (and no more files than that are opened) without blocking. Opens no
- * file, writes no log, takes no lock. Returns the number of events in @ret (0: none that is for the
- * caller), or -errno of a group that is broken.
+ * file, writes no log, waits for no lock that is held over a call. Returns the number of events in
+ * @ret (0: none that is for the caller), or -errno of a group that is broken.
  */
 int assay_fanotify_read(struct assay_fanotify *f, struct assay_fanotify_event *ret, size_t max);
 

@@ -33,11 +33,18 @@ static void begin_late(const struct daemon *d, const char *cause, struct assay_a
 		    ret);
 }
 
-void audit_late(struct daemon *d, const struct late_answer *late)
+void audit_late(struct daemon *d, const struct ledger_entry *late)
 {
+	static const char *const causes[LEDGER_WHY_COUNT] = {
+		[LEDGER_DEADLINE] = "deadline_ms",
+		[LEDGER_STOP] = "stop",
+		[LEDGER_FULL] = "full",
+		[LEDGER_WORKER] = "worker",
+		[LEDGER_TOO_LARGE] = "too_large",
+	};
 	struct assay_audit r;
 
-	begin_late(d, late->at_end ? "stop" : "deadline_ms", &r);
+	begin_late(d, causes[late->why], &r);
 	assay_audit_set_number(&r, ASSAY_AUDIT_WAITED_MS, late->waited_ms);
 	assay_audit_set_text(&r, ASSAY_AUDIT_NAME, assay_bytes_str(late->path));
 	audit_put(d->audit, &r);

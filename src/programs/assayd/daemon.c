@@ -23,15 +23,18 @@
 #include "formats/batch.h"
 #include "programs/assayd/audit_daemon.h"
 #include "programs/assayd/control.h"
+#include "programs/assayd/gaps.h"
 #include "programs/assayd/log.h"
+#include "programs/assayd/loop.h"
 #include "programs/assayd/mounts.h"
 #include "programs/assayd/notify.h"
 #include "programs/assayd/policy_change.h"
+#include "programs/assayd/reader.h"
 #include "programs/assayd/reload.h"
 #include "programs/assayd/scout.h"
+#include "programs/assayd/staff.h"
 #include "programs/assayd/startup.h"
 #include "programs/assayd/view_link.h"
-#include "programs/assayd/worker.h"
 
 #define KERNEL_LIST    "/sys/kernel/security/ima/binary_runtime_measurements"
 #define FILES_RESERVED 512u   /* descriptors for everything but events */
@@ -42,17 +45,18 @@
 /* What lives from start to stop. */
 struct running {
 	struct daemon *daemon;
-	struct workers *workers;
+	struct reader *reader;
+	struct staff staff;
+	struct gaps gaps;
 	struct control *control;
+	uint32_t max_events;
 	int signal_fd, wake_fd;
-	uint64_t overflows_seen;
-	_Atomic bool new_segment; /* the view is to be told */
 };
 
 void daemon_forget_verdicts(struct daemon *d)
 {
 	struct assay_fanotify_forgotten n;
-	uint64_t began = jobs_now_ns();
+	uint64_t began = arrivals_now_ns();
 	int r = assay_fanotify_forget(d->group, &n);
 
 	if (r < 0)
@@ -63,36 +67,7 @@ void daemon_forget_verdicts(struct daemon *d)
 			 (unsigned long long)n.unreached);
 	log_line(LOG_INFO, "%llu of %llu known files are asked for again, after %llu ms",
 		 (unsigned long long)n.cleared, (unsigned long long)n.marks,
-		 (unsigned long long)(jobs_now_ns() - began) / 1000000u);
-}
-
-/* ---- what the anchor process says ----------------------------------------------------------- */
-
-static void on_anchored(void *ctx, uint64_t upto, bool released)
-{
-	struct running *r = ctx;
-
-	(void)released; /* the gap record is the anchor's */
-	jobs_anchored(r->daemon->jobs, upto);
-}
-
-static void on_segment(void *ctx, enum assay_segment_start why)
-{
-	struct running *r = ctx;
-
-	(void)why;
-	daemon_forget_verdicts(r->daemon);
-	atomic_store(&r->new_segment, true);
-	eventfd_write(r->wake_fd, 1);
-}
-
-/* Nobody waits for it any more, and the main thread ends. */
-static void on_gone(void *ctx)
-{
-	struct running *r = ctx;
-
-	jobs_close(r->daemon->jobs);
-	eventfd_write(r->wake_fd, 1);
+		 (unsigned long long)(arrivals_now_ns() - began) / 1000000u);
 }
 
 /* ---- start ---------------------------------------------------------------------------------- */
@@ -118,8 +93,10 @@ static int block_signals(struct assay_err *err)
 	sigset_t set;
 	int fd;
 
-	sigaction(SIGIO, &ignore, NULL); /* a lease is broken */
 	sigaction(SIGPIPE, &ignore, NULL);
+	sigemptyset(&set);
+	sigaddset(&set, SIGIO); /* a lease is broken: the loop's */
+	sigprocmask(SIG_BLOCK, &set, NULL);
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
@@ -162,9 +139,8 @@ static int admit(void *ctx, pid_t pid, int pidfd)
 	return assay_fanotify_exempt(d->group, pid, NULL);
 }
 
-static int start_anchor(struct running *r, struct assay_err *err)
+static int start_anchor(struct daemon *d, struct assay_err *err)
 {
-	struct daemon *d = r->daemon;
 	AUTO(fd) int list_dirfd = open_list_dir(d, err);
 	struct anchor_config config = {
 		.conf = &d->conf,
@@ -174,43 +150,12 @@ static int start_anchor(struct running *r, struct assay_err *err)
 		.admit = admit,
 		.ctx = d,
 	};
-	struct anchor_wait_config events = {
-		.anchored = on_anchored,
-		.segment = on_segment,
-		.gone = on_gone,
-		.ctx = r,
-	};
 	int rc = list_dirfd < 0 ? list_dirfd : anchor_start(&config, &d->anchor, err);
 
-	if (rc < 0)
-		return rc;
-	if (!anchor_has_landlock(d->anchor))
+	if (rc == 0 && !anchor_has_landlock(d->anchor))
 		log_line(LOG_NOTICE, "this kernel has no Landlock: the process with list and TPM "
 				     "could open other files of root's");
-	events.socket = anchor_socket(d->anchor);
-	return anchor_wait_new(&events, &d->events, err);
-}
-
-static int start_source(struct running *r, struct assay_err *err)
-{
-	struct daemon *d = r->daemon;
-	struct jobs_config config = {
-		.max = raise_file_limit(),
-		.deadline_ms = d->conf.deadline_ms,
-		.deadline_allows = d->conf.deadline_answer == ASSAY_CONF_ANSWER_ALLOW,
-		.wake_fd = r->wake_fd,
-	};
-	int rc = assay_fanotify_new(&d->group, err);
-
-	for (uint32_t i = 0; rc == 0 && i < d->conf.exempt_pid.n; i++)
-		rc = assay_fanotify_exempt(d->group, (pid_t)d->conf.exempt_pid.value[i], err);
-	if (rc < 0)
-		return rc;
-	config.group = d->group;
-	if (assay_inflight_new(&d->inflight) < 0 || assay_fs_table_new(&d->fs) < 0 ||
-	    jobs_new(&config, &d->jobs) < 0)
-		return assay_err_set(err, -ENOMEM, "out of memory");
-	return 0;
+	return rc;
 }
 
 static uint32_t n_workers(const struct daemon *d)
@@ -220,6 +165,39 @@ static uint32_t n_workers(const struct daemon *d)
 	if (d->conf.workers)
 		return d->conf.workers;
 	return cpus > 0 && cpus <= 256 ? (uint32_t)cpus : 2;
+}
+
+static int make_loop(struct running *r, struct assay_err *err)
+{
+	struct daemon *d = r->daemon;
+	const struct loop_config config = {
+		.daemon = d,
+		.arrivals = &d->arrivals,
+		.ledger = &d->ledger,
+		.n_workers = n_workers(d),
+		.wake_fd = r->wake_fd,
+	};
+	int rc = arrivals_init(&d->arrivals);
+
+	if (rc < 0)
+		return assay_err_set(err, rc, "cannot make an eventfd: %s", strerror(-rc));
+	ledger_init(&d->ledger, r->wake_fd);
+	return loop_new(&config, &d->loop, err);
+}
+
+static int start_source(struct running *r, struct assay_err *err)
+{
+	struct daemon *d = r->daemon;
+	int rc = assay_fanotify_new(&d->group, err);
+
+	r->max_events = raise_file_limit();
+	for (uint32_t i = 0; rc == 0 && i < d->conf.exempt_pid.n; i++)
+		rc = assay_fanotify_exempt(d->group, (pid_t)d->conf.exempt_pid.value[i], err);
+	if (rc < 0)
+		return rc;
+	if (assay_fs_table_new(&d->fs) < 0)
+		return assay_err_set(err, -ENOMEM, "out of memory");
+	return make_loop(r, err);
 }
 
 /* Everything before the first mark. */
@@ -248,7 +226,7 @@ static int prepare(struct running *r, struct assay_err *err)
 	if (rc == 0)
 		rc = start_source(r, err);
 	if (rc == 0)
-		rc = start_anchor(r, err);
+		rc = start_anchor(d, err);
 	if (rc == 0)
 		rc = anchor_set_policy(d->anchor, policy, err);
 	if (rc == 0)
@@ -282,7 +260,7 @@ static void on_pass_done(void *ctx)
 static int search_elsewhere(struct daemon *d, struct assay_err *err)
 {
 	static const struct scout_ops ops = { .found = on_found, .done = on_pass_done };
-	uint64_t end = jobs_now_ns() + FIRST_PASS_NS;
+	uint64_t end = arrivals_now_ns() + FIRST_PASS_NS;
 	int r;
 
 	if (d->conf.mount.n)
@@ -293,21 +271,39 @@ static int search_elsewhere(struct daemon *d, struct assay_err *err)
 	do {
 		struct pollfd p = { .fd = scout_fd(d->scout), .events = POLLIN };
 
-		scout_tick(d->scout, jobs_now_ns());
+		scout_tick(d->scout, arrivals_now_ns());
 		poll(&p, 1, 100);
 		scout_receive(d->scout);
-	} while (scout_is_looking(d->scout) && jobs_now_ns() < end);
+	} while (scout_is_looking(d->scout) && arrivals_now_ns() < end);
 	return 0;
 }
 
-/* From the first mark on; whoever opens is held from here until the workers answer. */
+static int start_reader(struct running *r, struct assay_err *err)
+{
+	struct daemon *d = r->daemon;
+	const struct reader_config config = {
+		.group = d->group,
+		.arrivals = &d->arrivals,
+		.ledger = &d->ledger,
+		.max = r->max_events,
+		.deadline_allows = d->conf.deadline_answer == ASSAY_CONF_ANSWER_ALLOW,
+	};
+
+	return reader_start(&config, &r->reader, err);
+}
+
+/* From the first mark on; whoever opens is held from here until the loop answers. */
 static int watch(struct running *r, struct assay_err *err)
 {
 	struct daemon *d = r->daemon;
 	int rc;
 
 	policy_change_start_view(d, admit);
-	rc = workers_start(d, n_workers(d), &r->workers, err);
+	rc = staff_start(&r->staff, d, err);
+	if (rc == 0)
+		rc = loop_start(d->loop, anchor_socket(d->anchor), err);
+	if (rc == 0)
+		rc = start_reader(r, err);
 	if (rc == 0)
 		rc = mounts_new(d, &d->mounts, err);
 	if (rc == 0)
@@ -322,57 +318,6 @@ static int watch(struct running *r, struct assay_err *err)
 }
 
 /* ---- while it runs -------------------------------------------------------------------------- */
-
-static void fill_late(void *ctx, struct assay_wr *w)
-{
-	const struct late_answer *late = ctx;
-
-	assay_state_add(w, "path", assay_bytes_str(late->path));
-	assay_state_add_u64(w, "waited_ms", late->waited_ms);
-	if (late->at_end)
-		assay_state_add(w, "why", assay_bytes_str("stop"));
-}
-
-static void fill_count(void *ctx, struct assay_wr *w)
-{
-	assay_state_add_u64(w, "count", *(const uint64_t *)ctx);
-}
-
-void daemon_record_gap(struct daemon *d, const char *event,
-		       void (*fill)(void *ctx, struct assay_wr *w), void *ctx)
-{
-	struct assay_err err;
-	int r = anchor_state(d->anchor, event, fill, ctx, true, NULL, &err);
-
-	/* A long path of bytes that are written \xHH does not fit: the gap counts, not its name. */
-	if (r == -E2BIG)
-		r = anchor_state(d->anchor, event, NULL, NULL, true, NULL, &err);
-	if (r < 0)
-		log_line(LOG_ERR, "a gap is not in the list (%s): %s", event, err.text);
-}
-
-static void record_late_answers(struct daemon *d)
-{
-	uint64_t n, unnamed;
-	struct late_answer *late = jobs_take_late(d->jobs, &n), *next;
-
-	for (unnamed = n; late; late = next) {
-		next = late->next;
-		audit_late(d, late);
-		daemon_record_gap(d, "deadline", fill_late, late);
-		free(late);
-		unnamed--;
-	}
-	if (n == 0)
-		return;
-	if (unnamed) {
-		audit_late_count(d, unnamed);
-		daemon_record_gap(d, "deadline", fill_count, &unnamed);
-	}
-	atomic_fetch_add(&d->totals.deadlines, n);
-	log_line(LOG_WARNING, "%llu openers were answered before their files were measured",
-		 (unsigned long long)n);
-}
 
 static void fill_audit_lost(void *ctx, struct assay_wr *w)
 {
@@ -392,20 +337,6 @@ static void record_audit_lost(struct daemon *d)
 		daemon_record_gap(d, "audit_lost", fill_audit_lost, &loss);
 }
 
-static void record_overflow(struct running *r)
-{
-	struct assay_fanotify_counts n;
-	uint64_t more;
-
-	assay_fanotify_counts(r->daemon->group, &n);
-	more = n.overflows - r->overflows_seen;
-	if (!more)
-		return;
-	r->overflows_seen = n.overflows;
-	log_line(LOG_ERR, "the kernel's event queue overflowed: some opens went unseen");
-	daemon_record_gap(r->daemon, "overflow", fill_count, &more);
-}
-
 /* SIGHUP, or whoever asked. */
 static void on_hangup(struct daemon *d)
 {
@@ -421,7 +352,7 @@ static void on_mounts(struct daemon *d)
 }
 
 /* Until SIGTERM or SIGINT (0), or until nothing can be recorded any more. */
-static int loop(struct running *r, struct assay_err *err)
+static int run(struct running *r, struct assay_err *err)
 {
 	struct daemon *d = r->daemon;
 	struct pollfd p[] = {
@@ -432,38 +363,41 @@ static int loop(struct running *r, struct assay_err *err)
 		{ .events = POLLIN },
 	};
 	struct signalfd_siginfo info;
+	int pause_ms = TICK_MS;
 	eventfd_t unused;
 
 	for (;;) {
 		p[3].fd = d->scout ? scout_fd(d->scout) : -1;
 		p[4].fd = view_link_fd(d->view);
-		poll(p, ARRAY_LEN(p), TICK_MS);
+		poll(p, ARRAY_LEN(p), pause_ms);
 		notify_manager("WATCHDOG=1");
 		while (read(r->signal_fd, &info, sizeof(info)) == sizeof(info)) {
 			if (info.ssi_signo != SIGHUP)
 				return 0;
 			on_hangup(d);
 		}
-		if (anchor_wait_is_gone(d->events))
+		if (loop_has_failed(d->loop))
 			return assay_err_set(err, -EPIPE,
 					     "the anchor process is gone: whoever waited was let "
 					     "go, nothing is measured any more");
 		(void)eventfd_read(r->wake_fd, &unused);
 		if (control_tend(r->control))
 			control_reloaded(r->control, reload_now(d));
-		record_late_answers(d);
-		record_overflow(r);
+		gaps_record(&r->gaps, d, false);
 		record_audit_lost(d);
+		if (loop_take_segment(d->loop)) {
+			daemon_forget_verdicts(d);
+			view_link_segment(d->view);
+		}
+		pause_ms = staff_tend(&r->staff, d, TICK_MS);
 		if (p[2].revents)
 			on_mounts(d);
 		if (d->scout) {
 			scout_receive(d->scout);
-			scout_tick(d->scout, jobs_now_ns());
+			scout_tick(d->scout, arrivals_now_ns());
 		}
-		if (atomic_exchange(&r->new_segment, false))
-			view_link_segment(d->view);
 		view_link_receive(d->view);
-		view_link_tick(d->view, jobs_now_ns());
+		view_link_tick(d->view, arrivals_now_ns());
 		mounts_record_counts(d->mounts, false);
 	}
 }
@@ -474,24 +408,24 @@ static void stop(struct running *r, const char *why)
 {
 	struct daemon *d = r->daemon;
 
-	bool can_record = d->events && !anchor_wait_is_gone(d->events);
+	bool can_record = d->anchor && d->loop && !loop_has_failed(d->loop);
 
 	if (can_record)
 		anchor_ending(d->anchor);
 	control_stop(r->control);
 	view_link_free(d->view);
-	if (d->jobs)
-		jobs_close(d->jobs);
-	workers_stop(r->workers);
+	/* The reader last: what the anchor opens still has to be let through. */
+	loop_close(d->loop);
+	reader_stop(r->reader);
+	loop_end(d->loop);
 	assay_fanotify_close(d->group);
 	if (can_record)
-		record_late_answers(d);
+		gaps_record(&r->gaps, d, true);
 	if (can_record && d->mounts)
 		mounts_record_counts(d->mounts, true);
 	audit_stop(d->audit);
 	if (can_record && d->audit)
 		record_audit_lost(d);
-	anchor_wait_free(d->events);
 	if (can_record)
 		anchor_stop(d->anchor, why);
 	else
@@ -503,8 +437,9 @@ static void stop(struct running *r, const char *why)
 	mounts_free(d->mounts);
 	audit_free(d->audit);
 	reload_free(d->reload);
-	jobs_free(d->jobs);
-	assay_inflight_free(d->inflight);
+	if (d->loop)
+		ledger_done(&d->ledger);
+	loop_free(d->loop);
 	assay_fs_table_free(d->fs);
 	if (r->signal_fd >= 0)
 		close(r->signal_fd);
@@ -538,7 +473,7 @@ int daemon_run(struct daemon *d, struct assay_err *err)
 	if (rc == 0) {
 		notify_manager("READY=1");
 		log_line(LOG_INFO, "watching %u filesystems", mounts_covered(d->mounts));
-		rc = loop(&r, err);
+		rc = run(&r, err);
 		notify_manager("STOPPING=1");
 	}
 	stop(&r, rc == 0 ? "asked" : "start");

@@ -6,21 +6,21 @@
 #include <stdatomic.h>
 
 #include "backends/crypto_openssl/crypto_openssl.h"
-#include "backends/source_fanotify/inflight.h"
 #include "backends/source_fanotify/object.h"
 #include "backends/source_fanotify/source_fanotify.h"
 #include "formats/conf.h"
 #include "programs/assayd/anchor_choose.h"
 #include "programs/assayd/anchor_client.h"
-#include "programs/assayd/anchor_wait.h"
 #include "programs/assayd/cmdline.h"
-#include "programs/assayd/jobs.h"
+#include "programs/assayd/arrivals.h"
 #include "programs/assayd/latency.h"
+#include "programs/assayd/ledger.h"
 #include "programs/assayd/policy_load.h"
 #include "programs/assayd/spawner.h"
 
 struct audit;
 struct control;
+struct loop;
 struct mounts;
 struct reload;
 struct scout_link;
@@ -28,7 +28,7 @@ struct view_link;
 
 struct daemon_totals {
 	_Atomic uint64_t digests, digest_bytes, marks, broken_leases, no_leases, deadlines, late,
-		errors;
+		too_large, errors;
 	struct latency waits;		    /* of openers */
 	_Atomic uint64_t gaps_seen, gap_ns; /* status_note() */
 };
@@ -47,11 +47,13 @@ struct daemon {
 	struct assay_core_config core;
 	struct spawner *spawner; /* for the main thread */
 	struct assay_fanotify *group;
-	struct assay_inflight *inflight;
 	struct assay_fs_table *fs;
 	struct anchor *anchor;
-	struct anchor_wait *events;
 	struct jobs *jobs;
+	struct recorder *recorder;
+	struct arrivals arrivals;
+	struct ledger ledger;
+	struct loop *loop;
 	struct mounts *mounts;
 	struct audit *audit;
 	struct control *control;

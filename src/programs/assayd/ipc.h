@@ -12,7 +12,7 @@
 #define IPC_MESSAGE_MAX 16384u /* bytes, head included */
 #define IPC_HEAD_SIZE	16u    /* u32 type, u32 length of the body, u64 id; native byte order */
 #define IPC_BODY_MAX	(IPC_MESSAGE_MAX - IPC_HEAD_SIZE)
-#define IPC_FDS_MAX	4u
+#define IPC_FDS_MAX	32u
 
 struct ipc_message {
 	uint32_t type;

@@ -2,111 +2,13 @@
 #include "programs/assayd/judge.h"
 
 #include <errno.h>
-#include <linux/fsverity.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include "backends/source_fanotify/lease.h"
 #include "backends/source_fanotify/opener.h"
 #include "programs/assayd/audit_file.h"
-#include "programs/assayd/coverage.h"
+#include "programs/assayd/worker_msg.h"
 
-/* One case while it is judged. */
-struct hearing {
-	struct judge *judge;
-	const struct judge_case *c;
-	const struct loaded_policy *policy;
-	struct findings *f;
-	struct assay_fs fs;
-	struct assay_facts facts;
-	struct coverage coverage;
-	struct assay_subject subject;
-	bool has_subject, subject_seen; /* it was looked for, and found */
-	bool eager, mappable;
-};
-
-int judge_init(struct judge *j, struct daemon *d, struct assay_err *err)
-{
-	j->daemon = d;
-	j->content = NULL;
-	return assay_content_new(&d->crypto, &d->hash, 1, &j->content, err);
-}
-
-void judge_done(struct judge *j)
-{
-	assay_content_free(j->content);
-}
-
-/* ---- facts ---------------------------------------------------------------------------------- */
-
-/* What would be mapped for execution; fanotify tells of no mapping. */
-static bool is_mappable(const struct judge_case *c)
-{
-	char magic[4];
-
-	return c->st.st_mode & 0111 ||
-	       (pread(c->fd, magic, 4, 0) == 4 && memcmp(magic, "\177ELF", 4) == 0);
-}
-
-/* Whoever waits for us to let go of the file gets it: the digest goes on without a mark. */
-static bool keep_reading(void *ctx)
-{
-	struct hearing *h = ctx;
-
-	if (h->f->leased && !assay_lease_intact(h->c->fd)) {
-		assay_lease_drop(h->c->fd);
-		h->f->leased = false;
-		h->facts.open_writers = true; /* what is read by now may be neither old nor new */
-		atomic_fetch_add(&h->judge->daemon->totals.broken_leases, 1);
-	}
-	return !h->c->answered || !atomic_load(h->c->answered);
-}
-
-static int find_digest(struct hearing *h)
-{
-	struct daemon *d = h->judge->daemon;
-	uint64_t bytes = 0;
-	int r = 0;
-
-	if (!h->f->has_digest) {
-		r = assay_content_digest(h->judge->content, h->c->fd, keep_reading, h,
-					 &h->f->digest, &bytes);
-		atomic_fetch_add(&d->totals.digests, 1);
-		atomic_fetch_add(&d->totals.digest_bytes, bytes);
-	}
-	if (r == -ECANCELED)
-		return r;
-	h->f->has_digest = r == 0;
-	h->facts.unreadable = r < 0;
-	h->facts.digest = h->f->digest;
-	return 0;
-}
-
-static void find_path(struct hearing *h)
-{
-	int n = assay_object_path(h->c->fd, &h->c->st, h->judge->path);
-
-	/* As the kernel does where it has no path: something rather than nothing. */
-	h->facts.path =
-		n < 0 ? assay_bytes_str("(unreachable)") : assay_bytes(h->judge->path, (size_t)n);
-}
-
-static void find_verity(struct hearing *h)
-{
-	_Alignas(struct fsverity_digest)
-		uint8_t space[sizeof(struct fsverity_digest) + ASSAY_HASH_SIZE_MAX];
-	struct fsverity_digest *got = (void *)space;
-
-	h->facts.verity = (struct assay_digest){ .alg = ASSAY_HASH_COUNT };
-	got->digest_size = ASSAY_HASH_SIZE_MAX;
-	if (ioctl(h->c->fd, FS_IOC_MEASURE_VERITY, got) < 0)
-		return;
-	h->facts.verity.alg = got->digest_algorithm == FS_VERITY_HASH_ALG_SHA512
-				      ? ASSAY_HASH_SHA512
-				      : ASSAY_HASH_SHA256;
-	memcpy(h->facts.verity.data, got->digest, got->digest_size);
-}
+/* ---- facts that main has itself ------------------------------------------------------------- */
 
 /* The credentials that the kernel would have computed for CREDS_CHECK, from the file's mode. */
 static void change_ids(const struct judge_case *c, struct assay_subject *s)
@@ -118,218 +20,220 @@ static void change_ids(const struct judge_case *c, struct assay_subject *s)
 }
 
 /* Of the opener, or of nobody in particular if it cannot be seen: then what holds for somebody. */
-static void find_subject(struct hearing *h)
+static void find_subject(struct hearing *h, struct assay_match_facts *match)
 {
 	if (!h->has_subject)
-		h->subject_seen = assay_opener_subject(h->c->tid, &h->subject) == 0;
+		h->subject_seen = assay_opener_subject(h->c.tid, &h->subject) == 0;
 	h->has_subject = true;
-	h->facts.match.subject = h->subject;
+	match->subject = h->subject;
 	if (!h->subject_seen)
-		h->facts.match.any_subject = true;
-	else if (h->facts.match.hook == ASSAY_HOOK_CREDS_CHECK)
-		change_ids(h->c, &h->facts.match.subject);
-}
-
-static int gather(struct hearing *h, uint32_t need)
-{
-	int r = 0;
-
-	if (need & ASSAY_FACT_SUBJECT)
-		find_subject(h);
-	if (need & ASSAY_FACT_PATH)
-		find_path(h);
-	if (need & ASSAY_FACT_VERITY)
-		find_verity(h);
-	if (need & ASSAY_FACT_DIGEST)
-		r = find_digest(h);
-	h->facts.have |= need; /* what cannot be had is known to be absent */
-	return r;
-}
-
-static int begin(struct hearing *h)
-{
-	const struct judge_case *c = h->c;
-	int r = assay_fs_table_get(h->judge->daemon->fs, c->fd, &c->st, &h->fs);
-
-	if (r < 0)
-		return r;
-	h->facts.match.fs = assay_fs_facts(&h->fs);
-	h->facts.match.fowner = c->st.st_uid;
-	h->facts.match.fgroup = c->st.st_gid;
-	h->facts.mode = (uint16_t)c->st.st_mode;
-	h->facts.have = ASSAY_FACT_FS | ASSAY_FACT_OWNER;
-	return 0;
-}
-
-/* ---- hooks ---------------------------------------------------------------------------------- */
-
-/* In eager mode for somebody, unless that has no answer that holds for all. */
-static bool ask_for_anybody(struct hearing *h, struct assay_match_facts match)
-{
-	struct assay_match m;
-
-	if (!h->eager)
-		return false;
-	match.any_subject = true;
-	assay_policy_match(h->policy->compiled, &match, &m);
-	return !m.by_subject;
-}
-
-/* Zeros where there is none, as in the list. */
-static struct assay_digest audited_digest(const struct hearing *h, bool verity)
-{
-	const struct assay_digest *d = verity ? &h->facts.verity : &h->facts.digest;
-	bool has = verity ? d->alg < ASSAY_HASH_COUNT : !h->facts.unreadable;
-
-	return has ? *d : (struct assay_digest){ .alg = h->judge->daemon->hash };
-}
-
-/* Does what happens here, and not to somebody else or later, match a rule that audits? */
-static bool is_audited(struct hearing *h, struct assay_match *ret)
-{
-	struct assay_match_facts *match = &h->facts.match;
-	bool exec_hook =
-		match->hook == ASSAY_HOOK_BPRM_CHECK || match->hook == ASSAY_HOOK_CREDS_CHECK;
-	uint32_t access;
-
-	if (!h->policy->audits || exec_hook != h->c->exec)
-		return false;
-	if (h->eager && match->hook == ASSAY_HOOK_FILE_CHECK) {
-		access = assay_opener_access(h->c->tid);
-		match->mask = access ? access : match->mask;
-	}
-	if (assay_policy_needs(h->policy->compiled, match->hook) & ASSAY_FACT_SUBJECT) {
-		match->any_subject = false;
-		find_subject(h);
-	}
-	assay_policy_match(h->policy->compiled, match, ret);
-	return ret->actions & ASSAY_ACTION_AUDIT;
-}
-
-static int audit(struct hearing *h)
-{
-	struct daemon *d = h->judge->daemon;
-	struct audit_file f = {
-		.tid = h->c->tid,
-		.late = h->c->late,
-		.dev = h->c->st.st_dev,
-		.ino = h->c->st.st_ino,
-		.hook = h->facts.match.hook,
-		.policy = h->policy->name,
-	};
-	struct assay_match m;
-	bool verity;
-	int r;
-
-	if (!is_audited(h, &m))
-		return 0;
-	if (!h->has_subject)
-		find_subject(h);
-	verity = m.opts & ASSAY_OPT_VERITY_REQUIRED;
-	r = gather(h, (ASSAY_FACT_PATH | (verity ? ASSAY_FACT_VERITY : ASSAY_FACT_DIGEST)) &
-			      ~h->facts.have);
-	if (r < 0)
-		return r;
-	f.uid = h->subject_seen ? h->subject.uid : UINT32_MAX;
-	f.path = h->facts.path;
-	f.digest = audited_digest(h, verity);
-	f.rule = assay_policy_text(h->policy->compiled)->rules[m.rule_audit].line;
-	h->coverage.audited |= audit_file(d->audit, &d->crypto, &f);
-	return 0;
-}
-
-static int ask(struct hearing *h, enum assay_hook hook, uint32_t mask, struct assay_err *err)
-{
-	struct assay_decision decision;
-	struct assay_facts *facts = &h->facts;
-	int r;
-
-	if (assay_policy_needs(h->policy->compiled, hook) == 0)
-		return 0;
-	facts->match.hook = hook;
-	facts->match.mask = mask;
-	facts->match.any_subject = ask_for_anybody(h, facts->match);
-	facts->have &= ~(uint32_t)ASSAY_FACT_SUBJECT;
-	if (facts->match.any_subject)
-		facts->have |= ASSAY_FACT_SUBJECT;
-	for (;;) {
-		r = anchor_wait_event(h->judge->daemon->events, facts, &decision, err);
-		if (r < 0 || decision.need == 0)
-			break;
-		r = gather(h, decision.need);
-		if (r < 0)
-			return r;
-	}
-	if (r < 0)
-		return r;
-	assay_policy_match(h->policy->compiled, &facts->match, &decision.match);
-	coverage_add(&h->coverage, &decision.match);
-	if (decision.wait_for != ASSAY_NO_RECORD &&
-	    (h->f->wait_for == ASSAY_NO_RECORD || decision.wait_for > h->f->wait_for))
-		h->f->wait_for = decision.wait_for;
-	return audit(h);
+		match->any_subject = true;
+	else if (match->hook == ASSAY_HOOK_CREDS_CHECK)
+		change_ids(&h->c, &match->subject);
 }
 
 /* What the opener asks for, and whether somebody else may be writing. A lease proves that the
  * opener does not write; without one it is asked. */
-static uint32_t find_access(struct hearing *h, bool has_writer)
+static void find_access(struct hearing *h)
 {
-	uint32_t access;
-
-	if (h->eager || h->c->late)
-		return ASSAY_MAY_READ;
-	access = assay_opener_access(h->c->tid);
-	if (!has_writer)
-		return access & ASSAY_MAY_EXEC ? ASSAY_MAY_EXEC : ASSAY_MAY_READ;
-	if (access == 0)
-		access = ASSAY_MAY_READ;
-	h->facts.open_writers = !(access & ASSAY_MAY_WRITE);
-	return access;
+	h->access = ASSAY_MAY_READ;
+	if (h->eager || h->c.late)
+		return;
+	h->access = assay_opener_access(h->c.tid);
+	if (!h->has_writer) {
+		h->access = h->access & ASSAY_MAY_EXEC ? ASSAY_MAY_EXEC : ASSAY_MAY_READ;
+		return;
+	}
+	if (h->access == 0)
+		h->access = ASSAY_MAY_READ;
+	h->reads_writer = !(h->access & ASSAY_MAY_WRITE);
 }
 
-static int ask_all(struct hearing *h, bool has_writer, struct assay_err *err)
+/* ---- the plan ------------------------------------------------------------------------------- */
+
+struct planning {
+	struct hearing *h;
+	struct judge_plan *plan;
+	struct coverage coverage;
+	bool mappable, open_writers;
+	struct assay_match match[JUDGE_ASKS_MAX]; /* of each ask */
+};
+
+/* In eager mode for somebody, unless that has no answer that holds for all. */
+static void match_for(struct hearing *h, struct assay_match_facts *match, struct assay_match *ret)
 {
-	const struct judge_case *c = h->c;
-	int r = 0;
+	const struct assay_policy *p = h->policy->compiled;
+
+	if (h->eager) {
+		match->any_subject = true;
+		assay_policy_match(p, match, ret);
+		if (!ret->by_subject)
+			return;
+		match->any_subject = false;
+	}
+	if (assay_policy_needs(p, match->hook) & ASSAY_FACT_SUBJECT)
+		find_subject(h, match);
+	assay_policy_match(p, match, ret);
+	/* As the engine does it. */
+	if (match->any_subject && ret->by_subject) {
+		match->any_subject = false;
+		assay_policy_match(p, match, ret);
+	}
+}
+
+static uint32_t digest_of(const struct assay_match *m)
+{
+	return m->opts & ASSAY_OPT_VERITY_REQUIRED ? WORKER_VERITY : WORKER_DIGEST;
+}
+
+/* An earlier hook makes the same record. */
+static bool is_planned(const struct planning *p, const struct assay_match *m)
+{
+	for (uint32_t i = 0; i < p->plan->n; i++) {
+		const struct assay_match *o = &p->match[i];
+
+		if (digest_of(m) == digest_of(o) &&
+		    (m->opts & ASSAY_OPT_PCR) == (o->opts & ASSAY_OPT_PCR) &&
+		    (!(m->opts & ASSAY_OPT_PCR) || m->pcr == o->pcr) &&
+		    assay_bytes_equal(m->template, o->template))
+			return true;
+	}
+	return false;
+}
+
+/* Does what happens here match a rule that audits? */
+static void plan_audit(struct planning *p, enum assay_hook hook, uint32_t mask)
+{
+	struct hearing *h = p->h;
+	struct assay_match_facts match = h->object;
+	bool exec_hook = hook == ASSAY_HOOK_BPRM_CHECK || hook == ASSAY_HOOK_CREDS_CHECK;
+	const struct assay_policy *policy = h->policy->compiled;
+	struct assay_match m;
+
+	if (!h->policy->audits || exec_hook != h->c.exec)
+		return;
+	match.hook = hook;
+	match.mask = mask;
+	if (h->eager && hook == ASSAY_HOOK_FILE_CHECK) {
+		uint32_t access = assay_opener_access(h->c.tid);
+
+		match.mask = access ? access : mask;
+	}
+	if (assay_policy_needs(policy, hook) & ASSAY_FACT_SUBJECT)
+		find_subject(h, &match);
+	assay_policy_match(policy, &match, &m);
+	if (!(m.actions & ASSAY_ACTION_AUDIT))
+		return;
+	p->plan->audit[p->plan->n_audits++] = (struct judge_audit){
+		.hook = hook,
+		.rule = assay_policy_text(policy)->rules[m.rule_audit].line,
+		.verity = digest_of(&m) == WORKER_VERITY,
+	};
+	p->plan->wanted |= digest_of(&m);
+	p->coverage.audited = true;
+}
+
+static void plan_hook(struct planning *p, enum assay_hook hook, uint32_t mask)
+{
+	struct hearing *h = p->h;
+	struct assay_match_facts match = h->object;
+	struct assay_match m;
+
+	if (assay_policy_needs(h->policy->compiled, hook) == 0)
+		return;
+	match.hook = hook;
+	match.mask = mask;
+	match_for(h, &match, &m);
+	coverage_add(&p->coverage, &m);
+	plan_audit(p, hook, mask);
+	if (!(m.actions & ASSAY_ACTION_MEASURE) || is_planned(p, &m))
+		return;
+	p->match[p->plan->n] = m;
+	p->plan->ask[p->plan->n++] = (struct judge_ask){
+		.hook = hook,
+		.mask = mask,
+		.any_subject = match.any_subject,
+		.open_writers = p->open_writers,
+	};
+	p->plan->wanted |= digest_of(&m);
+	p->open_writers = false; /* said once */
+}
+
+static void plan_hooks(struct planning *p)
+{
+	struct hearing *h = p->h;
+	const struct judge_case *c = &h->c;
 
 	if (!c->exec || h->eager || c->late) {
-		uint32_t access = find_access(h, has_writer);
-
+		p->open_writers = h->reads_writer;
 		if (!c->late)
-			r = ask(h, ASSAY_HOOK_FILE_CHECK, access, err);
-		h->facts.open_writers &= h->coverage.n == 0; /* said once */
-		if (r == 0 && (h->mappable || c->late) && access != ASSAY_MAY_WRITE)
-			r = ask(h, ASSAY_HOOK_MMAP_CHECK, ASSAY_MAY_EXEC, err);
+			plan_hook(p, ASSAY_HOOK_FILE_CHECK, h->access);
+		if ((p->mappable || c->late) && h->access != ASSAY_MAY_WRITE)
+			plan_hook(p, ASSAY_HOOK_MMAP_CHECK, ASSAY_MAY_EXEC);
 	}
-	if (c->exec || (h->eager && h->mappable && !c->late)) {
+	if (c->exec || (h->eager && p->mappable && !c->late)) {
 		/* The kernel looks for writers after our answer; one of now may be done by then. */
-		h->facts.open_writers = has_writer && h->coverage.n == 0;
-		if (r == 0)
-			r = ask(h, ASSAY_HOOK_BPRM_CHECK, ASSAY_MAY_EXEC, err);
-		h->facts.open_writers &= h->coverage.n == 0;
-		if (r == 0)
-			r = ask(h, ASSAY_HOOK_CREDS_CHECK, ASSAY_MAY_EXEC, err);
+		p->open_writers = h->has_writer && p->coverage.n == 0;
+		plan_hook(p, ASSAY_HOOK_BPRM_CHECK, ASSAY_MAY_EXEC);
+		plan_hook(p, ASSAY_HOOK_CREDS_CHECK, ASSAY_MAY_EXEC);
 	}
-	return r;
 }
 
 /* What the kernel may answer by itself once the records are anchored. */
-static uint32_t find_ignore_bits(struct hearing *h)
+static uint32_t find_ignore_bits(const struct planning *p)
 {
-	const struct assay_policy *p = h->policy->compiled;
-	const struct assay_match_facts *m = &h->facts.match;
+	const struct hearing *h = p->h;
+	const struct assay_policy *policy = h->policy->compiled;
+	const struct coverage *done = &p->coverage;
 	uint32_t bits = 0;
 
-	if (!h->f->leased || h->policy->by_owner)
+	if (!h->leased || h->policy->by_owner)
 		return 0;
-	if (coverage_holds(&h->coverage, p, m, ASSAY_HOOK_FILE_CHECK) &&
-	    (!h->mappable || coverage_holds(&h->coverage, p, m, ASSAY_HOOK_MMAP_CHECK)))
+	if (coverage_holds(done, policy, &h->object, ASSAY_HOOK_FILE_CHECK) &&
+	    (!p->mappable || coverage_holds(done, policy, &h->object, ASSAY_HOOK_MMAP_CHECK)))
 		bits |= ASSAY_FANOTIFY_OPEN;
-	if (coverage_holds(&h->coverage, p, m, ASSAY_HOOK_BPRM_CHECK) &&
-	    coverage_holds(&h->coverage, p, m, ASSAY_HOOK_CREDS_CHECK))
+	if (coverage_holds(done, policy, &h->object, ASSAY_HOOK_BPRM_CHECK) &&
+	    coverage_holds(done, policy, &h->object, ASSAY_HOOK_CREDS_CHECK))
 		bits |= ASSAY_FANOTIFY_EXEC;
 	return bits & h->policy->event_bits;
 }
+
+/* @mappable: what would be mapped for execution; fanotify tells of no mapping. */
+static void make_plan(struct hearing *h, bool mappable, struct judge_plan *ret)
+{
+	struct planning p = { .h = h, .plan = ret, .mappable = mappable };
+
+	*ret = (struct judge_plan){ 0 };
+	plan_hooks(&p);
+	ret->ignore_bits = find_ignore_bits(&p);
+}
+
+static bool has_execute_bit(const struct hearing *h)
+{
+	return h->c.st.st_mode & 0111;
+}
+
+/* All facts of the content that may be needed, whatever the first of them says. */
+static uint32_t find_wanted(struct hearing *h)
+{
+	const struct judge_plan *plain = &h->plain, *mapped = &h->mapped;
+	uint32_t wanted;
+
+	make_plan(h, true, &h->mapped);
+	h->plain = h->mapped;
+	if (has_execute_bit(h))
+		return mapped->wanted;
+	make_plan(h, false, &h->plain);
+	if (mapped->n == plain->n && mapped->n_audits == plain->n_audits &&
+	    mapped->ignore_bits == plain->ignore_bits)
+		return plain->wanted;
+	wanted = plain->wanted | (mapped->wanted & WORKER_VERITY) | WORKER_HEAD;
+	if (mapped->wanted & ~plain->wanted & WORKER_DIGEST)
+		wanted |= WORKER_DIGEST_IF_ELF;
+	return wanted;
+}
+
+/* ---- a case --------------------------------------------------------------------------------- */
 
 static bool is_eager(const struct daemon *d, const struct loaded_policy *p)
 {
@@ -338,30 +242,126 @@ static bool is_eager(const struct daemon *d, const struct loaded_policy *p)
 	return d->conf.first_sight == ASSAY_CONF_SIGHT_EAGER;
 }
 
-int judge_file(struct judge *j, const struct judge_case *c, struct findings *f,
-	       struct assay_err *err)
+static void take_lease(struct hearing *h)
 {
-	struct hearing h = { .judge = j, .c = c, .f = f };
-	struct daemon *d = j->daemon;
-	bool known = f->has_digest;
-	int r = 0;
+	int r = assay_lease_take(h->c.fd);
+
+	h->leased = r == 0;
+	h->has_writer = r == -EAGAIN;
+	if (r < 0)
+		atomic_fetch_add(&h->daemon->totals.no_leases, 1);
+}
+
+int judge_begin(struct daemon *d, const struct judge_case *c, struct hearing *ret)
+{
+	struct hearing *h = ret;
+	int r;
 
 	/* In this order: a change of policy raises the epoch after it. */
-	f->epoch = assay_fanotify_epoch(d->group);
-	h.policy = atomic_load(&d->policy);
-	if (!c->late && !known)
-		r = assay_lease_take(c->fd);
-	f->leased = !c->late && !known && r == 0;
+	*h = (struct hearing){ .daemon = d, .c = *c, .epoch = assay_fanotify_epoch(d->group) };
+	h->policy = atomic_load(&d->policy);
+	r = assay_fs_table_get(d->fs, c->fd, &c->st, &h->fs);
 	if (r < 0)
-		atomic_fetch_add(&d->totals.no_leases, 1);
+		return r;
+	h->object.fs = assay_fs_facts(&h->fs);
+	h->object.fowner = c->st.st_uid;
+	h->object.fgroup = c->st.st_gid;
+	if (!c->late && !c->known)
+		take_lease(h);
 	/* What cannot be marked is measured again at every open: then only for whom the rules say.
 	 */
-	h.eager = is_eager(d, h.policy) && (f->leased || known || c->late);
-	if (begin(&h) < 0)
-		return assay_err_set(err, -EIO, "cannot find out about the filesystem of a file");
-	h.mappable = is_mappable(c);
-	r = ask_all(&h, r == -EAGAIN, err);
-	if (r == 0)
-		f->ignore_bits = find_ignore_bits(&h);
-	return r;
+	h->eager = is_eager(d, h->policy) && (h->leased || c->known || c->late);
+	if (!c->exec || h->eager || c->late)
+		find_access(h);
+	h->wanted = find_wanted(h);
+	return 0;
+}
+
+const struct judge_plan *judge_plan(struct hearing *h, const struct content_facts *content)
+{
+	bool elf = content->have & (WORKER_HEAD | WORKER_DIGEST_IF_ELF) && content->elf;
+	struct judge_plan *plan = elf ? &h->mapped : &h->plain;
+
+	/* What was read by then may be neither the old content nor the new. */
+	if (h->broken && plan->n)
+		plan->ask[0].open_writers = true;
+	if (h->broken)
+		plan->ignore_bits = 0;
+	return plan;
+}
+
+static void set_path(struct hearing *h, char path[static ASSAY_OBJECT_PATH_MAX],
+		     struct assay_facts *ret)
+{
+	int n = assay_object_path(h->c.fd, &h->c.st, path);
+
+	/* As the kernel does where it has no path: something rather than nothing. */
+	ret->path = n < 0 ? assay_bytes_str("(unreachable)") : assay_bytes(path, (size_t)n);
+}
+
+void judge_facts(struct hearing *h, const struct judge_plan *plan, uint32_t i,
+		 const struct content_facts *content, char path[static ASSAY_OBJECT_PATH_MAX],
+		 struct assay_facts *ret)
+{
+	const struct judge_ask *ask = &plan->ask[i];
+	uint32_t needs = assay_policy_needs(h->policy->compiled, ask->hook);
+
+	*ret = (struct assay_facts){
+		.have = ASSAY_FACT_FS | ASSAY_FACT_OWNER | ASSAY_FACT_PATH,
+		.match = h->object,
+		.digest = content->digest,
+		.verity = content->verity,
+		.mode = (uint16_t)h->c.st.st_mode,
+		.open_writers = ask->open_writers,
+		.unreadable = content->unreadable,
+	};
+	ret->match.hook = ask->hook;
+	ret->match.mask = ask->mask;
+	if (needs & ASSAY_FACT_SUBJECT && !ask->any_subject)
+		find_subject(h, &ret->match);
+	ret->match.any_subject = ask->any_subject;
+	if (ask->any_subject || h->has_subject)
+		ret->have |= ASSAY_FACT_SUBJECT;
+	/* What cannot be had is known to be absent. */
+	if (content->digest.alg < ASSAY_HASH_COUNT || content->unreadable)
+		ret->have |= ASSAY_FACT_DIGEST;
+	if (content->have & WORKER_VERITY)
+		ret->have |= ASSAY_FACT_VERITY;
+	set_path(h, path, ret);
+}
+
+bool judge_audit(struct hearing *h, const struct judge_plan *plan,
+		 const struct content_facts *content, char path[static ASSAY_OBJECT_PATH_MAX])
+{
+	struct assay_match_facts unused = h->object;
+	struct assay_facts facts;
+	bool done = plan->n_audits == 0;
+
+	if (done)
+		return true;
+	if (!h->has_subject)
+		find_subject(h, &unused);
+	set_path(h, path, &facts);
+	for (uint32_t i = 0; i < plan->n_audits; i++) {
+		const struct judge_audit *a = &plan->audit[i];
+		const struct assay_digest *d = a->verity ? &content->verity : &content->digest;
+		/* Zeros where there is none, as in the list. */
+		struct audit_file f = {
+			.tid = h->c.tid,
+			.late = h->c.late,
+			.uid = h->subject_seen ? h->subject.uid : UINT32_MAX,
+			.dev = h->c.st.st_dev,
+			.ino = h->c.st.st_ino,
+			.path = facts.path,
+			.digest = { .alg = h->daemon->hash },
+			.hook = a->hook,
+			.rule = a->rule,
+			.policy = h->policy->name,
+		};
+
+		if (d->alg < ASSAY_HASH_COUNT)
+			f.digest = *d;
+		done |= audit_file(h->daemon->audit, &h->daemon->crypto, &f);
+	}
+	return done;
 }

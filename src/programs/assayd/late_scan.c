@@ -7,24 +7,28 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/num.h"
 #include "formats/batch.h"
 #include "formats/mlist_ascii.h"
-#include "programs/assayd/judge.h"
 #include "programs/assayd/log.h"
+#include "programs/assayd/loop.h"
 #include "programs/assayd/maps.h"
 #include "programs/assayd/mounts.h"
 
-#define SEEN_SLOTS 65536u /* a power of two; beyond it, files are judged again, without harm */
+#define AT_ONCE_MAX 256u /* files under way */
+#define WAIT_MS	    1000
+#define SEEN_SLOTS  65536u /* a power of two; beyond it, files are judged again, without harm */
 
-#define TOLD_MAX   16u /* names in the log, of files that cannot be opened */
+#define TOLD_MAX    16u /* names in the log, of files that cannot be opened */
 
 struct scan {
 	struct daemon *daemon;
-	struct judge judge;
 	struct {
 		uint64_t dev, ino;
 	} * seen;
@@ -49,22 +53,36 @@ static bool skip_file(void *ctx, uint64_t dev, uint64_t ino)
 	return false;
 }
 
-static int judge_running(void *ctx, const struct maps_file *file)
+/* Waits until no more than @most are under way. */
+static int wait_for_left(struct scan *s, uint32_t most)
+{
+	struct loop *loop = s->daemon->loop;
+	struct pollfd p = { .fd = loop_late_fd(loop), .events = POLLIN };
+	eventfd_t unused;
+	int r;
+
+	while (loop_late_left(loop) > most && !loop_has_failed(loop)) {
+		poll(&p, 1, WAIT_MS);
+		(void)eventfd_read(p.fd, &unused);
+	}
+	r = loop_late_error(loop);
+	return r < 0 ? assay_err_set(s->err, r, "what runs already cannot be recorded: %s",
+				     strerror(-r))
+		     : 0;
+}
+
+static int add_running(void *ctx, const struct maps_file *file)
 {
 	struct scan *s = ctx;
-	struct judge_case c = {
-		.fd = file->fd,
-		.tid = file->pid,
-		.exec = file->is_exe,
-		.late = true,
-	};
-	struct findings f = { .wait_for = ASSAY_NO_RECORD };
+	int fd = fcntl(file->fd, F_DUPFD_CLOEXEC, 0);
 
-	if (fstat(file->fd, &c.st) < 0)
+	if (fd < 0)
 		return 0;
 	s->n_files++;
 	atomic_fetch_add(&s->daemon->totals.late, 1);
-	return judge_file(&s->judge, &c, &f, s->err);
+	if (loop_late_add(s->daemon->loop, fd, file->pid, file->is_exe) < 0)
+		return assay_err_set(s->err, -ENOMEM, "out of memory");
+	return wait_for_left(s, AT_ONCE_MAX);
 }
 
 static void fill_late(void *ctx, struct assay_wr *w)
@@ -94,7 +112,7 @@ static int scan_process(struct scan *s, pid_t pid)
 {
 	struct maps_walk walk = { .pid = pid,
 				  .skip = skip_file,
-				  .each = judge_running,
+				  .each = add_running,
 				  .unreadable = count_unreadable,
 				  .ctx = s };
 
@@ -124,12 +142,12 @@ static int scan_processes(struct scan *s)
 int startup_scan_running(struct daemon *d, struct assay_err *err)
 {
 	struct scan s = { .daemon = d, .err = err };
-	int r = judge_init(&s.judge, d, err);
+	int r;
 
-	if (r < 0)
-		return r;
 	s.seen = calloc(SEEN_SLOTS, sizeof(*s.seen));
 	r = s.seen ? scan_processes(&s) : assay_err_set(err, -ENOMEM, "out of memory");
+	if (r == 0)
+		r = wait_for_left(&s, 0);
 	if (r == 0)
 		r = anchor_state(d->anchor, "late", fill_late, &s, false, NULL, err);
 	if (r == 0)
@@ -138,7 +156,6 @@ int startup_scan_running(struct daemon *d, struct assay_err *err)
 			 "opened",
 			 (unsigned long long)s.n_files, (unsigned long long)s.n_processes,
 			 (unsigned long long)s.n_unreadable);
-	judge_done(&s.judge);
 	free(s.seen);
 	return r;
 }

@@ -17,6 +17,7 @@
 #include "programs/assayd/scout_process.h"
 #include "programs/assayd/spawner.h"
 #include "programs/assayd/view.h"
+#include "programs/assayd/worker.h"
 
 #define CONF_PATH "/etc/assay/assayd.conf"
 
@@ -221,6 +222,7 @@ static const child_fn roles[CHILD_ROLE_COUNT] = {
 #if ASSAY_HAS_VIEW
 	[CHILD_VIEW] = view_process,
 #endif
+	[CHILD_WORKER] = worker_process,
 };
 
 int main(int argc, char **argv)

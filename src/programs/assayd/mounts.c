@@ -139,7 +139,7 @@ static void set_uncovered(struct mounts *m, struct entry *e, const char *reason)
 		return;
 	}
 	assay_fmt(e->what.reason, sizeof(e->what.reason), "%s", reason);
-	if (!tally_add(&m->tally, e->what.type, jobs_now_ns()))
+	if (!tally_add(&m->tally, e->what.type, arrivals_now_ns()))
 		return;
 	log_line(LOG_NOTICE, "not watched: %s (%s): %s", e->what.point, e->what.type, reason);
 	audit_uncovered(m->daemon, &e->what);
@@ -159,7 +159,7 @@ static void fill_counted(void *ctx, struct assay_wr *w)
 
 void mounts_record_counts(struct mounts *m, bool all)
 {
-	uint64_t now = all ? UINT64_MAX : jobs_now_ns();
+	uint64_t now = all ? UINT64_MAX : arrivals_now_ns();
 	struct tally_kind k;
 	struct assay_err err;
 

@@ -8,7 +8,7 @@
 
 #include "base/file.h"
 #include "programs/assayd/ipc.h"
-#include "programs/assayd/jobs.h"
+#include "programs/assayd/arrivals.h"
 #include "programs/assayd/log.h"
 
 #define INTERVAL_NS 2000000000ull
@@ -95,7 +95,7 @@ static void replace(struct scout_link *s, const char *why)
 	child_kill(&s->child);
 	child_close(&s->child);
 	s->looking = false;
-	s->next_ns = jobs_now_ns() + INTERVAL_NS;
+	s->next_ns = arrivals_now_ns() + INTERVAL_NS;
 	if (start(s, &err) < 0)
 		log_line(LOG_ERR, "other mount namespaces are not searched: %s", err.text);
 }
@@ -119,7 +119,7 @@ static int take_mount(struct scout_link *s, const struct ipc_message *m)
 
 static int end_pass(struct scout_link *s, const struct ipc_message *m)
 {
-	uint64_t now = jobs_now_ns(), took = now - s->began_ns;
+	uint64_t now = arrivals_now_ns(), took = now - s->began_ns;
 	struct scout_summary summary;
 
 	if (!s->looking || scout_summary_parse(m->body, &summary) < 0)
@@ -160,7 +160,7 @@ void scout_receive(struct scout_link *s)
 		r = ipc_receive(s->child.socket, &buffer, &m);
 		if (r < 0)
 			break;
-		s->heard_ns = jobs_now_ns();
+		s->heard_ns = arrivals_now_ns();
 		r = take(s, &m);
 		ipc_close_fds(&m);
 	}

@@ -104,9 +104,9 @@ static json_t *events_json(struct daemon *d)
 	assay_fanotify_counts(d->group, &n);
 	return json_pack("{s:I, s:I, s:I, s:I, s:i, s:I, s:I, s:I}", "read", (json_int_t)n.events,
 			 "exempt", (json_int_t)n.exempt, "refused", (json_int_t)n.refused,
-			 "overflows", (json_int_t)n.overflows, "held", (int)jobs_open(d->jobs),
-			 "deadlines", number(&t->deadlines), "errors", number(&t->errors), "late",
-			 number(&t->late));
+			 "overflows", (json_int_t)n.overflows, "held",
+			 (int)atomic_load(&d->arrivals.held), "deadlines", number(&t->deadlines),
+			 "errors", number(&t->errors), "late", number(&t->late));
 }
 
 /* As OpenMetrics has it: each bound counts those below it, too. */

@@ -19,7 +19,7 @@
 #include "base/wr.h"
 #include "formats/policy.h"
 #include "programs/assayd/ipc.h"
-#include "programs/assayd/jobs.h"
+#include "programs/assayd/arrivals.h"
 #include "programs/assayd/log.h"
 #include "programs/assayd/view.h"
 
@@ -79,7 +79,7 @@ static int start(struct view_link *v, struct assay_err *err)
 
 	if (r < 0)
 		return r;
-	v->began_ns = jobs_now_ns();
+	v->began_ns = arrivals_now_ns();
 	if (fcntl(v->child.socket, F_SETFL, O_NONBLOCK) < 0)
 		r = -errno;
 	if (r == 0)
@@ -97,7 +97,7 @@ static int start(struct view_link *v, struct assay_err *err)
 /* Another one, later. It has unmounted, or those have who watch it. */
 static void replace(struct view_link *v, const char *why)
 {
-	uint64_t now = jobs_now_ns();
+	uint64_t now = arrivals_now_ns();
 
 	child_close(&v->child);
 	if (now - v->began_ns > PAUSE_MAX_NS)

@@ -1,284 +1,318 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The order of lease.h, spread over two steps of a job: judge (lease, digest, records), and, once
- * the records are anchored, settle (mark, look at the lease), answer, drop. The anchor thread only
- * moves jobs between queues.
+ * Files are done in the order in which they come. Of all that wait, the medium is asked for the
+ * content before the first is read: one process then waits for many files at once. Findings are
+ * sent some at a time, as each message may wake main, but none is kept for long.
  */
 #include "programs/assayd/worker.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fsverity.h>
 #include <poll.h>
-#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "backends/source_fanotify/lease.h"
-#include "backends/source_fanotify/object.h"
-#include "programs/assayd/judge.h"
+#include "backends/crypto_openssl/crypto_openssl.h"
+#include "backends/source_fanotify/content.h"
+#include "backends/source_fanotify/readahead.h"
+#include "base/sandbox.h"
+#include "programs/assayd/ipc.h"
 #include "programs/assayd/log.h"
+#include "programs/assayd/spawner.h"
+#include "programs/assayd/worker_msg.h"
 
-#define NODE_JOB(n) ((struct job *)(n))
-_Static_assert(offsetof(struct job, node) == 0, "NODE_JOB");
+#define QUEUE_MAX  64u		  /* a power of two; main sends less */
+#define FETCH_SIZE (128 << 10)	  /* bytes of a file that are asked for ahead */
+#define SLICE	   (128ull << 10) /* as content.c reads: bytes between two looks at the socket */
+#define KEEP_MAX   8u		  /* findings that are not sent yet */
+#define KEEP_NS	   400000u
+/* Of those that systemd says nobody uses: no account's programs may signal us. */
+#define WORKER_ID 65531
+#define FILES_MAX (QUEUE_MAX + WORKER_BATCH_MAX + 64u)
 
-#define FETCH_SIZE (128 << 10) /* bytes of a file that are asked for ahead */
+struct queued {
+	struct worker_job job;
+	int fd;
+	bool canceled;
+};
 
-struct workers {
-	struct daemon *daemon;
-	pthread_t reader;
-	bool has_reader;
-	int stop_fd; /* eventfd: the reader ends */
+struct worker {
+	struct assay_crypto crypto;
+	struct assay_readahead *ahead;
+	struct assay_content *content; /* for @alg; NULL: none yet */
+	enum assay_hash alg;
+	struct queued queue[QUEUE_MAX];
+	uint32_t first, n;
+	uint64_t slices; /* of the file that is read */
+	/* Findings that are not sent yet. */
+	uint8_t out[WORKER_BATCH_MAX * WORKER_FINDING_SIZE_MAX];
+	struct assay_wr w;
+	uint32_t n_out;
+	uint64_t out_since_ns;
+	struct ipc_buffer buffer;
+};
+
+static struct queued *nth(struct worker *w, uint32_t i)
+{
+	return &w->queue[(w->first + i) % QUEUE_MAX];
+}
+
+/* ---- messages ------------------------------------------------------------------------------- */
+
+static int take_jobs(struct worker *w, struct ipc_message *m)
+{
+	struct worker_job job[WORKER_BATCH_MAX];
 	uint32_t n;
-	struct worker {
-		pthread_t thread;
-		struct judge judge;
-	} worker[];
-};
+	int r = worker_jobs_parse(m->body, job, &n);
 
-/* ---- a job ---------------------------------------------------------------------------------- */
-
-/* @digest: of what they saw; NULL: it is to be found out. */
-static void release(struct daemon *d, struct assay_inflight_node *waiter,
-		    const struct assay_digest *digest)
-{
-	struct assay_inflight_node *next;
-
-	for (; waiter; waiter = next) {
-		next = waiter->next_waiter;
-		NODE_JOB(waiter)->owns_inode = false; /* it has to enter again */
-		NODE_JOB(waiter)->findings.has_digest = digest != NULL;
-		if (digest)
-			NODE_JOB(waiter)->findings.digest = *digest;
-		jobs_put(d->jobs, NODE_JOB(waiter));
+	if (r < 0 || n != m->n_fds || w->n + n > QUEUE_MAX)
+		return r < 0 ? r : -EBADMSG;
+	for (uint32_t i = 0; i < n; i++) {
+		*nth(w, w->n++) = (struct queued){ .job = job[i], .fd = TAKE_FD(m->fd[i]) };
+		/* One that is alone is read at once. */
+		if (w->n > 1 && job[i].wanted & WORKER_DIGEST)
+			(void)posix_fadvise(nth(w, w->n - 1)->fd, 0, FETCH_SIZE,
+					    POSIX_FADV_WILLNEED);
 	}
+	if (n > 1 && w->n == n && job[0].wanted & WORKER_DIGEST)
+		(void)posix_fadvise(nth(w, 0)->fd, 0, FETCH_SIZE, POSIX_FADV_WILLNEED);
+	return 0;
 }
 
-/* @waiters: those who opened before settle() found the lease intact: they saw this content. */
-static void end_job(struct daemon *d, struct job *job, struct assay_inflight_node *waiters)
+static int take_message(struct worker *w, struct ipc_message *m)
 {
-	const struct findings *f = &job->findings;
-	struct assay_inflight_node *later = NULL;
-
-	if (job->owns_inode)
-		later = assay_inflight_leave(d->inflight, &job->node);
-	release(d, waiters, f->leased && f->has_digest ? &f->digest : NULL);
-	release(d, later, NULL);
-	jobs_end(d->jobs, job);
+	if (m->type == WORKER_JOBS)
+		return take_jobs(w, m);
+	if (m->type != WORKER_CANCEL || m->n_fds || m->body.len)
+		return -EBADMSG;
+	for (uint32_t i = 0; i < w->n; i++)
+		if (nth(w, i)->job.id == m->id)
+			nth(w, i)->canceled = true;
+	return 0;
 }
 
-static bool set_mark(struct daemon *d, struct job *job)
+/* All that has come. Whatever goes wrong here is main's end or main's fault: we end. */
+static void take_all(struct worker *w)
 {
-	struct findings *f = &job->findings;
-
-	return f->leased && f->ignore_bits && !atomic_load(&job->answered) &&
-	       assay_fanotify_ignore(d->group, job->event.fd, f->ignore_bits, f->epoch) == 0;
-}
-
-/* open(O_RDONLY | O_TRUNC) empties a file without breaking a lease, and after its own event. Looked
- * at when the mark is there: who empties it later drops that. */
-static bool has_size(int fd, int64_t size)
-{
-	struct stat st;
-
-	return fstat(fd, &st) == 0 && st.st_size == size;
-}
-
-/* Leaves the ignore mark there if nothing has happened since the lease was taken. Returns who waits
- * behind: collected before the last look at the lease, as who comes later may see changed content.
- */
-static struct assay_inflight_node *settle(struct daemon *d, struct job *job)
-{
-	struct assay_inflight_node *waiters = NULL;
-	struct findings *f = &job->findings;
-	bool marked = set_mark(d, job);
-
-	if (job->owns_inode)
-		waiters = assay_inflight_waiters(d->inflight, &job->node);
-	if (!f->leased)
-		return waiters;
-	f->leased = assay_lease_intact(job->event.fd) && has_size(job->event.fd, f->size);
-	if (!f->leased)
-		atomic_fetch_add(&d->totals.broken_leases, 1);
-	if (marked && f->leased)
-		atomic_fetch_add(&d->totals.marks, 1);
-	else if (marked)
-		assay_fanotify_unignore(d->group, job->event.fd, f->ignore_bits);
-	return waiters;
-}
-
-/* A list that takes nothing is said once, by the recorder. */
-static void complain(struct daemon *d, const struct judge_case *c, const struct assay_err *err)
-{
-	char path[ASSAY_OBJECT_PATH_MAX];
-
-	atomic_fetch_add(&d->totals.errors, 1);
-	if (err->code == -ENOSPC || err->code == -EIO)
-		return;
-	if (assay_object_path(c->fd, &c->st, path) < 0)
-		path[0] = '\0';
-	log_line(LOG_ERR, "'%s' was not measured: %s", path, err->text);
-}
-
-/* Whoever is on the way to the recorder has arrived, or turned off. */
-static void count_judged(struct daemon *d)
-{
-	if (jobs_judged(d->jobs))
-		anchor_wait_gathered(d->events);
-}
-
-enum outcome {
-	OUTCOME_SETTLE, /* nothing to wait for */
-	OUTCOME_ANCHOR, /* waits for its record */
-	OUTCOME_BEHIND, /* waits behind another event of its inode: no longer the caller's */
-};
-
-static enum outcome judge_job(struct daemon *d, struct judge *judge, struct job *job)
-{
-	struct judge_case c = {
-		.fd = job->event.fd,
-		.tid = job->event.tid,
-		.exec = job->event.exec,
-		.answered = &job->answered,
-	};
-	struct assay_err err = { 0 };
+	struct ipc_message m;
 	int r;
 
-	if (atomic_load(&job->answered) || fstat(c.fd, &c.st) < 0 || !S_ISREG(c.st.st_mode))
-		return OUTCOME_SETTLE;
-	if (!job->owns_inode) {
-		job->owns_inode = true; /* before others can see it */
-		job->node.dev = c.st.st_dev;
-		job->node.ino = c.st.st_ino;
-		if (!assay_inflight_enter(d->inflight, &job->node))
-			return OUTCOME_BEHIND;
+	while ((r = ipc_receive(CHILD_SOCKET, &w->buffer, &m)) == 0) {
+		r = take_message(w, &m);
+		ipc_close_fds(&m);
+		if (r < 0)
+			break;
 	}
-	job->findings.size = c.st.st_size;
-	r = judge_file(judge, &c, &job->findings, &err);
-	if (r < 0 && r != -ECANCELED)
-		complain(d, &c, &err);
-	job->judged = true;
-	if (r < 0) {
-		job->findings.ignore_bits = 0;
-		return OUTCOME_SETTLE;
+	if (r != -EAGAIN)
+		_exit(r == -EPIPE ? 0 : 1);
+}
+
+static void wait_for(short events)
+{
+	struct pollfd p = { .fd = CHILD_SOCKET, .events = events };
+
+	(void)poll(&p, 1, -1);
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static void send_findings(struct worker *w)
+{
+	struct ipc_message m = { .type = WORKER_FINDINGS, .body = assay_wr_done(&w->w) };
+	int r;
+
+	if (w->n_out == 0)
+		return;
+	while ((r = ipc_send(CHILD_SOCKET, &m)) == -EAGAIN)
+		wait_for(POLLOUT);
+	if (r < 0)
+		_exit(r == -EPIPE ? 0 : 1);
+	w->n_out = 0;
+	w->w = assay_wr(w->out, sizeof(w->out));
+}
+
+static void keep_finding(struct worker *w, const struct worker_finding *f)
+{
+	uint64_t now = now_ns();
+
+	if (w->n_out++ == 0)
+		w->out_since_ns = now;
+	worker_finding_put(&w->w, f);
+	if (w->n_out >= KEEP_MAX || now - w->out_since_ns >= KEEP_NS)
+		send_findings(w);
+}
+
+/* ---- a file --------------------------------------------------------------------------------- */
+
+static bool is_elf(int fd)
+{
+	char magic[4];
+
+	return pread(fd, magic, 4, 0) == 4 && memcmp(magic, "\177ELF", 4) == 0;
+}
+
+static void find_verity(int fd, struct assay_digest *ret)
+{
+	_Alignas(struct fsverity_digest)
+		uint8_t space[sizeof(struct fsverity_digest) + ASSAY_HASH_SIZE_MAX] = { 0 };
+	struct fsverity_digest *got = (void *)space;
+	enum assay_hash alg;
+
+	got->digest_size = ASSAY_HASH_SIZE_MAX;
+	if (ioctl(fd, FS_IOC_MEASURE_VERITY, got) < 0)
+		return;
+	alg = got->digest_algorithm == FS_VERITY_HASH_ALG_SHA512 ? ASSAY_HASH_SHA512
+								 : ASSAY_HASH_SHA256;
+	if (got->digest_size != assay_hash_size(alg))
+		return;
+	ret->alg = alg;
+	memcpy(ret->data, got->digest, got->digest_size);
+}
+
+static bool go_on(void *ctx)
+{
+	struct worker *w = ctx;
+	const struct queued *q = nth(w, 0);
+
+	if (++w->slices == 1)
+		return true;
+	/* Who waits for an earlier one does not wait for this one too. */
+	send_findings(w);
+	take_all(w);
+	return !q->canceled && (w->slices - 1) * SLICE <= q->job.size_max;
+}
+
+static int use_alg(struct worker *w, enum assay_hash alg)
+{
+	struct assay_content *content;
+	int r;
+
+	if (w->content && w->alg == alg)
+		return 0;
+	r = assay_content_new(&w->crypto, &alg, 1, &content, NULL);
+	if (r < 0)
+		return r;
+	assay_content_free(w->content);
+	assay_content_read_ahead(content, w->ahead);
+	w->content = content;
+	w->alg = alg;
+	return 0;
+}
+
+static void find_digest(struct worker *w, const struct queued *q, struct worker_finding *f)
+{
+	int r = use_alg(w, q->job.alg);
+
+	w->slices = 0;
+	if (r == 0)
+		r = assay_content_digest(w->content, q->fd, go_on, w, &f->digest, &f->bytes);
+	if (r == 0)
+		return;
+	f->digest.alg = ASSAY_HASH_COUNT;
+	f->bytes = 0;
+	if (r != -ECANCELED)
+		f->status = WORKER_UNREADABLE;
+	else
+		f->status = q->canceled ? WORKER_CANCELED : WORKER_TOO_LARGE;
+}
+
+static void look_at(struct worker *w, const struct queued *q, struct worker_finding *f)
+{
+	uint32_t wanted = q->job.wanted;
+
+	if (q->canceled) {
+		f->status = WORKER_CANCELED;
+		return;
 	}
-	return job->findings.wait_for == ASSAY_NO_RECORD ? OUTCOME_SETTLE : OUTCOME_ANCHOR;
+	if (wanted & (WORKER_HEAD | WORKER_DIGEST_IF_ELF))
+		f->elf = is_elf(q->fd);
+	if (wanted & WORKER_VERITY)
+		find_verity(q->fd, &f->verity);
+	if (wanted & WORKER_DIGEST || (wanted & WORKER_DIGEST_IF_ELF && f->elf))
+		find_digest(w, q, f);
 }
 
-/* False: the job waits, and is not the caller's any more. */
-static bool judge_and_count(struct daemon *d, struct judge *judge, struct job *job)
+static void do_first(struct worker *w)
 {
-	enum outcome outcome = judge_job(d, judge, job);
-
-	count_judged(d);
-	if (outcome == OUTCOME_ANCHOR)
-		jobs_wait(d->jobs, job);
-	return outcome == OUTCOME_SETTLE;
-}
-
-/* Where several wait, the medium is asked for the content of each before the first is read: few
- * workers then wait for many files at once. */
-static bool fetch(struct daemon *d, struct job *job)
-{
-	const struct loaded_policy *p = atomic_load(&d->policy);
-	enum assay_hook hook = job->event.exec ? ASSAY_HOOK_BPRM_CHECK : ASSAY_HOOK_FILE_CHECK;
-
-	if (job->fetched || !job->in_company || assay_policy_needs(p->compiled, hook) == 0)
-		return false;
-	job->fetched = true;
-	(void)posix_fadvise(job->event.fd, 0, FETCH_SIZE, POSIX_FADV_WILLNEED);
-	jobs_fetch(d->jobs, job);
-	return true;
-}
-
-static void *run_worker(void *arg)
-{
-	struct worker *w = arg;
-	struct daemon *d = w->judge.daemon;
-	struct assay_inflight_node *waiters;
-	struct job *job;
-
-	while ((job = jobs_take(d->jobs))) {
-		if (!job->judged && fetch(d, job))
-			continue;
-		if (!job->judged && !judge_and_count(d, &w->judge, job))
-			continue;
-		waiters = settle(d, job);
-		/* A writer that waits for our lease goes on after the opener, not before. */
-		latency_add(&d->totals.waits, jobs_now_ns() - job->arrived_ns);
-		jobs_answer(d->jobs, job, true);
-		assay_lease_drop(job->event.fd);
-		end_job(d, job, waiters);
-	}
-	return NULL;
-}
-
-/* ---- the reader ----------------------------------------------------------------------------- */
-
-/* Opens nothing, logs nothing, waits for nobody but room in the table of files. */
-static void *run_reader(void *arg)
-{
-	struct workers *w = arg;
-	struct daemon *d = w->daemon;
-	struct pollfd p[] = {
-		{ .fd = assay_fanotify_fd(d->group), .events = POLLIN },
-		{ .fd = w->stop_fd, .events = POLLIN },
+	struct queued *q = nth(w, 0);
+	struct worker_finding f = {
+		.id = q->job.id,
+		.digest.alg = ASSAY_HASH_COUNT,
+		.verity.alg = ASSAY_HASH_COUNT,
 	};
-	struct assay_fanotify_event event[ASSAY_FANOTIFY_READ_MAX];
 
-	while (!p[1].revents) {
-		size_t room = jobs_room(d->jobs, ASSAY_FANOTIFY_READ_MAX);
-		int n;
-
-		if (poll(p, 2, -1) < 0)
-			continue;
-		n = assay_fanotify_read(d->group, event, room);
-		for (int i = 0; i < n; i++)
-			jobs_add(d->jobs, &event[i]);
-	}
-	return NULL;
+	look_at(w, q, &f);
+	/* Before main knows: whoever opened the file may want to unmount it next. */
+	close(q->fd);
+	w->first = (w->first + 1) % QUEUE_MAX;
+	w->n--;
+	keep_finding(w, &f);
 }
 
-/* ---- all of them ---------------------------------------------------------------------------- */
+/* ---- the process ---------------------------------------------------------------------------- */
 
-int workers_start(struct daemon *d, uint32_t n, struct workers **ret, struct assay_err *err)
+int worker_sandbox(void)
 {
-	struct workers *w = calloc(1, sizeof(*w) + n * sizeof(w->worker[0]));
-	int r = 0;
+	static const char *const syscalls[] = { "pread64", "fadvise64", "fstat", "newfstatat",
+						"ioctl",   "poll",	"ppoll", "recvmsg",
+						"sendmsg", NULL };
+	const struct assay_sandbox sandbox = {
+		.uid = WORKER_ID,
+		.gid = WORKER_ID,
+		.max_files = FILES_MAX,
+		.syscalls = syscalls,
+	};
+	struct assay_err err;
+	int r = assay_sandbox_enter(&sandbox, NULL, &err);
 
-	if (!w)
-		return assay_err_set(err, -ENOMEM, "out of memory");
-	w->daemon = d;
-	w->stop_fd = eventfd(0, EFD_CLOEXEC);
-	for (; r == 0 && w->n < n; w->n += r == 0) {
-		struct worker *it = &w->worker[w->n];
-
-		r = judge_init(&it->judge, d, err);
-		if (r == 0 && (r = -pthread_create(&it->thread, NULL, run_worker, it)) < 0) {
-			judge_done(&it->judge);
-			assay_err_set(err, r, "cannot start a thread: %s", strerror(-r));
-		}
-	}
-	if (r == 0 && (r = -pthread_create(&w->reader, NULL, run_reader, w)) < 0)
-		assay_err_set(err, r, "cannot start a thread: %s", strerror(-r));
-	w->has_reader = r == 0;
-	*ret = w; /* also when it failed, so that what was started can be stopped */
+	if (r < 0)
+		log_line(LOG_ERR, "worker: %s", err.text);
 	return r;
 }
 
-void workers_stop(struct workers *w)
+/* Whatever needs a file or a thread. */
+static int prepare(struct worker *w, struct assay_crypto_openssl **openssl)
 {
-	if (!w)
-		return;
-	/* The reader last: what the recorder opens for a worker still has to be let through. */
-	for (uint32_t i = 0; i < w->n; i++) {
-		pthread_join(w->worker[i].thread, NULL);
-		judge_done(&w->worker[i].judge);
+	struct assay_err err = { 0 };
+	int r = assay_crypto_openssl_new(openssl, &err);
+
+	if (r == 0)
+		r = assay_readahead_new(&w->ahead);
+	if (r < 0)
+		log_line(LOG_ERR, "worker: %s", err.code ? err.text : strerror(-r));
+	else
+		w->crypto = assay_crypto_openssl_port(*openssl);
+	if (r == 0 && fcntl(CHILD_SOCKET, F_SETFL, O_NONBLOCK) < 0)
+		r = -errno;
+	return r;
+}
+
+int worker_process(void)
+{
+	static struct worker w;
+	struct assay_crypto_openssl *openssl = NULL; /* as long as the process */
+
+	w.w = assay_wr(w.out, sizeof(w.out));
+	if (prepare(&w, &openssl) < 0 || worker_sandbox() < 0 ||
+	    ipc_send(CHILD_SOCKET, &(struct ipc_message){ .type = WORKER_READY }) < 0)
+		return 1;
+	for (;;) {
+		take_all(&w);
+		if (w.n) {
+			do_first(&w);
+			continue;
+		}
+		send_findings(&w);
+		wait_for(POLLIN);
 	}
-	eventfd_write(w->stop_fd, 1);
-	if (w->has_reader)
-		pthread_join(w->reader, NULL);
-	close(w->stop_fd);
-	free(w);
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The threads that do the jobs, and the one that reads them. */
+/*
+ * The process that reads what is opened: descriptors in, digests out, and no rights beside. What it
+ * says is checked by main's loop, as any of these files may have taken it over.
+ */
 #pragma once
 
-#include "programs/assayd/daemon.h"
+/* Serves CHILD_SOCKET until it ends; returns the status to exit with. */
+int worker_process(void);
 
-struct workers;
-
-/* Starts the reader and @n workers. Errors: -ENOMEM, -EAGAIN. */
-int workers_start(struct daemon *d, uint32_t n, struct workers **ret, struct assay_err *err);
-/* After jobs_close(). Ends the threads, frees. NULL allowed. */
-void workers_stop(struct workers *w);
+/* Enters the sandbox of a worker. Returns 0 or -errno; it is said on stderr then. (Tests.) */
+int worker_sandbox(void);

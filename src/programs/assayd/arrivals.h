@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Events on their way from the reader to the loop: any number in one piece, and one wake for many.
+ * Also what the loop holds altogether, as the reader must not open more. No lock: pieces are a
+ * chain that the loop takes whole.
+ */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "backends/source_fanotify/source_fanotify.h"
+
+/* What came together. */
+struct arrival_batch {
+	struct arrival_batch *next;
+	uint64_t arrived_ns; /* monotonic */
+	bool late;	     /* what runs already: nobody waits, and nothing is answered */
+	uint32_t n;
+	struct assay_fanotify_event event[];
+};
+
+struct arrivals {
+	_Atomic(struct arrival_batch *) newest;
+	_Atomic uint32_t held;	 /* events that are here or in the loop */
+	_Atomic uint32_t on_way; /* of these, to the recorder */
+	atomic_bool asleep;	 /* the loop is, or will be */
+	atomic_bool closed;	 /* nothing is taken on */
+	int wake_fd;		 /* eventfd of the loop; edges count */
+	int room_fd;		 /* eventfd: somebody waits for held to get less */
+	atomic_bool room_wanted;
+};
+
+/* Errors: as eventfd(). */
+int arrivals_init(struct arrivals *a);
+/* What was never taken is the caller's: arrivals_take() first. */
+void arrivals_done(struct arrivals *a);
+
+/* Any thread. False: no memory, or it is closed; the events stay the caller's. */
+bool arrivals_put(struct arrivals *a, const struct assay_fanotify_event *event, uint32_t n,
+		  bool late);
+void arrivals_wake(struct arrivals *a);
+
+/* ---- the loop -------------------------------------------------------------------------------- */
+
+/* The oldest first, linked by next; each is freed by the caller. */
+struct arrival_batch *arrivals_take(struct arrivals *a);
+/* Before it sleeps: false if something has come meanwhile, and it must not. */
+bool arrivals_may_sleep(struct arrivals *a);
+void arrivals_awake(struct arrivals *a);
+/* One event is no longer held. */
+void arrivals_drop(struct arrivals *a);
+
+uint64_t arrivals_now_ns(void);

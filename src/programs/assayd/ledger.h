@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Openers that went on before their file was measured: kept for the thread that may wait for the
+ * list, which writes the gap entries. Thread-safe; the lock is held over no call that could wait.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define LEDGER_NAMED_MAX 64u /* files that are named between two looks; more are counted */
+
+enum ledger_why {
+	LEDGER_DEADLINE,  /* it took too long */
+	LEDGER_STOP,	  /* assayd ends */
+	LEDGER_FULL,	  /* no room or no memory to keep the event */
+	LEDGER_WORKER,	  /* the processes that read it died */
+	LEDGER_TOO_LARGE, /* by the configuration */
+	LEDGER_WHY_COUNT,
+};
+
+struct ledger_entry {
+	struct ledger_entry *next;
+	enum ledger_why why;
+	uint64_t waited_ms;
+	uint64_t size; /* of the file; 0: not known */
+	char path[];   /* "": not known */
+};
+
+struct ledger {
+	pthread_mutex_t lock;
+	struct ledger_entry *first, **last;
+	uint32_t n_named;
+	uint64_t n[LEDGER_WHY_COUNT]; /* all, named or not */
+	int wake_fd;		      /* eventfd, written with each entry; borrowed */
+};
+
+void ledger_init(struct ledger *l, int wake_fd);
+void ledger_done(struct ledger *l);
+
+/* @path may be NULL. */
+void ledger_add(struct ledger *l, enum ledger_why why, const char *path, uint64_t waited_ms,
+		uint64_t size);
+
+/* Since the last call: how many of each, and a chain of those that are named, which the caller
+ * frees. */
+struct ledger_entry *ledger_take(struct ledger *l, uint64_t ret_n[LEDGER_WHY_COUNT]);
