@@ -2,6 +2,7 @@
 #include "base/sandbox.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <linux/landlock.h>
 #include <sched.h>
@@ -14,6 +15,8 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "base/macros.h"
 
 static int failed(struct assay_err *err, int r, const char *what)
 {
@@ -184,14 +187,45 @@ static const char *const libc_needs[] = {
 	NULL
 };
 
-static int allow_all(scmp_filter_ctx ctx, const char *const *names, struct assay_err *err)
+/* Not those that have signals sent (F_SETOWN, F_SETSIG): to root's processes, from one of root's.
+ */
+static int allow_fcntl(scmp_filter_ctx ctx)
+{
+	static const int commands[] = { F_DUPFD,  F_DUPFD_CLOEXEC, F_GETFD,    F_SETFD,
+					F_GETFL,  F_SETFL,	   F_GETLK,    F_SETLK,
+					F_SETLKW, F_ADD_SEALS,	   F_GET_SEALS };
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(commands); i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
+				     SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)commands[i]));
+	return r;
+}
+
+static int allow_call(scmp_filter_ctx ctx, const struct assay_sandbox *s, int nr)
+{
+	const struct scmp_arg_cmp reads =
+		SCMP_A2(SCMP_CMP_MASKED_EQ, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY);
+
+	if (nr == SCMP_SYS(fcntl))
+		return allow_fcntl(ctx);
+	if (nr == SCMP_SYS(ioctl) && s->only_ioctl)
+		return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, nr, 1,
+					SCMP_A1(SCMP_CMP_EQ, s->only_ioctl));
+	if (nr == SCMP_SYS(openat) && s->only_reads)
+		return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, nr, 1, reads);
+	return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, nr, 0);
+}
+
+static int allow_all(scmp_filter_ctx ctx, const struct assay_sandbox *s, const char *const *names,
+		     struct assay_err *err)
 {
 	for (; names && *names; names++) {
 		int nr = seccomp_syscall_resolve_name(*names), r;
 
 		if (nr == __NR_SCMP_ERROR)
 			return assay_err_set(err, -EINVAL, "there is no system call '%s'", *names);
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, nr, 0);
+		r = allow_call(ctx, s, nr);
 		if (r < 0)
 			return failed(err, r, *names);
 	}
@@ -246,9 +280,9 @@ static int filter_syscalls(const struct assay_sandbox *s, struct assay_err *err)
 	int r = ctx ? 0 : failed(err, -ENOMEM, "seccomp");
 
 	if (r == 0)
-		r = allow_all(ctx, libc_needs, err);
+		r = allow_all(ctx, s, libc_needs, err);
 	if (r == 0)
-		r = allow_all(ctx, s->syscalls, err);
+		r = allow_all(ctx, s, s->syscalls, err);
 	if (r == 0) {
 		r = allow_some(ctx);
 		if (r == 0 && s->may_thread)
@@ -257,6 +291,8 @@ static int filter_syscalls(const struct assay_sandbox *s, struct assay_err *err)
 			r = allow_sockets(ctx, s->sockets);
 		if (r == 0)
 			r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);
+		if (r == 0) /* calls of another ABI: else they end one thread, with its locks */
+			r = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 		if (r == 0)
 			r = seccomp_load(ctx);
 		if (r < 0)

@@ -38,8 +38,13 @@ struct assay_sandbox {
 	size_t n_paths;
 	bool all_paths; /* no Landlock at all: with it nobody may look into other processes either
 			 */
-	/* Allowed by name, up to NULL. What libc itself needs to compute, to use memory and locks
-	 * and to end is added; memory is never made executable. */
+	/* openat() opens for reading alone. Who needs that must not name the others, nor openat2(),
+	 * whose flags are in memory, where a filter cannot see them. */
+	bool only_reads;
+	uint32_t only_ioctl; /* ioctl() is for this request alone; 0: for any */
+	/* Allowed by name, up to NULL (fcntl() without what sends signals). What libc itself needs
+	 * to compute, to use memory and locks and to end is added; memory is never made executable.
+	 */
 	const char *const *syscalls;
 };
 

@@ -133,6 +133,8 @@ static void what_is_no_message_is_refused(void **state)
 	assert_int_equal(ipc_receive(pair[1], &buffer, &m), 0);
 	assert_true(assay_bytes_equal(m.body, assay_bytes_str("aaaa")));
 	ipc_close_fds(&m);
+	send_raw(pair[0], ok, 0, 2);
+	assert_int_equal(ipc_receive(pair[1], &buffer, &m), -EPIPE);
 	for (size_t len = 1; len < sizeof(ok); len++) {
 		send_raw(pair[0], ok, len, 2);
 		assert_int_equal(ipc_receive(pair[1], &buffer, &m), -EBADMSG);

@@ -151,6 +151,99 @@ static void paths_are_taken(void **state)
 	close(etc.fd);
 }
 
+static int send_signals_by_owner(void)
+{
+	return fcntl(STDIN_FILENO, F_SETOWN, getppid());
+}
+
+static int get_flags(void)
+{
+	return fcntl(STDIN_FILENO, F_GETFL) >= 0 ? 0 : -1;
+}
+
+static void descriptors_send_no_signals(void **state)
+{
+	static const char *const calls[] = { "fcntl", "getppid", NULL };
+
+	sandbox.syscalls = calls;
+	assert_int_equal(try_it(get_flags, true), DID);
+	assert_int_equal(dup2(socket(AF_UNIX, SOCK_STREAM, 0), STDIN_FILENO), STDIN_FILENO);
+	assert_int_equal(try_it(send_signals_by_owner, false), DID);
+	assert_int_equal(try_it(send_signals_by_owner, true), -SIGSYS);
+	sandbox.syscalls = NULL;
+}
+
+static int open_to_read(void)
+{
+	return openat(AT_FDCWD, "/dev/null", O_RDONLY | O_CLOEXEC) >= 0 ? 0 : -1;
+}
+
+static int open_to_write(void)
+{
+	return openat(AT_FDCWD, "/dev/null", O_WRONLY | O_CLOEXEC) >= 0 ? 0 : -1;
+}
+
+static int open_to_truncate(void)
+{
+	return openat(AT_FDCWD, "/dev/null", O_RDONLY | O_TRUNC | O_CLOEXEC) >= 0 ? 0 : -1;
+}
+
+static void who_only_reads_does_not_write(void **state)
+{
+	static const char *const calls[] = { "openat", NULL };
+	struct assay_sandbox before = sandbox;
+
+	sandbox.syscalls = calls;
+	sandbox.all_paths = true;
+	assert_int_equal(try_it(open_to_write, true), DID);
+	assert_int_equal(try_it(open_to_truncate, true), DID);
+	sandbox.only_reads = true;
+	assert_int_equal(try_it(open_to_read, true), DID);
+	assert_int_equal(try_it(open_to_write, true), -SIGSYS);
+	assert_int_equal(try_it(open_to_truncate, true), -SIGSYS);
+	sandbox = before;
+}
+
+#ifdef __x86_64__
+/* getpid() by the i386 number; the thread that calls is not the first. */
+static void *call_as_i386(void *arg)
+{
+	long nr = 20;
+
+	__asm__ volatile("int $0x80" : "+a"(nr) : : "memory", "r8", "r9", "r10", "r11");
+	*(long *)arg = nr;
+	return NULL;
+}
+
+static int call_in_thread(void)
+{
+	pthread_t thread;
+	long nr = -1;
+
+	if (pthread_create(&thread, NULL, call_as_i386, &nr) != 0 ||
+	    pthread_join(thread, NULL) != 0)
+		return -1;
+	return nr == getpid() ? 0 : -1;
+}
+#endif
+
+static void another_abi_kills_the_process(void **state)
+{
+#ifdef __x86_64__
+	struct assay_sandbox before = sandbox;
+
+	if (try_it(call_in_thread, false) != DID) {
+		print_message("this kernel has no calls of i386\n");
+		skip();
+	}
+	sandbox.may_thread = true;
+	assert_int_equal(try_it(call_in_thread, true), -SIGSYS);
+	sandbox = before;
+#else
+	skip();
+#endif
+}
+
 static int start_process_by_clone(void)
 {
 	return (int)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL) >= 0 ? 0 : -1;
@@ -276,6 +369,9 @@ int main(void)
 		cmocka_unit_test(what_is_not_named_kills),
 		cmocka_unit_test(paths_are_taken),
 		cmocka_unit_test(threads_are_no_processes),
+		cmocka_unit_test(descriptors_send_no_signals),
+		cmocka_unit_test(who_only_reads_does_not_write),
+		cmocka_unit_test(another_abi_kills_the_process),
 		cmocka_unit_test(rights_are_given_up),
 		cmocka_unit_test(files_do_not_grow),
 		cmocka_unit_test(a_wrong_name_is_an_error),

@@ -123,12 +123,12 @@ int ipc_receive(int socket, struct ipc_buffer *buffer, struct ipc_message *ret)
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return errno == ECONNRESET ? -EPIPE : -errno;
-	if (!take_fds(&h, ret) || h.msg_flags & MSG_TRUNC ||
-	    (n > 0 && !parse(assay_bytes(buffer->data, (size_t)n), ret))) {
-		ipc_close_fds(ret);
-		return -EBADMSG;
-	}
-	return n > 0 ? 0 : -EPIPE;
+	if (take_fds(&h, ret) && !(h.msg_flags & MSG_TRUNC) &&
+	    parse(assay_bytes(buffer->data, (size_t)n), ret))
+		return 0;
+	ipc_close_fds(ret);
+	/* A packet of no bytes cannot be told from the end, but for descriptors with it. */
+	return n > 0 ? -EBADMSG : -EPIPE;
 }
 
 void ipc_close_fds(struct ipc_message *m)
