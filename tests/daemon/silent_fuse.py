@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""silent_fuse.py MOUNTPOINT open|read|none [STALL]: a FUSE filesystem with one executable file, "file", whose server never
-answers the first OPEN or READ, nor anything after it; with STALL, not before that file is there."""
+"""silent_fuse.py MOUNTPOINT open|opendir|read|none [STALL]: a FUSE filesystem with one executable file, "file", whose server
+never answers the first OPEN, OPENDIR or READ, nor anything after it; with STALL, not before that file is there."""
 import ctypes
 import os
 import stat
@@ -42,7 +42,7 @@ def answer(opcode, node, body):
 
 
 def main():
-    point, silent = sys.argv[1], {'open': OPEN, 'read': READ, 'none': -1}[sys.argv[2]]
+    point, silent = sys.argv[1], {'open': OPEN, 'opendir': OPENDIR, 'read': READ, 'none': -1}[sys.argv[2]]
     stall = sys.argv[3] if len(sys.argv) > 3 else '/'
     device = os.open('/dev/fuse', os.O_RDWR)
     options = f'fd={device},rootmode=40000,user_id=0,group_id=0,allow_other'.encode()

@@ -5,14 +5,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/nsfs.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/capability.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -25,7 +23,8 @@
 #include "programs/assayd/spawner.h"
 
 #define MOUNTINFO_MAX (64u << 20)
-#define THREAD_LINKS  3u /* of /proc/PID/task where there is one thread */
+#define THREAD_LINKS  3u    /* of /proc/PID/task where there is one thread */
+#define USERS_MAX     4096u /* overlays of users that are told of in one pass */
 
 /* Numbers that were met; few are asked for often, so it is kept sorted. */
 struct numbers {
@@ -38,6 +37,9 @@ struct scout {
 	struct numbers namespaces, devs; /* looked at in this pass; devs: ours, too */
 	struct scout_place skip[SCOUT_SKIP_MAX];
 	uint32_t n_skip;
+	/* Users' overlays in this pass: another namespace may show the same one as root's. */
+	struct scout_mount *users;
+	size_t n_users;
 	struct scout_summary summary;
 	uint64_t user_ns; /* ours */
 	int error;	  /* of the socket or of memory: the end */
@@ -123,32 +125,32 @@ static bool is_skipped(const struct scout *s, const struct scout_place *place)
 }
 
 /* The mount's root as the process sees it. O_PATH: nobody is asked, no event is raised, no device
- * is opened. */
+ * is opened. The path has no links in it, unless somebody changes it now: the mount's id tells. */
 static int open_point(int root, const struct assay_mount *mount)
 {
-	struct open_how how = {
-		.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
-		.resolve = RESOLVE_IN_ROOT,
-	};
-	int fd = (int)syscall(SYS_openat2, root, mount->point, &how, sizeof(how));
-	struct stat st;
+	const char *point = mount->point + strspn(mount->point, "/");
+	int fd = openat(root, *point ? point : ".", O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	struct statx st;
 
 	if (fd < 0)
 		return -errno;
-	/* btrfs and overlay may show other numbers than the mount's. */
-	if (fstat(fd, &st) == 0 && (st.st_dev == mount->dev || strcmp(mount->type, "btrfs") == 0 ||
-				    strcmp(mount->type, "overlay") == 0))
+	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID, &st) == 0 &&
+	    st.stx_mask & STATX_MNT_ID && st.stx_mnt_id == (uint32_t)mount->id)
 		return fd;
 	close(fd);
 	return -EBUSY; /* something else is mounted over it */
 }
 
 /* A user can lay an overlay over a FUSE filesystem of his: it asks his server, whatever its type
- * says. */
-static bool may_ask_somebody(const struct place *place, const struct assay_mount *mount)
+ * says. But he also has root's in his namespace: all that he does not unmount. */
+static void keep_users(struct scout *s, const struct scout_mount *m)
 {
-	return assay_mount_is_remote(mount->type) ||
-	       (!place->ours && strcmp(mount->type, "overlay") == 0);
+	if (!s->users)
+		s->users = calloc(USERS_MAX, sizeof(*s->users));
+	if (!s->users)
+		s->error = -ENOMEM;
+	else if (s->n_users < USERS_MAX)
+		s->users[s->n_users++] = *m;
 }
 
 static void look_at(struct scout *s, const struct place *place, const struct assay_mount *mount)
@@ -159,7 +161,11 @@ static void look_at(struct scout *s, const struct place *place, const struct ass
 
 	assay_fmt(m.point, sizeof(m.point), "%s", mount->point);
 	assay_fmt(m.type, sizeof(m.type), "%s", mount->type);
-	if (may_ask_somebody(place, mount)) {
+	if (!place->ours && strcmp(mount->type, "overlay") == 0) {
+		keep_users(s, &m);
+		return;
+	}
+	if (assay_mount_is_remote(mount->type)) {
 		tell_mount(s, SCOUT_REMOTE, &m, -1);
 	} else if (is_skipped(s, &m.place)) {
 		m.error = ETIMEDOUT;
@@ -278,7 +284,7 @@ static int know_ours(struct scout *s)
 	struct stat st;
 	int r = fstatat(s->proc, "self/ns/user", &st, 0) < 0 ? -errno : 0;
 
-	s->namespaces.n = s->devs.n = 0;
+	s->namespaces.n = s->devs.n = s->n_users = 0;
 	s->user_ns = st.st_ino;
 	if (r == 0)
 		r = fstatat(s->proc, "self/ns/mnt", &st, 0) < 0 ? -errno : 0;
@@ -293,6 +299,18 @@ static int know_ours(struct scout *s)
 	return r;
 }
 
+static void tell_users(struct scout *s)
+{
+	for (size_t i = 0; s->error == 0 && i < s->n_users; i++) {
+		if (has(&s->devs, s->users[i].dev))
+			continue;
+		tell_mount(s, SCOUT_REMOTE, &s->users[i], -1);
+		s->summary.filesystems++;
+		if (add(&s->devs, s->users[i].dev) < 0)
+			s->error = -ENOMEM;
+	}
+}
+
 static void scan(struct scout *s)
 {
 	uint8_t body[16];
@@ -302,22 +320,26 @@ static void scan(struct scout *s)
 	s->error = know_ours(s);
 	if (s->error == 0)
 		for_each_number(s, ".", look_at_process);
+	tell_users(s);
 	scout_summary_encode(&s->summary, &w);
 	tell(s, SCOUT_DONE, assay_wr_done(&w), -1);
 }
 
-/* It follows paths of others, and reads what the kernel says of processes. */
+/* It follows paths of others, and reads what the kernel says of processes. With its rights it could
+ * also write to their memory. */
 static int enter_sandbox(void)
 {
-	static const char *const calls[] = { "openat",	   "openat2", "newfstatat", "fstat",
-					     "getdents64", "lseek",   "fcntl",	    "ioctl",
-					     "recvmsg",	   "sendmsg", "sendto",	    "poll",
+	static const char *const calls[] = { "openat",	"statx",      "newfstatat", "fstat",
+					     "ioctl",	"getdents64", "lseek",	    "fcntl",
+					     "recvmsg", "sendmsg",    "sendto",	    "poll",
 					     NULL };
 	const struct assay_sandbox sandbox = {
 		.uid = ASSAY_SANDBOX_SAME_ID,
 		.keep_caps = 1ull << CAP_SYS_PTRACE | 1ull << CAP_DAC_READ_SEARCH,
 		.max_files = 64,
 		.all_paths = true,
+		.only_reads = true,
+		.only_ioctl = NS_GET_USERNS,
 		.syscalls = calls,
 	};
 	struct assay_err err;
