@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,9 +18,10 @@
 #include "programs/assayd/tally.h"
 #include "programs/assayd/view_link.h"
 
-#define MOUNTINFO_MAX	(64u << 20)
-#define FS_MAX		4096u /* filesystems kept track of */
-#define FILESYSTEMS_MAX 65536u
+#define MOUNTINFO_MAX	 (64u << 20)
+#define FS_MAX		 4096u /* filesystems kept track of */
+#define FILESYSTEMS_MAX	 65536u
+#define OVERLAY_RETRY_NS 60000000000ull
 
 struct entry {
 	uint64_t dev;
@@ -43,6 +45,7 @@ struct mounts {
 	} given[ASSAY_CONF_LIST_MAX];
 	struct tally tally; /* of records that say "uncovered" */
 	enum overlay_kind overlay;
+	uint64_t overlay_next_ns; /* when it is tried again, if it is not known */
 };
 
 static bool has_overlay(void)
@@ -178,8 +181,10 @@ static const char *overlay_refused(struct mounts *m)
 {
 	if (m->daemon->conf.mount.n == 1)
 		return NULL;
-	if (m->overlay == OVERLAY_UNKNOWN)
+	if (m->overlay == OVERLAY_UNKNOWN && arrivals_now_ns() >= m->overlay_next_ns) {
 		m->overlay = overlay_probe(m->daemon->spawner);
+		m->overlay_next_ns = arrivals_now_ns() + OVERLAY_RETRY_NS;
+	}
 	if (m->overlay == OVERLAY_QUIET)
 		return NULL;
 	return m->overlay == OVERLAY_ASKS
@@ -213,7 +218,8 @@ static void mark(struct mounts *m, struct entry *e, int fd, const struct stat *s
 		set_uncovered(m, e, "made by the kernel");
 		return;
 	}
-	if (strcmp(e->what.type, "overlay") == 0 && (refused = overlay_refused(m))) {
+	/* By the kernel's word: the type may be the scout's. */
+	if (fs.magic == OVERLAYFS_SUPER_MAGIC && (refused = overlay_refused(m))) {
 		set_uncovered(m, e, refused);
 		return;
 	}
@@ -410,6 +416,8 @@ void mounts_found_elsewhere(struct mounts *m, const struct scout_mount *what, in
 		  what->point);
 	begin_entry(m, what->dev, point, what->type, &e);
 	e.elsewhere = e.found = true;
+	if (!reason && e.remote)
+		reason = "another process or machine answers for it";
 	if (reason) {
 		set_uncovered(m, &e, reason);
 	} else {

@@ -20,8 +20,6 @@
 #define OPEN_MS	 1000	 /* for one open by somebody who has nothing else to do */
 #define STAGE	 "/proc" /* a folder that is always there, to mount over */
 
-enum { PROBE_OPENS = 1, PROBE_DONE };
-
 /* ---- the process ---------------------------------------------------------------------------- */
 
 static int make_folders(void)
@@ -99,10 +97,10 @@ int overlay_probe_process(void)
 	AUTO(fd) int group = -1;
 	pthread_t opener;
 
-	if (make_overlay() < 0 || (group = watch_both()) < 0 || tell(PROBE_OPENS) < 0 ||
+	if (make_overlay() < 0 || (group = watch_both()) < 0 || tell(OVERLAY_PROBE_OPENS) < 0 ||
 	    pthread_create(&opener, NULL, open_file, NULL) != 0 || answer(group, opener) < 0)
 		return 1;
-	return tell(PROBE_DONE) < 0;
+	return tell(OVERLAY_PROBE_DONE) < 0;
 }
 
 /* ---- main ----------------------------------------------------------------------------------- */
@@ -129,9 +127,9 @@ enum overlay_kind overlay_probe(struct spawner *spawner)
 	int r = spawner_start(spawner, CHILD_OVERLAY_PROBE, NULL, 0, NULL, NULL, &child, &err);
 
 	if (r == 0) {
-		r = wait_for(child.socket, PROBE_OPENS, START_MS);
+		r = wait_for(child.socket, OVERLAY_PROBE_OPENS, START_MS);
 		if (r == 0) {
-			r = wait_for(child.socket, PROBE_DONE, OPEN_MS);
+			r = wait_for(child.socket, OVERLAY_PROBE_DONE, OPEN_MS);
 			kind = r == 0		 ? OVERLAY_QUIET
 			       : r == -ETIMEDOUT ? OVERLAY_ASKS
 						 : OVERLAY_UNKNOWN;

@@ -10,6 +10,12 @@
 
 #include "programs/assayd/spawner.h"
 
+/* What the process says. */
+enum overlay_probe_message {
+	OVERLAY_PROBE_OPENS = 1, /* next; if nothing follows, it waits for itself */
+	OVERLAY_PROBE_DONE,
+};
+
 enum overlay_kind {
 	OVERLAY_UNKNOWN, /* it could not be tried */
 	OVERLAY_ASKS,	 /* an overlay and its layers must not be watched both */

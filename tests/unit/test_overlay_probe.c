@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What is concluded from what the process says that tries an overlay: this program plays it. */
+#include "unit/test.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include "programs/assayd/ipc.h"
+#include "programs/assayd/overlay_probe.h"
+
+#define SLOW_MS 1500 /* on a machine that is busy */
+
+/* Which process to play, handed on to it. */
+static const char which[] = "TEST_OVERLAY_PROBE";
+
+static bool say(enum overlay_probe_message what)
+{
+	return ipc_send(CHILD_SOCKET, &(struct ipc_message){ .type = what }) == 0;
+}
+
+static int play_probe(void)
+{
+	const char *role = getenv(which);
+
+	if (strcmp(role, "fails") == 0)
+		return 1;
+	if (strcmp(role, "slow") == 0)
+		poll(NULL, 0, SLOW_MS);
+	if (!say(OVERLAY_PROBE_OPENS) || strcmp(role, "fails later") == 0)
+		return 1;
+	while (strcmp(role, "hangs") == 0)
+		pause();
+	return say(OVERLAY_PROBE_DONE) ? 0 : 1;
+}
+
+static const child_fn roles[CHILD_ROLE_COUNT] = { [CHILD_OVERLAY_PROBE] = play_probe };
+
+static enum overlay_kind ask(const char *role)
+{
+	enum overlay_kind answer;
+	struct spawner *s;
+
+	setenv(which, role, 1);
+	assert_int_equal(spawner_new(&s, NULL), 0);
+	answer = overlay_probe(s);
+	spawner_free(s);
+	return answer;
+}
+
+static void only_one_that_hangs_shows_danger(void **state)
+{
+	assert_int_equal(ask("quick"), OVERLAY_QUIET);
+	assert_int_equal(ask("slow"), OVERLAY_QUIET);
+	assert_int_equal(ask("hangs"), OVERLAY_ASKS);
+	assert_int_equal(ask("fails"), OVERLAY_UNKNOWN);
+	assert_int_equal(ask("fails later"), OVERLAY_UNKNOWN);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(only_one_that_hangs_shows_danger) };
+
+	child_main(argc, argv, roles);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
