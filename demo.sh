@@ -186,7 +186,7 @@ start_assayd() {
 	start_watchdog
 	{
 		printf '%s\n' 'policy = tcb' "mount = /" "list_dir = $quiet/list" "tcti = $tcti" \
-			"control_socket = $work/control" "view_dir = none"
+			"control_socket = $work/control" "public_socket = none" "view_dir = none"
 		[ -z "$tpm_pid" ] || echo "exempt_pid = $tpm_pid"
 		echo "exempt_pid = $watchdog_pid"
 	} >"$work/assayd.conf"

@@ -194,7 +194,7 @@ start_assayd_again() {
 	rm -f "$scratch/control"
 	{
 		printf '%s\n' "policy = $policy" "list_dir = $list" "tcti = $tcti" "mount = $mnt" \
-			"control_socket = $scratch/control" "kernel_list = none" "view_dir = none"
+			"control_socket = $scratch/control" "public_socket = none" "kernel_list = none" "view_dir = none"
 		printf 'exempt_pid = %s\n' "${tpm_pids[@]}"
 		printf '%s\n' "$@" | sed 's/=/ = /'
 	} >"$scratch/assayd.conf"

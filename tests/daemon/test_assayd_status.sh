@@ -182,6 +182,17 @@ wait "$slow" || fail "the slow question is not answered: $(cat "$SCRATCH/pcrs")"
 grep -q '^sha256 10 ' "$SCRATCH/pcrs" || fail 'no PCR'
 stop_assayd
 
+# An anchor that hangs is something to look at, and status says it.
+start_assayd
+anchor=$(child_pid anchor)
+kill -STOP "$anchor"
+expect 1 timeout 10 "$ASSAY" status --control "$CONTROL"
+expect_text "$OUT" '^! anchor_gone '
+expect_text "$OUT" "anchor $anchor \\(stopped\\)"
+kill -CONT "$anchor"
+wait_for 10 "$ASSAY" status --control "$CONTROL" >/dev/null
+stop_assayd
+
 # Without a public socket.
 start_assayd public_socket=none
 [ ! -e "$PUBLIC" ] || fail 'there is a public socket'

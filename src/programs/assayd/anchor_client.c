@@ -28,7 +28,9 @@ struct line {
 
 struct anchor {
 	struct child child;
-	struct line records, tpm;
+	struct line records, tpm, counts;
+	bool counts_late; /* an answer is still to come */
+	struct recorder_counts last_counts;
 	struct anchor_ready ready;
 };
 
@@ -208,6 +210,7 @@ int anchor_start(const struct anchor_config *config, struct anchor **ret, struct
 	a->child = (struct child){ .pidfd = -1, .socket = -1 };
 	init_line(&a->records);
 	init_line(&a->tpm);
+	init_line(&a->counts);
 	rc = spawner_start(config->spawner, CHILD_ANCHOR, NULL, 0, config->admit, config->ctx,
 			   &a->child, err);
 	if (rc == 0 && (rc = send_start(a, config)) < 0)
@@ -277,6 +280,7 @@ void anchor_free(struct anchor *a)
 	child_close(&a->child);
 	done_line(&a->records);
 	done_line(&a->tpm);
+	done_line(&a->counts);
 	free(a);
 }
 
@@ -368,6 +372,45 @@ int anchor_line(struct anchor *a, int *ret, struct assay_err *err)
 		*ret = pair[0];
 	else
 		close(pair[0]);
+	return rc;
+}
+
+int anchor_open_counts(struct anchor *a, struct assay_err *err)
+{
+	return anchor_line(a, &a->counts.socket, err);
+}
+
+static int take_counts(struct anchor *a, int timeout_ms, struct anchor_msg *answer)
+{
+	struct pollfd p = { .fd = a->counts.socket, .events = POLLIN };
+
+	a->counts_late = poll(&p, 1, timeout_ms) <= 0;
+	return a->counts_late ? -ETIMEDOUT : receive_answer(&a->counts, answer);
+}
+
+static int ask_counts(struct anchor *a, int timeout_ms, struct anchor_msg *answer)
+{
+	const struct anchor_msg ask = { .type = ANCHOR_MSG_COUNTS };
+	int rc = a->counts_late ? take_counts(a, timeout_ms, answer) : 0;
+
+	if (rc == 0)
+		rc = send_call(&a->counts, &ask, -1);
+	if (rc == 0)
+		rc = take_counts(a, timeout_ms, answer);
+	return rc == 0 && answer->type != ANCHOR_MSG_COUNTED ? -EPIPE : rc;
+}
+
+int anchor_counts_within(struct anchor *a, int timeout_ms, struct recorder_counts *ret)
+{
+	struct anchor_msg answer;
+	int rc;
+
+	pthread_mutex_lock(&a->counts.lock);
+	rc = ask_counts(a, timeout_ms, &answer);
+	if (rc == 0)
+		a->last_counts = answer.counts;
+	*ret = a->last_counts;
+	pthread_mutex_unlock(&a->counts.lock);
 	return rc;
 }
 

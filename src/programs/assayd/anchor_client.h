@@ -45,6 +45,10 @@ int anchor_state(struct anchor *a, const char *what, void (*fill)(void *ctx, str
 		 void *ctx, bool gap, uint64_t *ret_index, struct assay_err *err);
 int anchor_set_policy(struct anchor *a, const struct loaded_policy *policy, struct assay_err *err);
 int anchor_counts(struct anchor *a, struct recorder_counts *ret, struct assay_err *err);
+/* The same, over a line of its own, that does not wait for an anchor that hangs: -ETIMEDOUT, and
+ * *ret is what it said last. anchor_open_counts() first. */
+int anchor_open_counts(struct anchor *a, struct assay_err *err);
+int anchor_counts_within(struct anchor *a, int timeout_ms, struct recorder_counts *ret);
 int anchor_flush(struct anchor *a, uint32_t timeout_ms);
 int anchor_quote(struct anchor *a, const struct assay_quote_request *request,
 		 struct assay_quote_reply *ret, struct assay_err *err);

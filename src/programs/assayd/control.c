@@ -370,7 +370,10 @@ int control_start(struct daemon *d, int wake_fd, struct control **ret, struct as
 	c->listener[1] = -1;
 	c->child = (struct child){ .socket = -1, .pidfd = -1 };
 	c->inner_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	c->listener[0] = r = listen_at(d->conf.control_socket, 0600, err);
+	c->listener[0] = -1;
+	r = anchor_open_counts(d->anchor, err);
+	if (r == 0)
+		c->listener[0] = r = listen_at(d->conf.control_socket, 0600, err);
 	if (r >= 0) {
 		c->listener[1] = listen_public(c);
 		d->control = c;

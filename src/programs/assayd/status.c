@@ -22,6 +22,7 @@
 
 #define SCHEMA		1
 #define PROCESSES_SHOWN 64u
+#define ANCHOR_MS	1000 /* that its counts are waited for */
 #define UNCOVERED_SHOWN 64u
 #define UNCOVERED_BYTES 32768u /* of the reply, which must be one message */
 
@@ -313,7 +314,7 @@ static void gather(struct daemon *d, struct health_facts *f)
 {
 	struct scout_state scout = { 0 };
 
-	f->anchor_answers = anchor_counts(d->anchor, &f->list, NULL) == 0;
+	f->anchor_answers = anchor_counts_within(d->anchor, ANCHOR_MS, &f->list) == 0;
 	if (d->scout)
 		scout_get_state(d->scout, &scout);
 	f->window_ms = scout.window_ns / 1000000u;
