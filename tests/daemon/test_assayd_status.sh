@@ -182,15 +182,23 @@ wait "$slow" || fail "the slow question is not answered: $(cat "$SCRATCH/pcrs")"
 grep -q '^sha256 10 ' "$SCRATCH/pcrs" || fail 'no PCR'
 stop_assayd
 
-# An anchor that hangs is something to look at, and status says it.
-start_assayd
+# An anchor that hangs is something to look at, and status says it; the deadline that counts is that of now.
+start_assayd deadline_ms=100000
+set_conf deadline_ms 500
+expect 0 "$ASSAY" reload --control "$CONTROL"
+expect_text "$OUT" "^'deadline_ms' is as"
 anchor=$(child_pid anchor)
 kill -STOP "$anchor"
 expect 1 timeout 10 "$ASSAY" status --control "$CONTROL"
 expect_text "$OUT" '^! anchor_gone '
 expect_text "$OUT" "anchor $anchor \\(stopped\\)"
+cp /bin/true "$MNT/waits"
+timeout 20 "$MNT/waits" || fail "the deadline is that of before: $?"
 kill -CONT "$anchor"
-wait_for 10 "$ASSAY" status --control "$CONTROL" >/dev/null
+anchor_answers() { ! "$ASSAY" status --control "$CONTROL" | grep -q '^! anchor_gone'; }
+wait_for 10 anchor_answers
+expect 1 "$ASSAY" status --control "$CONTROL"
+expect_text "$OUT" '^! unmeasured '
 stop_assayd
 
 # Without a public socket.

@@ -11,12 +11,14 @@
 #include "formats/batch.h"
 #include "programs/assayd/audit_daemon.h"
 #include "programs/assayd/log.h"
+#include "programs/assayd/loop.h"
 #include "programs/assayd/notify.h"
 #include "programs/assayd/policy_change.h"
 #include "programs/assayd/status.h"
 
 /* Keys that count from the moment on; all others are read at the start alone. */
-static const char *const live_keys[] = { "policy", "first_sight", "audit_rate" };
+static const char *const live_keys[] = { "policy",	    "first_sight", "deadline_ms",
+					 "deadline_answer", "too_large",   "audit_rate" };
 
 struct reload {
 	pthread_mutex_t lock;
@@ -167,6 +169,7 @@ static void take_keys(struct daemon *d, uint64_t keys)
 		log_line(LOG_NOTICE, "'%s' is as the configuration says now", key);
 	}
 	audit_set_rate(d->audit, d->conf.audit_rate);
+	loop_wake(d->loop); /* it may sleep until the deadline of before */
 }
 
 static void warn_restart(uint64_t keys)

@@ -16,6 +16,7 @@
 #include "base/hex.h"
 #include "programs/assayd/audit_reply.h"
 #include "programs/assayd/log.h"
+#include "programs/assayd/loop.h"
 #include "programs/assayd/mounts.h"
 #include "programs/assayd/scout.h"
 #include "programs/assayd/status_health.h"
@@ -108,6 +109,14 @@ static json_t *events_json(struct daemon *d)
 			 "overflows", (json_int_t)n.overflows, "held",
 			 (int)atomic_load(&d->arrivals.held), "deadlines", number(&t->deadlines),
 			 "errors", number(&t->errors), "late", number(&t->late));
+}
+
+/* How far what was read has come. */
+static json_t *queues_json(struct daemon *d)
+{
+	return json_pack("{s:i, s:i, s:i}", "held", (int)atomic_load(&d->arrivals.held),
+			 "to_anchor", (int)atomic_load(&d->arrivals.on_way), "workers_missing",
+			 (int)crew_missing(loop_crew(d->loop)));
 }
 
 /* As OpenMetrics has it: each bound counts those below it, too. */
@@ -332,17 +341,17 @@ static json_t *full_json(struct daemon *d)
 	gather(d, &f);
 	uncovered = uncovered_json(d, &f.uncovered, &more);
 	processes = processes_json(d, &f.missing);
-	return json_pack("{s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:i, s:o, "
-			 "s:i, s:o, s:o, "
-			 "s:o}",
-			 "schema", SCHEMA, "version", ASSAY_VERSION, "health", health_json(d, &f),
-			 "not_protected", health_not_protected(d, &f), "policy", policy_json(d),
-			 "anchor", anchor_json(d, &f.list), "list", list_json(d, &f.list), "events",
-			 events_json(d), "waits", waits_json(d), "work", work_json(d), "audit",
-			 audit_status(d->audit), "watched", (int)mounts_covered(d->mounts),
-			 "unwatched", (int)f.uncovered, "uncovered", uncovered, "uncovered_more",
-			 (int)more, "elsewhere", elsewhere_json(d), "reload",
-			 reload_json(&f.reload), "processes", processes);
+	return json_pack(
+		"{s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:i, s:o, "
+		"s:i, s:o, s:o, "
+		"s:o}",
+		"schema", SCHEMA, "version", ASSAY_VERSION, "health", health_json(d, &f),
+		"not_protected", health_not_protected(d, &f), "policy", policy_json(d), "anchor",
+		anchor_json(d, &f.list), "list", list_json(d, &f.list), "events", events_json(d),
+		"queues", queues_json(d), "waits", waits_json(d), "work", work_json(d), "audit",
+		audit_status(d->audit), "watched", (int)mounts_covered(d->mounts), "unwatched",
+		(int)f.uncovered, "uncovered", uncovered, "uncovered_more", (int)more, "elsewhere",
+		elsewhere_json(d), "reload", reload_json(&f.reload), "processes", processes);
 }
 
 /* Numbers and answers to yes or no, with what they are in; no text, no list. */
