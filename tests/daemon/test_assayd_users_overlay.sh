@@ -62,5 +62,24 @@ wait_for 20 test -e "$SCRATCH/out/copied"
 wait_for 20 grep -q "watching .*$SCRATCH/roots/last" "$LOG"
 [ "$(state_records "event=uncovered;type=overlay;point=.*$SCRATCH/roots/over;")" = 0 ] ||
 	fail "root's overlay is taken for a user's"
+
+# A table of mounts that is longer than anybody reads: that is said, and the search goes on.
+cat >"$SCRATCH/out/many.py" <<-'EOF'
+	import ctypes, os, time
+	libc = ctypes.CDLL(None)
+	os.chdir('/mnt')
+	libc.mount(b'none', b'/mnt', b'tmpfs', 0, None)
+	os.chdir('/mnt')
+	for i in range(14):
+	    os.mkdir(' ' * 250) # four bytes each
+	    os.chdir(' ' * 250)
+	os.mkdir('from')
+	for i in range(5000):
+	    os.mkdir(str(i))
+	    libc.mount(b'from', str(i).encode(), None, 4096, None)
+	time.sleep(1000)
+EOF
+background "${AS_USER[@]}" python3 "$SCRATCH/out/many.py"
+wait_for 20 grep -q 'not watched: mnt:.* (unknown)' "$LOG"
 need_proved
 stop_assayd

@@ -206,18 +206,30 @@ static uint64_t owner_of(int task)
 	return owner >= 0 && fstat(owner, &st) == 0 ? st.st_ino : 0;
 }
 
+/* A user can make it longer than anybody reads: that is said, once a pass. */
+static void tell_too_long(struct scout *s, uint64_t ns)
+{
+	const struct scout_mount m = { .place.ns = ns, .error = E2BIG, .type = "unknown" };
+
+	tell_mount(s, SCOUT_FAILED, &m, -1);
+}
+
 static void look_at_namespace(struct scout *s, int task, uint64_t ns)
 {
 	struct assay_file text = { 0 };
 	AUTO(fd) int root = openat(task, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	struct place place = { .ns = ns, .root = root, .ours = owner_of(task) == s->user_ns };
+	int r = root < 0 ? -errno : assay_file_read(task, "mountinfo", MOUNTINFO_MAX, &text, NULL);
 
-	if (root < 0 || assay_file_read(task, "mountinfo", MOUNTINFO_MAX, &text, NULL) < 0)
+	if (r < 0 && r != -E2BIG)
 		return; /* it has ended */
 	if (add(&s->namespaces, ns) < 0)
 		s->error = -ENOMEM;
 	s->summary.namespaces++;
-	look_at_mounts(s, &place, text.bytes);
+	if (r < 0)
+		tell_too_long(s, ns);
+	else
+		look_at_mounts(s, &place, text.bytes);
 	assay_file_free(&text);
 }
 
