@@ -37,7 +37,7 @@ kill -KILL "$relay" # swtpm serves one at a time
 
 # ---- over D-Bus -----------------------------------------------------------------------------------
 # The resource manager, on a bus of its own, where it is installed.
-if command -v tpm2-abrmd dbus-daemon >/dev/null; then
+if command -v tpm2-abrmd >/dev/null && command -v dbus-daemon >/dev/null; then
 	LIST=$SCRATCH/list-tabrmd
 	export DBUS_SESSION_BUS_ADDRESS=unix:path=$SCRATCH/bus
 	background dbus-daemon --session --nofork --address="$DBUS_SESSION_BUS_ADDRESS" 2>/dev/null

@@ -134,7 +134,7 @@ expect 0 "$ASSAY" reload --control "$CONTROL"
 "$ASSAY" status --control "$CONTROL" --pcrs >/dev/null || fail 'the new one has no line to the anchor'
 pid=$(child_pid control)
 [ "$(awk '$1 ~ /^(Uid|CapEff|CapPrm|CapBnd|NoNewPrivs|Seccomp):$/ { printf "%s ", $2 }' "/proc/$pid/status")" = \
-	'65534 0000000000000000 0000000000000000 0000000000000000 1 2 ' ] || fail 'the process control is not bounded'
+	'65532 0000000000000000 0000000000000000 0000000000000000 1 2 ' ] || fail 'the process control is not bounded'
 ! find "/proc/$pid/fd" -lname '*fanotify*' -o -lname "$LIST*" | grep -q . || fail 'it has what it should not'
 [ "$(find "/proc/$pid/fd" -lname 'socket:*' | wc -l)" -le 5 ] || fail 'it has more sockets than it needs'
 

@@ -5,7 +5,7 @@
 #include <jansson.h>
 #include <stddef.h>
 
-#define NOBODY 65534
+#include "programs/assayd/spawner.h"
 
 int control_sandbox_enter(struct assay_sandbox_report *ret, struct assay_err *err)
 {
@@ -14,8 +14,8 @@ int control_sandbox_enter(struct assay_sandbox_report *ret, struct assay_err *er
 					     "pread64", "recvfrom",   "recvmsg", "sendmsg",
 					     "sendto",	NULL };
 	const struct assay_sandbox sandbox = {
-		.uid = NOBODY,
-		.gid = NOBODY,
+		.uid = CHILD_ID_CONTROL,
+		.gid = CHILD_ID_CONTROL,
 		.max_files = CONTROL_FILES_MAX,
 		.syscalls = calls,
 	};

@@ -23,10 +23,16 @@ enum child_role {
 	CHILD_ROLE_COUNT,
 };
 
-#define CHILD_OPTION  "--child" /* always the first on the command line */
-#define CHILD_SOCKET  3
-#define CHILD_FDS     4 /* the first of those that it is given */
-#define CHILD_FDS_MAX 3u
+/* User and group of those that need no file. Of the numbers that systemd says nobody uses: no
+ * account's programs, and no other child, may signal them. */
+#define CHILD_ID_VIEW	 65530u
+#define CHILD_ID_WORKER	 65531u
+#define CHILD_ID_CONTROL 65532u
+
+#define CHILD_OPTION	 "--child" /* always the first on the command line */
+#define CHILD_SOCKET	 3
+#define CHILD_FDS	 4 /* the first of those that it is given */
+#define CHILD_FDS_MAX	 3u
 
 /* What a role does in its own process: returns the status to exit with. */
 typedef int (*child_fn)(void);

@@ -20,8 +20,6 @@
 #include "programs/assayd/spawner.h"
 #include "programs/assayd/view_files.h"
 
-#define VIEW_UID                                                                                   \
-	65530u /* of those that systemd says nobody uses: no account's programs may signal us */
 #define FILES_MAX 64u
 #define STOP_MS	  2000
 
@@ -186,8 +184,8 @@ static int confine(struct assay_err *err)
 						"fcntl",	"fstat",   "newfstatat", "lseek",
 						"memfd_create", NULL };
 	const struct assay_sandbox sandbox = {
-		.uid = VIEW_UID,
-		.gid = VIEW_UID,
+		.uid = CHILD_ID_VIEW,
+		.gid = CHILD_ID_VIEW,
 		.max_files = FILES_MAX,
 		.max_file_size = ASSAY_POLICY_SIZE_MAX, /* of what is handed to main */
 		.syscalls = syscalls,

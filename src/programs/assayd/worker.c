@@ -30,9 +30,7 @@
 #define SLICE	   (128ull << 10) /* as content.c reads: bytes between two looks at the socket */
 #define KEEP_MAX   8u		  /* findings that are not sent yet */
 #define KEEP_NS	   400000u
-/* Of those that systemd says nobody uses: no account's programs may signal us. */
-#define WORKER_ID 65531
-#define FILES_MAX (QUEUE_MAX + WORKER_BATCH_MAX + 64u)
+#define FILES_MAX  (QUEUE_MAX + WORKER_BATCH_MAX + 64u)
 
 struct queued {
 	struct worker_job job;
@@ -267,8 +265,8 @@ int worker_sandbox(void)
 						"ioctl",   "poll",	"ppoll", "recvmsg",
 						"sendmsg", NULL };
 	const struct assay_sandbox sandbox = {
-		.uid = WORKER_ID,
-		.gid = WORKER_ID,
+		.uid = CHILD_ID_WORKER,
+		.gid = CHILD_ID_WORKER,
 		.max_files = FILES_MAX,
 		.syscalls = syscalls,
 	};
