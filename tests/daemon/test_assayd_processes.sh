@@ -102,6 +102,20 @@ awk '$5 ~ /load-/ { print $4, $5 }' "$SCRATCH/entries" | sort | uniq -d >"$SCRAT
 ! test -s "$SCRATCH/twice" || fail "in the list twice: $(head -n 3 "$SCRATCH/twice")"
 stop_assayd
 
+# ---- the spawner is killed -------------------------------------------------------------------------
+# Nothing that ends could be replaced: assayd stops in order and says why; the others end with it.
+LIST=$SCRATCH/list-spawner
+start_assayd
+cat "$MNT/one" >/dev/null
+worker=$(child_pid worker | head -n 1)
+kill -KILL "$(pgrep -P "$DAEMON" -f '^assayd: spawner')"
+wait "$DAEMON" && fail 'assayd exits 0 though its spawner was killed' || [ $? = 2 ] || fail "assayd exits $?"
+kill -KILL "$GUARD"
+grep -q 'the spawner process is gone' "$LOG" || fail 'it does not say that the spawner is gone'
+wait_for 5 has_ended "$worker"
+timeout 5 cat "$MNT/one" >/dev/null || fail 'opens hang after the spawner was killed'
+[ "$(state_records 'event=stop;')" = 1 ] || fail 'the list has no end'
+
 # ---- main is killed ------------------------------------------------------------------------------
 # The anchor ends with it, and a start at once gets the lock, even if the anchor needs a moment.
 LIST=$SCRATCH/list-main

@@ -380,6 +380,10 @@ static int run(struct running *r, struct assay_err *err)
 			return assay_err_set(err, -EPIPE,
 					     "the anchor process is gone: whoever waited was let "
 					     "go, nothing is measured any more");
+		if (spawner_is_gone(d->spawner))
+			return assay_err_set(
+				err, -EPIPE,
+				"the spawner process is gone: what ends can not be replaced");
 		(void)eventfd_read(r->wake_fd, &unused);
 		if (control_tend(r->control))
 			control_reloaded(r->control, reload_now(d));

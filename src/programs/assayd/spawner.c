@@ -123,6 +123,13 @@ pid_t spawner_pid(const struct spawner *s)
 
 /* ---- one more ------------------------------------------------------------------------------- */
 
+bool spawner_is_gone(const struct spawner *s)
+{
+	struct pollfd p = { .fd = s->socket }; /* it says nothing unasked: only its end is seen */
+
+	return poll(&p, 1, 0) == 1;
+}
+
 static int request_child(struct spawner *s, enum child_role role, int socket, const int *fds,
 			 size_t n_fds)
 {

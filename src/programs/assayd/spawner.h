@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -49,6 +50,9 @@ struct spawner;
 int spawner_new(struct spawner **ret, struct assay_err *err);
 /* Kills and waits for all children. NULL allowed. */
 void spawner_free(struct spawner *s);
+
+/* Its process has ended: no child can be started or replaced any more. */
+bool spawner_is_gone(const struct spawner *s);
 
 /*
  * Starts a child that gets copies of @fds. @admit is called with its pid and pidfd (borrowed)
