@@ -18,7 +18,7 @@ done >"$SCRATCH/huge"
 user 65533
 make_files "$MNT/small" 300 >"$SCRATCH/small"
 make_files "$MNT/later" 50 >"$SCRATCH/later"
-start_hang workers=2 deadline_ms=4000
+start_hang workers=2 deadline_ms=4000 max_file_size_mib=16777216
 
 user
 in_background read 8 "$SCRATCH/huge-told" <"$SCRATCH/huge"

@@ -92,19 +92,20 @@ static bool deliver(struct outlet *o, const struct assay_audit *r)
 	}
 	if (o->closed || o->ended || rc < 0)
 		return false;
+	if (!o->worked)
+		atomic_fetch_add(&o->sink->lost, o->untold);
 	o->worked = true;
 	o->told = false;
 	atomic_fetch_add(&o->sink->sent, 1);
 	return true;
 }
 
-/* One that was never there has lost nothing. */
+/* One that was never there has lost nothing; once it is, what it did not get counts. */
 static void lose(struct outlet *o, uint64_t n)
 {
-	if (!o->worked)
-		return;
-	atomic_fetch_add(&o->sink->lost, n);
 	o->untold += n;
+	if (o->worked)
+		atomic_fetch_add(&o->sink->lost, n);
 }
 
 static void tell_lost(struct outlet *o)

@@ -268,6 +268,7 @@ int worker_sandbox(void)
 		.uid = CHILD_ID_WORKER,
 		.gid = CHILD_ID_WORKER,
 		.max_files = FILES_MAX,
+		.only_ioctl = FS_IOC_MEASURE_VERITY,
 		.syscalls = syscalls,
 	};
 	struct assay_err err;
