@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <signal.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
@@ -349,66 +348,49 @@ static void big_files_are_read_ahead(void **state)
 	}
 }
 
-#define THREADS 4
-#define ROUNDS	20000
+#define INODES 8
+#define EVENTS 80000
 
-static struct assay_inflight *table;
-static _Atomic int working[8], served;
-
-struct work {
-	struct assay_inflight_node node;
-};
-
-/* Nobody else may be at the same inode between enter and leave. */
-static void work_on(struct work *w)
-{
-	size_t ino = (size_t)w->node.ino;
-	struct assay_inflight_node *waiter, *next;
-
-	if (!assay_inflight_enter(table, &w->node))
-		return;
-	assert_int_equal(working[ino]++, 0);
-	assert_int_equal(working[ino]--, 1);
-	waiter = assay_inflight_leave(table, &w->node);
-	served++;
-	free(w);
-	for (; waiter; waiter = next) {
-		next = waiter->next_waiter;
-		work_on((struct work *)waiter);
-	}
-}
-
-static void *run_inflight(void *seed)
-{
-	unsigned r = (unsigned)(uintptr_t)seed;
-
-	for (int i = 0; i < ROUNDS; i++) {
-		struct work *w = calloc(1, sizeof(*w));
-
-		r = r * 1664525u + 1013904223u;
-		w->node.dev = 1;
-		w->node.ino = r >> 29;
-		work_on(w);
-	}
-	return NULL;
-}
-
+/* Events begin and end in any order, those of one inode one at a time, and each of them comes. */
 static void one_at_a_time_and_none_is_lost(void **state)
 {
-	pthread_t thread[THREADS];
+	struct assay_inflight_node *node = calloc(EVENTS, sizeof(*node)), *at, *next;
+	struct assay_inflight_node *first[INODES] = { NULL };
+	unsigned begun = 0, served = 0, r = 1;
+	struct assay_inflight *table;
 
 	assert_int_equal(assay_inflight_new(&table), 0);
-	for (uintptr_t i = 0; i < THREADS; i++)
-		assert_int_equal(pthread_create(&thread[i], NULL, run_inflight, (void *)i), 0);
-	for (int i = 0; i < THREADS; i++)
-		pthread_join(thread[i], NULL);
-	assert_int_equal(served, THREADS * ROUNDS);
+	while (served < EVENTS) {
+		r = r * 1664525u + 1013904223u;
+		if (begun < EVENTS && r >> 31) {
+			at = &node[begun++];
+			at->dev = 1;
+			at->ino = r >> 28 & (INODES - 1);
+			if (!assay_inflight_enter(table, at))
+				continue;
+			assert_null(first[at->ino]);
+			first[at->ino] = at;
+		} else if ((at = first[r >> 28 & (INODES - 1)])) {
+			served++;
+			first[at->ino] = NULL;
+			/* As main does: each enters again, and the first of them works. */
+			for (next = assay_inflight_leave(table, at); (at = next);) {
+				next = at->next_waiter;
+				if (!assay_inflight_enter(table, at))
+					continue;
+				assert_null(first[at->ino]);
+				first[at->ino] = at;
+			}
+		}
+	}
 	assay_inflight_free(table);
+	free(node);
 }
 
 static void waiters_come_in_order(void **state)
 {
 	struct assay_inflight_node n[4] = { 0 };
+	struct assay_inflight *table;
 
 	assert_int_equal(assay_inflight_new(&table), 0);
 	assert_true(assay_inflight_enter(table, &n[0]));
