@@ -201,7 +201,7 @@ start_assayd() {
 # entries: how many records the list has now.
 entries() {
 	"$bin/assay" status --json --control "$work/control" |
-		sed -n 's/^ *"records": *\([0-9]*\),*$/\1/p'
+		sed -n '/^ *"list": {/,/}/ s/^ *"records": *\([0-9]*\),*$/\1/p'
 }
 
 # segment: the file that the list is in; a list is a chain of them, one for each start of the TPM.
