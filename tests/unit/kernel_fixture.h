@@ -2,6 +2,8 @@
 /* A kernel with IMA beside the recorder: its list is a file, its extends are made by the test. */
 #pragma once
 
+#include <pthread.h>
+
 #include "unit/recorder_fixture.h"
 
 #define KERNEL_LIST "binary_runtime_measurements"
@@ -16,6 +18,7 @@ struct kernel {
 	bool pads;	      /* extends sha256 with the SHA-1 digest */
 	bool two_pcrs;	      /* measures into PCR 11 too, by turns */
 	char path[128];
+	pthread_mutex_t lock; /* it measures in the test's thread and extends in the recorder's */
 };
 
 static int kernel_append(void *ctx, struct assay_bytes record, bool reserve)
@@ -43,6 +46,7 @@ static inline void kernel_start(struct kernel *k)
 static inline void kernel_init(struct kernel *k, struct fixture *f)
 {
 	*k = (struct kernel){ .f = f, .memory = malloc(1 << 21) };
+	pthread_mutex_init(&k->lock, NULL);
 	kernel_start(k);
 	assay_fmt(k->path, sizeof(k->path), "%s/" KERNEL_LIST, f->dir);
 	f->config.kernel_list = k->path;
@@ -73,13 +77,15 @@ static inline void kernel_extend(struct kernel *k, unsigned n)
 {
 	static const struct assay_list_form form = { .column = ASSAY_HASH_SHA1 };
 	struct assay_banks banks = { .alg = { ASSAY_HASH_SHA1, ASSAY_HASH_SHA256 }, .n = 2 };
-	struct assay_rd in = assay_rd(assay_bytes(k->list + k->extended, k->len - k->extended));
 	struct assay_replay *replay;
+	struct assay_rd in;
 	struct assay_record record;
 	struct assay_step step;
 	bool is_step;
 
 	assert_int_equal(assay_replay_new(&k->f->crypto, &banks, NULL, &replay), 0);
+	pthread_mutex_lock(&k->lock);
+	in = assay_rd(assay_bytes(k->list + k->extended, k->len - k->extended));
 	for (; n > 0 && !assay_rd_end(&in); n--) {
 		assert_int_equal(assay_record_parse(&in, &form, &record, NULL), 0);
 		assert_int_equal(assay_replay_record(replay, &record, 0, &is_step, &step, NULL), 0);
@@ -91,11 +97,13 @@ static inline void kernel_extend(struct kernel *k, unsigned n)
 	}
 	assay_replay_free(replay);
 	k->extended += assay_rd_offset(&in);
+	pthread_mutex_unlock(&k->lock);
 }
 
 /* As a kernel does it: counted before it is extended. */
 static inline void kernel_counts(struct kernel *k, unsigned n)
 {
+	pthread_mutex_lock(&k->lock);
 	for (unsigned i = 0; i < n; i++) {
 		unsigned number = (unsigned)assay_core_records(k->core);
 		char name[32];
@@ -106,6 +114,7 @@ static inline void kernel_counts(struct kernel *k, unsigned n)
 				 0);
 	}
 	kernel_publish(k);
+	pthread_mutex_unlock(&k->lock);
 }
 
 static inline void kernel_measures(struct kernel *k, unsigned n)
