@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What the anchor process can do no more, in its own sandbox: each thing is tried by a child of its
  * own, first outside (where it must work, or the test shows nothing) and then inside. */
-#include "unit/test.h"
+#include "unit/sandbox_attempts.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,29 +23,19 @@
 #include "base/macros.h"
 #include "programs/assayd/anchor_sandbox.h"
 
-enum { DID = 10, DID_NOT, NO_SANDBOX };
-
 static struct assay_conf conf;
 static int list_dirfd;
 static char dir[] = "/tmp/assay-anchor-XXXXXX";
 static char kernel_dir[] = "/tmp/assay-kernel-XXXXXX", kernel_count[64];
 
-/* @attempt returns 0 if it did it. Returns how the child ended. */
+static int enter(struct assay_err *err)
+{
+	return anchor_sandbox_enter(&conf, list_dirfd, NULL, err);
+}
+
 static int try_it(int (*attempt)(void), bool inside)
 {
-	struct assay_err err = { 0 };
-	pid_t pid = fork();
-	int status;
-
-	if (pid == 0) {
-		if (inside && anchor_sandbox_enter(&conf, list_dirfd, NULL, &err) < 0) {
-			fprintf(stderr, "%s\n", err.text);
-			_exit(NO_SANDBOX);
-		}
-		_exit(attempt() == 0 ? DID : DID_NOT);
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+	return run_attempt(attempt, inside ? enter : NULL);
 }
 
 /* ---- what kills ----------------------------------------------------------------------------- */
@@ -75,16 +65,6 @@ static int open_packets(void)
 	return socket(AF_UNIX, SOCK_DGRAM, 0) >= 0 && socket(AF_NETLINK, SOCK_RAW, 0) >= 0 ? 0 : -1;
 }
 
-static int signal_parent(void)
-{
-	return kill(getppid(), 0);
-}
-
-static int be_traced(void)
-{
-	return (int)ptrace(PTRACE_TRACEME, 0, NULL, NULL);
-}
-
 static int read_parent(void)
 {
 	char byte;
@@ -106,12 +86,6 @@ static int mount_something(void)
 static int watch_files(void)
 {
 	return (int)syscall(SYS_fanotify_init, FAN_CLASS_CONTENT, O_RDONLY) >= 0 ? 0 : -1;
-}
-
-static int map_executable(void)
-{
-	return mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
-	       MAP_FAILED;
 }
 
 static int change_root(void)

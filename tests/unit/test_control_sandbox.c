@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What the process that listens can do no more, in its own sandbox: each thing is tried by a child
  * of its own, first outside (where it must work, or the test shows nothing) and then inside. */
-#include "unit/test.h"
+#include "unit/sandbox_attempts.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,28 +20,18 @@
 #include "programs/assayd/control_sandbox.h"
 #include "programs/common/control_msg.h"
 
-enum { DID = 10, DID_NOT, NO_SANDBOX };
-
 static char dir[] = "/tmp/assay-control-XXXXXX";
 static struct sockaddr_un address = { .sun_family = AF_UNIX };
 static int listener;
 
-/* @attempt returns 0 if it did it. Returns how the child ended. */
+static int enter(struct assay_err *err)
+{
+	return control_sandbox_enter(NULL, err);
+}
+
 static int try_it(int (*attempt)(void), bool inside)
 {
-	struct assay_err err = { 0 };
-	pid_t pid = fork();
-	int status;
-
-	if (pid == 0) {
-		if (inside && control_sandbox_enter(NULL, &err) < 0) {
-			fprintf(stderr, "%s\n", err.text);
-			_exit(NO_SANDBOX);
-		}
-		_exit(attempt() == 0 ? DID : DID_NOT);
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+	return run_attempt(attempt, inside ? enter : NULL);
 }
 
 /* ---- what kills ----------------------------------------------------------------------------- */
@@ -100,22 +90,6 @@ static int make_file(void)
 static int look_at_path(void)
 {
 	return faccessat(AT_FDCWD, address.sun_path, F_OK, 0);
-}
-
-static int signal_parent(void)
-{
-	return kill(getppid(), 0);
-}
-
-static int be_traced(void)
-{
-	return (int)ptrace(PTRACE_TRACEME, 0, NULL, NULL);
-}
-
-static int map_executable(void)
-{
-	return mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
-	       MAP_FAILED;
 }
 
 static int become_root(void)

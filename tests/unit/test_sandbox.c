@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What a process in the sandbox can do no more: each thing is tried by a child of its own, first
  * outside (where it must work, or the test shows nothing) and then inside. */
-#include "unit/test.h"
+#include "unit/sandbox_attempts.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,21 +21,14 @@
 
 static struct assay_sandbox sandbox = { .uid = ASSAY_SANDBOX_SAME_ID, .max_files = 16 };
 
-enum { DID = 10, DID_NOT, NO_SANDBOX };
+static int enter(struct assay_err *err)
+{
+	return assay_sandbox_enter(&sandbox, NULL, err);
+}
 
-/* @attempt returns 0 if it did what it should not. Returns how the child ended. */
 static int try_it(int (*attempt)(void), bool inside)
 {
-	pid_t pid = fork();
-	int status;
-
-	if (pid == 0) {
-		if (inside && assay_sandbox_enter(&sandbox, NULL, NULL) < 0)
-			_exit(NO_SANDBOX);
-		_exit(attempt() == 0 ? DID : DID_NOT);
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+	return run_attempt(attempt, inside ? enter : NULL);
 }
 
 static int fork_process(void)
@@ -58,20 +51,9 @@ static int open_socket(void)
 	return socket(AF_INET, SOCK_STREAM, 0) >= 0 ? 0 : -1;
 }
 
-static int signal_parent(void)
-{
-	return kill(getppid(), 0);
-}
-
 static int signal_parent_thread(void)
 {
 	return (int)syscall(SYS_tgkill, getppid(), getppid(), 0);
-}
-
-static int map_executable(void)
-{
-	return mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
-	       MAP_FAILED;
 }
 
 static int make_executable(void)
@@ -79,11 +61,6 @@ static int make_executable(void)
 	void *p = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	return mprotect(p, 4096, PROT_READ | PROT_EXEC);
-}
-
-static int be_traced(void)
-{
-	return (int)ptrace(PTRACE_TRACEME, 0, NULL, NULL);
 }
 
 static int make_file(void)

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Each thing is tried by a child of its own, and what the sandboxes of all processes must stop. */
+#pragma once
+
+#include "unit/test.h"
+
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/err.h"
+
+enum { DID = 10, DID_NOT, NO_SANDBOX };
+
+/* @attempt returns 0 if it did it. @enter: into the sandbox; NULL: outside. Returns how the child
+ * ended. */
+static inline int run_attempt(int (*attempt)(void), int (*enter)(struct assay_err *err))
+{
+	struct assay_err err = { 0 };
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		if (enter && enter(&err) < 0) {
+			fprintf(stderr, "%s\n", err.text);
+			_exit(NO_SANDBOX);
+		}
+		_exit(attempt() == 0 ? DID : DID_NOT);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static inline int signal_parent(void)
+{
+	return kill(getppid(), 0);
+}
+
+static inline int be_traced(void)
+{
+	return (int)ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+}
+
+static inline int map_executable(void)
+{
+	return mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
+	       MAP_FAILED;
+}
