@@ -24,7 +24,7 @@
 #include "base/file.h"
 #include "engine/replay.h"
 #include "formats/segment.h"
-#include "programs/assayd/recorder.h"
+#include "programs/assayd/anchor/recorder.h"
 
 #define THREADS	  4
 #define FILES_MAX (1u << 25)

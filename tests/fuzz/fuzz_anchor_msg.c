@@ -2,7 +2,7 @@
 /* First byte: the message's type. What is accepted has one writing. */
 #include <stdlib.h>
 
-#include "programs/assayd/anchor_msg.h"
+#include "programs/assayd/anchor/anchor_msg.h"
 
 static uint8_t again[2 * IPC_BODY_MAX];
 

@@ -2,7 +2,7 @@
 /* What is read is written back the same. */
 #include <stdlib.h>
 
-#include "programs/assayd/scout_msg.h"
+#include "programs/assayd/scout/scout_msg.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

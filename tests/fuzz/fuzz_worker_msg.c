@@ -2,7 +2,7 @@
 /* What a worker says, and what it is told, is put back as the same bytes. */
 #include <stdlib.h>
 
-#include "programs/assayd/worker_msg.h"
+#include "programs/assayd/worker/worker_msg.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

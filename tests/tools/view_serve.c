@@ -21,9 +21,9 @@
 #include "backends/list_file/reader.h"
 #include "base/file.h"
 #include "formats/policy.h"
-#include "programs/assayd/ipc.h"
-#include "programs/assayd/spawner.h"
-#include "programs/assayd/view.h"
+#include "programs/assayd/process/ipc.h"
+#include "programs/assayd/process/spawner.h"
+#include "programs/assayd/view/view.h"
 
 struct serve {
 	struct child view;

@@ -2,7 +2,7 @@
 /* One good message of each type between main and the anchor process, for tests that bend it. */
 #pragma once
 
-#include "programs/assayd/anchor_msg.h"
+#include "programs/assayd/anchor/anchor_msg.h"
 
 #define GOOD_MSGS_MAX 24u
 

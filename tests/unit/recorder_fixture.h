@@ -24,7 +24,7 @@
 #include "engine/replay.h"
 #include "formats/batch.h"
 #include "formats/segment.h"
-#include "programs/assayd/recorder.h"
+#include "programs/assayd/anchor/recorder.h"
 
 #define FLUSH_MS     20000
 #define SEGMENTS_MAX 16

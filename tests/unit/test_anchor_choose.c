@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "base/fmt.h"
-#include "programs/assayd/anchor_choose.h"
+#include "programs/assayd/main/anchor_choose.h"
 
 /* What a machine may have below /sys, outermost folder first. */
 static const char *const kernel_tpm[] = { "class", "class/tpmrm", "class/tpmrm/tpmrm0" };

@@ -21,7 +21,7 @@
 
 #include "base/file.h"
 #include "base/macros.h"
-#include "programs/assayd/anchor_sandbox.h"
+#include "programs/assayd/anchor/anchor_sandbox.h"
 
 static struct assay_conf conf;
 static int list_dirfd;

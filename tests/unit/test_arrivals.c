@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include "base/macros.h"
-#include "programs/assayd/arrivals.h"
-#include "programs/assayd/fair.h"
+#include "programs/assayd/main/arrivals.h"
+#include "programs/assayd/main/fair.h"
 
 #define EVENTS	    100000
 #define PATIENCE_MS 20000

@@ -9,7 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "programs/assayd/audit.h"
+#include "programs/assayd/audit/audit.h"
 
 enum { WRITERS = 4, RECORDS = 3000 };
 

@@ -2,9 +2,9 @@
 /* What stands between workers and sinks: the ring, the limit, and what is known. */
 #include "unit/test.h"
 
-#include "programs/assayd/audit_limit.h"
-#include "programs/assayd/audit_ring.h"
-#include "programs/assayd/audit_seen.h"
+#include "programs/assayd/audit/audit_limit.h"
+#include "programs/assayd/audit/audit_ring.h"
+#include "programs/assayd/audit/audit_seen.h"
 
 #define SECOND 1000000000ull
 

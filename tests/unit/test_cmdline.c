@@ -2,7 +2,7 @@
 #include "unit/test.h"
 
 #include "formats/cmdline.h"
-#include "programs/assayd/cmdline.h"
+#include "programs/assayd/main/cmdline.h"
 
 /* What "assay=" says in @line; NULL: nothing. */
 static const char *get(const char *line)

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/macros.h"
-#include "programs/assayd/control_ipc.h"
+#include "programs/assayd/control/control_ipc.h"
 
 static const struct control_ask good[] = {
 	{ .type = CONTROL_IPC_STATUS, .id = 7 },

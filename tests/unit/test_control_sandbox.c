@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "base/macros.h"
-#include "programs/assayd/control_sandbox.h"
+#include "programs/assayd/control/control_sandbox.h"
 #include "programs/common/control_msg.h"
 
 static char dir[] = "/tmp/assay-control-XXXXXX";

@@ -6,8 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "programs/assayd/coverage.h"
-#include "programs/assayd/maps.h"
+#include "programs/assayd/main/coverage.h"
+#include "programs/assayd/main/maps.h"
 
 static uint8_t memory[4 << 20] __attribute__((aligned(16)));
 

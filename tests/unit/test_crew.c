@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 #include "base/macros.h"
-#include "programs/assayd/crew.h"
-#include "programs/assayd/ipc.h"
+#include "programs/assayd/main/crew.h"
+#include "programs/assayd/process/ipc.h"
 
 #define WORKERS 2u /* and the one for small files */
 #define SECOND	1000000000ull

@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "programs/assayd/ipc.h"
+#include "programs/assayd/process/ipc.h"
 
 #define RAW_FDS_MAX 64
 

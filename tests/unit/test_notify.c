@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/fmt.h"
-#include "programs/assayd/notify.h"
+#include "programs/assayd/main/notify.h"
 
 struct manager {
 	int fd;

@@ -5,8 +5,8 @@
 #include <poll.h>
 #include <unistd.h>
 
-#include "programs/assayd/ipc.h"
-#include "programs/assayd/overlay_probe.h"
+#include "programs/assayd/process/ipc.h"
+#include "programs/assayd/scout/overlay_probe.h"
 
 #define SLOW_MS 1500 /* on a machine that is busy */
 

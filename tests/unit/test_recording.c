@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/macros.h"
-#include "programs/assayd/recording.h"
+#include "programs/assayd/main/recording.h"
 #include "unit/anchor_msgs.h"
 
 #define EVENTS_MANY 20000u

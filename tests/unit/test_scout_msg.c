@@ -4,7 +4,7 @@
 
 #include <errno.h>
 
-#include "programs/assayd/scout_msg.h"
+#include "programs/assayd/scout/scout_msg.h"
 
 static const struct scout_mount example = {
 	.place = { .ns = 4026532281, .id = 77 },

@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 #include "base/macros.h"
-#include "programs/assayd/ipc.h"
-#include "programs/assayd/spawner.h"
+#include "programs/assayd/process/ipc.h"
+#include "programs/assayd/process/spawner.h"
 
 #define PATIENCE_MS 20000
 

@@ -2,7 +2,7 @@
 /* However many come, few get a record, and the counts of the others are complete. */
 #include "unit/test.h"
 
-#include "programs/assayd/tally.h"
+#include "programs/assayd/main/tally.h"
 
 #define HOUR TALLY_INTERVAL_NS
 

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "programs/assayd/unit_files.h"
+#include "programs/assayd/main/unit_files.h"
 
 static char root[64];
 

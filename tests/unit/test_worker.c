@@ -15,10 +15,10 @@
 #include <unistd.h>
 
 #include "base/macros.h"
-#include "programs/assayd/ipc.h"
-#include "programs/assayd/spawner.h"
-#include "programs/assayd/worker.h"
-#include "programs/assayd/worker_msg.h"
+#include "programs/assayd/process/ipc.h"
+#include "programs/assayd/process/spawner.h"
+#include "programs/assayd/worker/worker.h"
+#include "programs/assayd/worker/worker_msg.h"
 
 #define PATIENCE_MS 20000
 #define BIG_SIZE    (6u << 20) /* read by the thread that reads ahead */

@@ -9,15 +9,15 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "programs/assayd/anchor_process.h"
-#include "programs/assayd/control_process.h"
-#include "programs/assayd/daemon.h"
-#include "programs/assayd/log.h"
-#include "programs/assayd/overlay_probe.h"
-#include "programs/assayd/scout_process.h"
-#include "programs/assayd/spawner.h"
-#include "programs/assayd/view.h"
-#include "programs/assayd/worker.h"
+#include "programs/assayd/anchor/anchor_process.h"
+#include "programs/assayd/control/control_process.h"
+#include "programs/assayd/main/daemon.h"
+#include "programs/assayd/process/log.h"
+#include "programs/assayd/scout/overlay_probe.h"
+#include "programs/assayd/scout/scout_process.h"
+#include "programs/assayd/process/spawner.h"
+#include "programs/assayd/view/view.h"
+#include "programs/assayd/worker/worker.h"
 
 #define CONF_PATH "/etc/assay/assayd.conf"
 

@@ -1,0 +1,465 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "programs/assayd/main/anchor_client.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "programs/assayd/anchor/anchor_msg.h"
+#include "programs/assayd/process/ipc.h"
+#include "programs/assayd/process/log.h"
+
+#define FLUSH_SLICE_MS 200u /* others call in between */
+
+/* One call at a time: a request, its answer. */
+struct line {
+	int socket;
+	pthread_mutex_t lock;
+	uint64_t id;
+	struct ipc_buffer in;
+	uint8_t out[IPC_BODY_MAX];
+};
+
+struct anchor {
+	struct child child;
+	struct line records, tpm, counts;
+	bool counts_late; /* an answer is still to come */
+	struct recorder_counts last_counts;
+	struct anchor_ready ready;
+};
+
+/* ---- one call ------------------------------------------------------------------------------- */
+
+static int gone(struct assay_err *err)
+{
+	return assay_err_set(err, -EPIPE, "the anchor process is gone");
+}
+
+static int send_call(struct line *l, const struct anchor_msg *ask, int fd)
+{
+	struct assay_wr w = assay_wr(l->out, sizeof(l->out));
+	struct ipc_message m = { .type = ask->type, .id = ++l->id, .n_fds = fd >= 0 };
+
+	anchor_msg_encode(ask, &w);
+	if (!assay_wr_ok(&w))
+		return -E2BIG;
+	m.body = assay_wr_done(&w);
+	m.fd[0] = fd;
+	return ipc_send(l->socket, &m);
+}
+
+static int receive_answer(struct line *l, struct anchor_msg *ret)
+{
+	struct ipc_message m;
+	int rc = ipc_receive(l->socket, &l->in, &m);
+
+	if (rc < 0)
+		return rc;
+	if (m.n_fds || m.id != l->id)
+		rc = -EBADMSG;
+	else
+		rc = anchor_msg_decode(ANCHOR_MSG_ANCHOR, m.type, m.body, ret, NULL);
+	ipc_close_fds(&m);
+	return rc < 0 ? -EBADMSG : 0;
+}
+
+/* An anchor that answers what it may not is as good as gone, for whoever watches its socket too. */
+static int check_answer(struct anchor *a, int rc, enum anchor_msg_type want,
+			const struct anchor_msg *answer, struct assay_err *err)
+{
+	if (rc == 0 && answer->type == ANCHOR_MSG_FAILED)
+		return assay_err_set(err, -(int)answer->text.number, "%s", answer->text.text);
+	if (rc == -E2BIG)
+		return assay_err_set(err, rc, "too long for the anchor process");
+	if (rc == 0 && answer->type == want)
+		return 0;
+	shutdown(a->child.socket, SHUT_RDWR);
+	return gone(err);
+}
+
+static int call(struct anchor *a, struct line *l, const struct anchor_msg *ask, int fd,
+		enum anchor_msg_type want, struct anchor_msg *ret, struct assay_err *err)
+{
+	int rc;
+
+	pthread_mutex_lock(&l->lock);
+	rc = send_call(l, ask, fd);
+	if (rc == 0)
+		rc = receive_answer(l, ret);
+	pthread_mutex_unlock(&l->lock);
+	return check_answer(a, rc, want, ret, err);
+}
+
+/* ---- start ---------------------------------------------------------------------------------- */
+
+static int begin_line(struct line *l, int *ret_other)
+{
+	int pair[2], rc = ipc_pair(pair);
+
+	if (rc < 0)
+		return rc;
+	l->socket = pair[0];
+	*ret_other = pair[1];
+	return 0;
+}
+
+/* What the anchor has no use for stays here. */
+static int seal_conf(const struct anchor_config *config)
+{
+	struct assay_conf *conf = malloc(sizeof(*conf));
+	uint8_t *text = malloc(ASSAY_CONF_SIZE_MAX);
+	struct assay_wr w = assay_wr(text, ASSAY_CONF_SIZE_MAX);
+	struct assay_bytes list =
+		assay_bytes_str(config->kernel_list ? config->kernel_list : "none");
+	int fd = -ENOMEM;
+
+	if (conf && text) {
+		*conf = *config->conf;
+		conf->mount.n = conf->exempt_pid.n = 0;
+		fd = assay_conf_set(conf, "kernel_list", list, NULL);
+		assay_conf_print(conf, &w);
+		if (fd == 0)
+			fd = assay_wr_ok(&w) ? ipc_sealed(assay_wr_done(&w)) : -E2BIG;
+	}
+	free(conf);
+	free(text);
+	return fd;
+}
+
+static int send_start(struct anchor *a, const struct anchor_config *config)
+{
+	struct ipc_message m = { .type = ANCHOR_MSG_START, .n_fds = ANCHOR_START_FDS };
+	int fd[ANCHOR_START_FDS] = { -1, config->list_dirfd, -1, -1 }, rc;
+
+	fd[ANCHOR_START_CONF] = rc = seal_conf(config);
+	if (rc >= 0)
+		rc = begin_line(&a->records, &fd[ANCHOR_START_RECORDS]);
+	if (rc >= 0)
+		rc = begin_line(&a->tpm, &fd[ANCHOR_START_TPM]);
+	memcpy(m.fd, fd, sizeof(fd));
+	if (rc >= 0)
+		rc = ipc_send(a->child.socket, &m);
+	for (size_t i = 0; i < ARRAY_LEN(fd); i++)
+		if (i != ANCHOR_START_LIST && fd[i] >= 0)
+			close(fd[i]);
+	return rc;
+}
+
+/* The next message of the events' socket that is no line for the log. */
+static int next_message(struct anchor *a, struct anchor_msg *ret)
+{
+	struct pollfd p = { .fd = a->child.socket, .events = POLLIN };
+	struct ipc_message m;
+	int rc;
+
+	do {
+		if (poll(&p, 1, -1) < 0)
+			continue;
+		rc = ipc_receive(a->child.socket, &a->records.in, &m);
+		if (rc == -EAGAIN)
+			continue;
+		if (rc == 0)
+			rc = m.n_fds ? -EBADMSG
+				     : anchor_msg_decode(ANCHOR_MSG_ANCHOR, m.type, m.body, ret,
+							 NULL);
+		if (rc < 0)
+			return rc;
+		if (ret->type == ANCHOR_MSG_LOG)
+			log_line((int)ret->text.number, "%s", ret->text.text);
+		else
+			return 0;
+	} while (true);
+}
+
+static int wait_until_ready(struct anchor *a, struct assay_err *err)
+{
+	struct anchor_msg m;
+	int rc = next_message(a, &m);
+
+	if (rc == 0 && m.type == ANCHOR_MSG_READY)
+		a->ready = m.ready;
+	return check_answer(a, rc, ANCHOR_MSG_READY, &m, err);
+}
+
+static void init_line(struct line *l)
+{
+	l->socket = -1;
+	pthread_mutex_init(&l->lock, NULL);
+}
+
+static void done_line(struct line *l)
+{
+	if (l->socket >= 0)
+		close(l->socket);
+	pthread_mutex_destroy(&l->lock);
+}
+
+int anchor_start(const struct anchor_config *config, struct anchor **ret, struct assay_err *err)
+{
+	struct anchor *a = calloc(1, sizeof(*a));
+	int rc;
+
+	if (!a)
+		return assay_err_set(err, -ENOMEM, "out of memory");
+	a->child = (struct child){ .pidfd = -1, .socket = -1 };
+	init_line(&a->records);
+	init_line(&a->tpm);
+	init_line(&a->counts);
+	rc = spawner_start(config->spawner, CHILD_ANCHOR, NULL, 0, config->admit, config->ctx,
+			   &a->child, err);
+	if (rc == 0 && (rc = send_start(a, config)) < 0)
+		assay_err_set(err, rc, "cannot start the anchor process: %s", strerror(-rc));
+	if (rc == 0)
+		rc = wait_until_ready(a, err);
+	if (rc == 0 && fcntl(a->child.socket, F_SETFL, O_NONBLOCK) < 0)
+		rc = assay_err_set(err, -errno, "cannot use a socket: %s", strerror(errno));
+	if (rc == 0)
+		*ret = a;
+	else
+		anchor_free(a);
+	return rc;
+}
+
+/* ---- the end -------------------------------------------------------------------------------- */
+
+void anchor_ending(struct anchor *a)
+{
+	struct anchor_msg answer;
+
+	(void)call(a, &a->records, &(struct anchor_msg){ .type = ANCHOR_MSG_ENDING }, -1,
+		   ANCHOR_MSG_DONE, &answer, NULL);
+}
+
+/* What it says meanwhile is taken, or it would wait for us. */
+static int drain(struct anchor *a)
+{
+	struct ipc_buffer buffer;
+	struct ipc_message m;
+	struct anchor_msg msg;
+	int rc = ipc_receive(a->child.socket, &buffer, &m);
+
+	if (rc < 0)
+		return rc == -EAGAIN ? 0 : rc;
+	if (anchor_msg_decode(ANCHOR_MSG_ANCHOR, m.type, m.body, &msg, NULL) == 0 &&
+	    msg.type == ANCHOR_MSG_LOG)
+		log_line((int)msg.text.number, "%s", msg.text.text);
+	ipc_close_fds(&m);
+	return 0;
+}
+
+void anchor_stop(struct anchor *a, const char *why)
+{
+	const struct anchor_msg ask = { .type = ANCHOR_MSG_STOP, .why = assay_bytes_str(why) };
+	struct pollfd p[] = {
+		{ .fd = a->records.socket, .events = POLLIN },
+		{ .fd = a->child.socket, .events = POLLIN },
+	};
+	int rc = send_call(&a->records, &ask, -1);
+
+	while (rc == 0) {
+		if (poll(p, ARRAY_LEN(p), -1) < 0)
+			continue;
+		if (p[1].revents)
+			rc = drain(a);
+		else if (p[0].revents)
+			break;
+	}
+	anchor_free(a);
+}
+
+void anchor_free(struct anchor *a)
+{
+	if (!a)
+		return;
+	child_close(&a->child);
+	done_line(&a->records);
+	done_line(&a->tpm);
+	done_line(&a->counts);
+	free(a);
+}
+
+/* ---- what is known -------------------------------------------------------------------------- */
+
+int anchor_socket(const struct anchor *a)
+{
+	return a->child.socket;
+}
+
+pid_t anchor_pid(const struct anchor *a)
+{
+	return a->child.pid;
+}
+
+const char *anchor_ek(const struct anchor *a)
+{
+	return a->ready.ek_name;
+}
+
+bool anchor_has_landlock(const struct anchor *a)
+{
+	return a->ready.landlock;
+}
+
+uint64_t anchor_upto(const struct anchor *a)
+{
+	return a->ready.upto;
+}
+
+/* ---- the list ------------------------------------------------------------------------------- */
+
+int anchor_state(struct anchor *a, const char *what, void (*fill)(void *ctx, struct assay_wr *w),
+		 void *ctx, bool gap, uint64_t *ret_index, struct assay_err *err)
+{
+	uint8_t rest[ASSAY_STATE_SIZE_MAX];
+	struct assay_wr w = assay_wr(rest, sizeof(rest));
+	struct anchor_msg ask = { .type = ANCHOR_MSG_STATE }, answer;
+	int rc;
+
+	if (fill)
+		fill(ctx, &w);
+	if (!assay_wr_ok(&w))
+		return assay_err_set(err, -E2BIG, "state record '%s' is too long", what);
+	ask.state = (struct anchor_state){ .gap = gap,
+					   .what = assay_bytes_str(what),
+					   .rest = assay_wr_done(&w) };
+	rc = call(a, &a->records, &ask, -1, ANCHOR_MSG_INDEX, &answer, err);
+	if (rc == 0 && ret_index)
+		*ret_index = answer.index;
+	return rc;
+}
+
+int anchor_set_policy(struct anchor *a, const struct loaded_policy *policy, struct assay_err *err)
+{
+	struct anchor_msg ask = { .type = ANCHOR_MSG_POLICY }, answer;
+	AUTO(fd) int fd = ipc_sealed(policy->text);
+
+	if (fd < 0)
+		return assay_err_set(err, fd, "cannot hand over the policy: %s", strerror(-fd));
+	ask.policy = (struct anchor_policy){ .builtin = policy->builtin,
+					     .name = assay_bytes_str(policy->name),
+					     .digest = policy->digest };
+	return call(a, &a->records, &ask, fd, ANCHOR_MSG_DONE, &answer, err);
+}
+
+int anchor_counts(struct anchor *a, struct recorder_counts *ret, struct assay_err *err)
+{
+	const struct anchor_msg ask = { .type = ANCHOR_MSG_COUNTS };
+	struct anchor_msg answer;
+	int rc = call(a, &a->records, &ask, -1, ANCHOR_MSG_COUNTED, &answer, err);
+
+	if (rc == 0)
+		*ret = answer.counts;
+	return rc;
+}
+
+int anchor_line(struct anchor *a, int *ret, struct assay_err *err)
+{
+	const struct anchor_msg ask = { .type = ANCHOR_MSG_LINE };
+	struct anchor_msg answer;
+	int pair[2], rc = ipc_pair(pair);
+
+	if (rc < 0)
+		return assay_err_set(err, rc, "cannot make a socket: %s", strerror(-rc));
+	rc = call(a, &a->records, &ask, pair[1], ANCHOR_MSG_DONE, &answer, err);
+	close(pair[1]);
+	if (rc == 0)
+		*ret = pair[0];
+	else
+		close(pair[0]);
+	return rc;
+}
+
+int anchor_open_counts(struct anchor *a, struct assay_err *err)
+{
+	return anchor_line(a, &a->counts.socket, err);
+}
+
+static int take_counts(struct anchor *a, int timeout_ms, struct anchor_msg *answer)
+{
+	struct pollfd p = { .fd = a->counts.socket, .events = POLLIN };
+
+	a->counts_late = poll(&p, 1, timeout_ms) <= 0;
+	return a->counts_late ? -ETIMEDOUT : receive_answer(&a->counts, answer);
+}
+
+static int ask_counts(struct anchor *a, int timeout_ms, struct anchor_msg *answer)
+{
+	const struct anchor_msg ask = { .type = ANCHOR_MSG_COUNTS };
+	int rc = a->counts_late ? take_counts(a, timeout_ms, answer) : 0;
+
+	if (rc == 0)
+		rc = send_call(&a->counts, &ask, -1);
+	if (rc == 0)
+		rc = take_counts(a, timeout_ms, answer);
+	return rc == 0 && answer->type != ANCHOR_MSG_COUNTED ? -EPIPE : rc;
+}
+
+int anchor_counts_within(struct anchor *a, int timeout_ms, struct recorder_counts *ret)
+{
+	struct anchor_msg answer;
+	int rc;
+
+	pthread_mutex_lock(&a->counts.lock);
+	rc = ask_counts(a, timeout_ms, &answer);
+	if (rc == 0)
+		a->last_counts = answer.counts;
+	*ret = a->last_counts;
+	pthread_mutex_unlock(&a->counts.lock);
+	return rc;
+}
+
+/* ---- the TPM -------------------------------------------------------------------------------- */
+
+/* In slices: who else waits for the line gets a turn. */
+int anchor_flush(struct anchor *a, uint32_t timeout_ms)
+{
+	struct anchor_msg ask = { .type = ANCHOR_MSG_FLUSH }, answer;
+	int rc;
+
+	do {
+		ask.timeout_ms = timeout_ms < FLUSH_SLICE_MS ? timeout_ms : FLUSH_SLICE_MS;
+		timeout_ms -= ask.timeout_ms;
+		rc = call(a, &a->tpm, &ask, -1, ANCHOR_MSG_DONE, &answer, NULL);
+	} while (rc == -ETIMEDOUT && timeout_ms > 0);
+	return rc;
+}
+
+int anchor_quote(struct anchor *a, const struct assay_quote_request *request,
+		 struct assay_quote_reply *ret, struct assay_err *err)
+{
+	const struct anchor_msg ask = { .type = ANCHOR_MSG_QUOTE, .quote = *request };
+	struct anchor_msg answer;
+	int rc = call(a, &a->tpm, &ask, -1, ANCHOR_MSG_QUOTED, &answer, err);
+
+	if (rc == 0)
+		*ret = answer.quoted;
+	return rc;
+}
+
+int anchor_read_pcrs(struct anchor *a, uint32_t pcr_mask, struct assay_pcr_value values[ASSAY_PCRS],
+		     struct assay_banks *ret_banks, struct assay_tpm_clock *ret_clock,
+		     struct assay_err *err)
+{
+	const struct anchor_msg ask = { .type = ANCHOR_MSG_PCRS, .pcr_mask = pcr_mask };
+	struct anchor_msg answer;
+	int rc = call(a, &a->tpm, &ask, -1, ANCHOR_MSG_VALUES, &answer, err);
+
+	if (rc < 0)
+		return rc;
+	if (answer.values.mask != pcr_mask) {
+		shutdown(a->child.socket, SHUT_RDWR);
+		return gone(err);
+	}
+	for (uint32_t p = 0; p < ASSAY_PCRS; p++)
+		if (pcr_mask & 1u << p)
+			values[p] = answer.values.pcr[p];
+	*ret_banks = answer.values.banks;
+	*ret_clock = answer.values.clock;
+	return 0;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * main's hold on the anchor process: starts and ends it, and asks it what may wait for an answer.
+ * Any thread may call; those that need the list alone do not wait behind those that wait for the
+ * TPM. What must not wait at all is recording.h, over the socket of anchor_socket().
+ */
+#pragma once
+
+#include "base/err.h"
+#include "engine/ports.h"
+#include "formats/conf.h"
+#include "programs/assayd/main/policy_load.h"
+#include "programs/assayd/anchor/recorder.h"
+#include "programs/assayd/process/spawner.h"
+
+struct anchor;
+
+struct anchor_config {
+	const struct assay_conf *conf;
+	const char *kernel_list; /* NULL: none */
+	int list_dirfd;		 /* its folder */
+	struct spawner *spawner;
+	/* As spawner_start(). */
+	int (*admit)(void *ctx, pid_t pid, int pidfd);
+	void *ctx;
+};
+
+/* Starts the process, which finds its place in the list. Errors: as recorder_start(). */
+int anchor_start(const struct anchor_config *config, struct anchor **ret, struct assay_err *err);
+
+/* What is pending is anchored, a "stop" record written and anchored, the process ended. Nobody else
+ * may be calling. */
+void anchor_stop(struct anchor *a, const char *why);
+/* Ends it as it is; what is pending is anchored by the next start. NULL allowed. */
+void anchor_free(struct anchor *a);
+
+int anchor_socket(const struct anchor *a); /* for recording_new(); non-blocking */
+pid_t anchor_pid(const struct anchor *a);
+const char *anchor_ek(const struct anchor *a); /* as anchor_ek_name() */
+bool anchor_has_landlock(const struct anchor *a);
+uint64_t anchor_upto(const struct anchor *a); /* anchored when it was ready */
+
+/* As the recorder's calls of the same name. All: -EPIPE the process is gone. */
+int anchor_state(struct anchor *a, const char *what, void (*fill)(void *ctx, struct assay_wr *w),
+		 void *ctx, bool gap, uint64_t *ret_index, struct assay_err *err);
+int anchor_set_policy(struct anchor *a, const struct loaded_policy *policy, struct assay_err *err);
+int anchor_counts(struct anchor *a, struct recorder_counts *ret, struct assay_err *err);
+/* The same, over a line of its own, that does not wait for an anchor that hangs: -ETIMEDOUT, and
+ * *ret is what it said last. anchor_open_counts() first. */
+int anchor_open_counts(struct anchor *a, struct assay_err *err);
+int anchor_counts_within(struct anchor *a, int timeout_ms, struct recorder_counts *ret);
+int anchor_flush(struct anchor *a, uint32_t timeout_ms);
+int anchor_quote(struct anchor *a, const struct assay_quote_request *request,
+		 struct assay_quote_reply *ret, struct assay_err *err);
+int anchor_read_pcrs(struct anchor *a, uint32_t pcr_mask, struct assay_pcr_value values[ASSAY_PCRS],
+		     struct assay_banks *ret_banks, struct assay_tpm_clock *ret_clock,
+		     struct assay_err *err);
+void anchor_ending(struct anchor *a);
+/* A socket over which another process may ask for counts, PCRs and quotes, and for nothing else. It
+ * is the caller's. Errors: -EAGAIN there are too many. */
+int anchor_line(struct anchor *a, int *ret, struct assay_err *err);

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "programs/assayd/main/arrivals.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+uint64_t arrivals_now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+int arrivals_init(struct arrivals *a)
+{
+	memset(a, 0, sizeof(*a));
+	a->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	a->room_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return a->wake_fd < 0 || a->room_fd < 0 ? -errno : 0;
+}
+
+void arrivals_done(struct arrivals *a)
+{
+	close(a->wake_fd);
+	close(a->room_fd);
+}
+
+void arrivals_wake(struct arrivals *a)
+{
+	if (atomic_exchange(&a->asleep, false))
+		eventfd_write(a->wake_fd, 1);
+}
+
+/* Closing is looked at again when the piece is in the chain: who closes takes the chain after it,
+ * so that each piece is seen by one of the two. */
+bool arrivals_put(struct arrivals *a, const struct assay_fanotify_event *event, uint32_t n,
+		  bool late)
+{
+	struct arrival_batch *b;
+
+	if (n == 0)
+		return true;
+	if (atomic_load(&a->closed) || !(b = malloc(sizeof(*b) + n * sizeof(*event))))
+		return false;
+	b->arrived_ns = arrivals_now_ns();
+	b->late = late;
+	b->n = n;
+	memcpy(b->event, event, n * sizeof(*event));
+	atomic_fetch_add(&a->held, n);
+	atomic_fetch_add(&a->on_way, n);
+	b->next = atomic_load(&a->newest);
+	while (!atomic_compare_exchange_weak(&a->newest, &b->next, b))
+		;
+	arrivals_wake(a);
+	return true;
+}
+
+struct arrival_batch *arrivals_take(struct arrivals *a)
+{
+	struct arrival_batch *b, *next, *oldest = NULL;
+
+	if (!atomic_load(&a->newest))
+		return NULL;
+	for (b = atomic_exchange(&a->newest, NULL); b; b = next) {
+		next = b->next;
+		b->next = oldest;
+		oldest = b;
+	}
+	return oldest;
+}
+
+bool arrivals_may_sleep(struct arrivals *a)
+{
+	atomic_store(&a->asleep, true);
+	if (!atomic_load(&a->newest))
+		return true;
+	atomic_store(&a->asleep, false);
+	return false;
+}
+
+void arrivals_awake(struct arrivals *a)
+{
+	atomic_store(&a->asleep, false);
+}
+
+void arrivals_drop(struct arrivals *a)
+{
+	atomic_fetch_sub(&a->held, 1);
+	if (atomic_load(&a->room_wanted) && atomic_exchange(&a->room_wanted, false))
+		eventfd_write(a->room_fd, 1);
+}

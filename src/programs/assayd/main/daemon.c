@@ -1,0 +1,485 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Brings the parts up in the order that leaves no gap, waits for signals and news, and takes them
+ * down so that nobody is left waiting. The main thread also writes the gap entries, as it alone may
+ * wait for the list without holding anybody up.
+ */
+#include "programs/assayd/main/daemon.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "formats/batch.h"
+#include "programs/assayd/audit/audit_daemon.h"
+#include "programs/assayd/main/control.h"
+#include "programs/assayd/main/gaps.h"
+#include "programs/assayd/process/log.h"
+#include "programs/assayd/main/loop.h"
+#include "programs/assayd/main/mounts.h"
+#include "programs/assayd/main/notify.h"
+#include "programs/assayd/main/policy_change.h"
+#include "programs/assayd/main/reader.h"
+#include "programs/assayd/main/reload.h"
+#include "programs/assayd/main/scout.h"
+#include "programs/assayd/main/staff.h"
+#include "programs/assayd/main/startup.h"
+#include "programs/assayd/view/view_link.h"
+
+#define KERNEL_LIST    "/sys/kernel/security/ima/binary_runtime_measurements"
+#define FILES_RESERVED 512u   /* descriptors for everything but events */
+#define EVENTS_MAX     65536u /* held at once */
+#define TICK_MS	       1000
+#define FIRST_PASS_NS  5000000000ull
+
+/* What lives from start to stop. */
+struct running {
+	struct daemon *daemon;
+	struct reader *reader;
+	struct staff staff;
+	struct gaps gaps;
+	struct control *control;
+	uint32_t max_events;
+	int signal_fd, wake_fd;
+};
+
+void daemon_forget_verdicts(struct daemon *d)
+{
+	struct assay_fanotify_forgotten n;
+	uint64_t began = arrivals_now_ns();
+	int r = assay_fanotify_forget(d->group, &n);
+
+	if (r < 0)
+		log_line(LOG_ERR, "files that are known stay known: %s", strerror(-r));
+	else if (n.flushed)
+		log_line(LOG_NOTICE,
+			 "%llu marks are on files that cannot be reached: all are removed",
+			 (unsigned long long)n.unreached);
+	log_line(LOG_INFO, "%llu of %llu known files are asked for again, after %llu ms",
+		 (unsigned long long)n.cleared, (unsigned long long)n.marks,
+		 (unsigned long long)(arrivals_now_ns() - began) / 1000000u);
+}
+
+/* ---- start ---------------------------------------------------------------------------------- */
+
+/* Descriptors for events, beside those of the daemon itself. */
+static uint32_t raise_file_limit(void)
+{
+	struct rlimit limit = { .rlim_cur = 1024, .rlim_max = 1024 };
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	getrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_cur > EVENTS_MAX + FILES_RESERVED)
+		return EVENTS_MAX;
+	return limit.rlim_cur > 2 * FILES_RESERVED ? (uint32_t)limit.rlim_cur - FILES_RESERVED
+						   : (uint32_t)limit.rlim_cur / 2;
+}
+
+static int block_signals(struct assay_err *err)
+{
+	const struct sigaction ignore = { .sa_handler = SIG_IGN };
+	sigset_t set;
+	int fd;
+
+	sigaction(SIGPIPE, &ignore, NULL);
+	sigemptyset(&set);
+	sigaddset(&set, SIGIO); /* a lease is broken: the loop's */
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return fd < 0 ? assay_err_set(err, -errno, "cannot make a signalfd: %s", strerror(errno))
+		      : fd;
+}
+
+static int open_list_dir(struct daemon *d, struct assay_err *err)
+{
+	int fd;
+
+	if (mkdir(d->conf.list_dir, 0700) < 0 && errno != EEXIST)
+		return assay_err_set(err, -errno, "cannot make '%s': %s", d->conf.list_dir,
+				     strerror(errno));
+	fd = open(d->conf.list_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return assay_err_set(err, -errno, "cannot open '%s': %s", d->conf.list_dir,
+				     strerror(errno));
+	return fd;
+}
+
+static const char *kernel_list(const struct daemon *d)
+{
+	if (strcmp(d->conf.kernel_list, "none") == 0)
+		return NULL;
+	if (strcmp(d->conf.kernel_list, "auto") != 0)
+		return d->conf.kernel_list;
+	return access(KERNEL_LIST, R_OK) == 0 ? KERNEL_LIST : NULL;
+}
+
+/* Its opens are answered at once: others wait for it. */
+static int admit(void *ctx, pid_t pid, int pidfd)
+{
+	struct daemon *d = ctx;
+
+	(void)pidfd;
+	return assay_fanotify_exempt(d->group, pid, NULL);
+}
+
+static int start_anchor(struct daemon *d, struct assay_err *err)
+{
+	AUTO(fd) int list_dirfd = open_list_dir(d, err);
+	struct anchor_config config = {
+		.conf = &d->conf,
+		.kernel_list = kernel_list(d),
+		.list_dirfd = list_dirfd,
+		.spawner = d->spawner,
+		.admit = admit,
+		.ctx = d,
+	};
+	int rc = list_dirfd < 0 ? list_dirfd : anchor_start(&config, &d->anchor, err);
+
+	if (rc == 0 && !anchor_has_landlock(d->anchor))
+		log_line(LOG_NOTICE, "this kernel has no Landlock: the process with list and TPM "
+				     "could open other files of root's");
+	return rc;
+}
+
+static uint32_t n_workers(const struct daemon *d)
+{
+	int cpus = get_nprocs();
+
+	if (d->conf.workers)
+		return d->conf.workers;
+	return cpus > 0 && cpus <= 256 ? (uint32_t)cpus : 2;
+}
+
+static int make_loop(struct running *r, struct assay_err *err)
+{
+	struct daemon *d = r->daemon;
+	const struct loop_config config = {
+		.daemon = d,
+		.arrivals = &d->arrivals,
+		.ledger = &d->ledger,
+		.n_workers = n_workers(d),
+		.wake_fd = r->wake_fd,
+	};
+	int rc = arrivals_init(&d->arrivals);
+
+	if (rc < 0)
+		return assay_err_set(err, rc, "cannot make an eventfd: %s", strerror(-rc));
+	ledger_init(&d->ledger, r->wake_fd);
+	return loop_new(&config, &d->loop, err);
+}
+
+static int start_source(struct running *r, struct assay_err *err)
+{
+	struct daemon *d = r->daemon;
+	int rc = assay_fanotify_new(&d->group, err);
+
+	r->max_events = raise_file_limit();
+	for (uint32_t i = 0; rc == 0 && i < d->conf.exempt_pid.n; i++)
+		rc = assay_fanotify_exempt(d->group, (pid_t)d->conf.exempt_pid.value[i], err);
+	if (rc < 0)
+		return rc;
+	if (assay_fs_table_new(&d->fs) < 0)
+		return assay_err_set(err, -ENOMEM, "out of memory");
+	return make_loop(r, err);
+}
+
+/* Everything before the first mark. */
+static int prepare(struct running *r, struct assay_err *err)
+{
+	struct daemon *d = r->daemon;
+	const struct loaded_policy *policy;
+	int rc;
+
+	/* First, so that it has nothing of what comes now. */
+	rc = spawner_new(&d->spawner, err);
+	if (rc < 0)
+		return rc;
+	r->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	r->signal_fd = rc = block_signals(err);
+	if (rc >= 0)
+		rc = control_check(d->conf.control_socket, err);
+	if (rc >= 0)
+		rc = policy_load(d->conf.policy, &d->crypto, &d->core, &policy, err);
+	if (rc < 0)
+		return rc;
+	atomic_store(&d->policy, policy);
+	rc = audit_open(d, err);
+	if (rc == 0)
+		rc = reload_open(d, err);
+	if (rc == 0)
+		rc = start_source(r, err);
+	if (rc == 0)
+		rc = start_anchor(d, err);
+	if (rc == 0)
+		rc = anchor_set_policy(d->anchor, policy, err);
+	if (rc == 0)
+		rc = startup_record_settled(d, err);
+	if (rc == 0)
+		rc = startup_record_self(d, err);
+	if (rc == 0)
+		audit_policy(d, policy->name, 0);
+	if (rc == 0 && d->conf.lock_memory && mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
+		rc = assay_err_set(err, -errno, "cannot lock memory: %s", strerror(errno));
+	return rc;
+}
+
+/* ---- other mount namespaces ----------------------------------------------------------------- */
+
+static void on_found(void *ctx, const struct scout_mount *m, int fd, const char *reason)
+{
+	struct daemon *d = ctx;
+
+	mounts_found_elsewhere(d->mounts, m, fd, reason);
+}
+
+static void on_pass_done(void *ctx)
+{
+	struct daemon *d = ctx;
+
+	mounts_end_elsewhere(d->mounts);
+}
+
+/* The first pass is waited for: what runs now is looked at when its filesystems are marked. */
+static int search_elsewhere(struct daemon *d, struct assay_err *err)
+{
+	static const struct scout_ops ops = { .found = on_found, .done = on_pass_done };
+	uint64_t end = arrivals_now_ns() + FIRST_PASS_NS;
+	int r;
+
+	if (d->conf.mount.n)
+		return 0;
+	r = scout_new(d->spawner, &ops, d, &d->scout, err);
+	if (r < 0)
+		return r;
+	do {
+		struct pollfd p = { .fd = scout_fd(d->scout), .events = POLLIN };
+
+		scout_tick(d->scout, arrivals_now_ns());
+		poll(&p, 1, 100);
+		scout_receive(d->scout);
+	} while (scout_is_looking(d->scout) && arrivals_now_ns() < end);
+	return 0;
+}
+
+static int start_reader(struct running *r, struct assay_err *err)
+{
+	struct daemon *d = r->daemon;
+	const struct reader_config config = {
+		.group = d->group,
+		.arrivals = &d->arrivals,
+		.ledger = &d->ledger,
+		.max = r->max_events,
+		.deadline_allows = d->conf.deadline_answer == ASSAY_CONF_ANSWER_ALLOW,
+	};
+
+	return reader_start(&config, &r->reader, err);
+}
+
+/* From the first mark on; whoever opens is held from here until the loop answers. */
+static int watch(struct running *r, struct assay_err *err)
+{
+	struct daemon *d = r->daemon;
+	int rc;
+
+	policy_change_start_view(d, admit);
+	rc = staff_start(&r->staff, d, err);
+	if (rc == 0)
+		rc = loop_start(d->loop, anchor_socket(d->anchor), err);
+	if (rc == 0)
+		rc = start_reader(r, err);
+	if (rc == 0)
+		rc = mounts_new(d, &d->mounts, err);
+	if (rc == 0)
+		rc = mounts_scan(d->mounts, err);
+	if (rc == 0)
+		rc = search_elsewhere(d, err);
+	if (rc == 0)
+		rc = startup_scan_running(d, err);
+	if (rc == 0)
+		rc = control_start(d, r->wake_fd, &r->control, err);
+	return rc;
+}
+
+/* ---- while it runs -------------------------------------------------------------------------- */
+
+static void fill_audit_lost(void *ctx, struct assay_wr *w)
+{
+	const struct audit_loss *loss = ctx;
+
+	assay_state_add(w, "sink", assay_bytes_str(audit_sink_name(loss->sink)));
+	assay_state_add_u64(w, "count", loss->count);
+}
+
+/* What a policy has audited must be somewhere: what did not get where it should is in the list. */
+static void record_audit_lost(struct daemon *d)
+{
+	struct audit_loss loss;
+
+	audit_tick(d->audit, false);
+	while (audit_next_loss(d->audit, &loss))
+		daemon_record_gap(d, "audit_lost", fill_audit_lost, &loss);
+}
+
+/* SIGHUP, or whoever asked. */
+static void on_hangup(struct daemon *d)
+{
+	json_decref(reload_now(d));
+}
+
+static void on_mounts(struct daemon *d)
+{
+	struct assay_err err;
+
+	if (mounts_scan(d->mounts, &err) < 0)
+		log_line(LOG_ERR, "%s", err.text);
+}
+
+/* Until SIGTERM or SIGINT (0), or until nothing can be recorded any more. */
+static int run(struct running *r, struct assay_err *err)
+{
+	struct daemon *d = r->daemon;
+	struct pollfd p[] = {
+		{ .fd = r->signal_fd, .events = POLLIN },
+		{ .fd = r->wake_fd, .events = POLLIN },
+		{ .fd = mounts_fd(d->mounts), .events = POLLPRI },
+		{ .events = POLLIN },
+		{ .events = POLLIN },
+	};
+	struct signalfd_siginfo info;
+	int pause_ms = TICK_MS;
+	eventfd_t unused;
+
+	for (;;) {
+		p[3].fd = d->scout ? scout_fd(d->scout) : -1;
+		p[4].fd = view_link_fd(d->view);
+		poll(p, ARRAY_LEN(p), pause_ms);
+		notify_manager("WATCHDOG=1");
+		while (read(r->signal_fd, &info, sizeof(info)) == sizeof(info)) {
+			if (info.ssi_signo != SIGHUP)
+				return 0;
+			on_hangup(d);
+		}
+		if (loop_has_failed(d->loop))
+			return assay_err_set(err, -EPIPE,
+					     "the anchor process is gone: whoever waited was let "
+					     "go, nothing is measured any more");
+		if (spawner_is_gone(d->spawner))
+			return assay_err_set(
+				err, -EPIPE,
+				"the spawner process is gone: what ends can not be replaced");
+		(void)eventfd_read(r->wake_fd, &unused);
+		if (control_tend(r->control))
+			control_reloaded(r->control, reload_now(d));
+		gaps_record(&r->gaps, d, false);
+		record_audit_lost(d);
+		if (loop_take_segment(d->loop)) {
+			daemon_forget_verdicts(d);
+			view_link_segment(d->view);
+		}
+		pause_ms = staff_tend(&r->staff, d, TICK_MS);
+		if (p[2].revents)
+			on_mounts(d);
+		if (d->scout) {
+			scout_receive(d->scout);
+			scout_tick(d->scout, arrivals_now_ns());
+		}
+		view_link_receive(d->view);
+		view_link_tick(d->view, arrivals_now_ns());
+		mounts_record_counts(d->mounts, false);
+	}
+}
+
+/* ---- stop ----------------------------------------------------------------------------------- */
+
+static void stop(struct running *r, const char *why)
+{
+	struct daemon *d = r->daemon;
+
+	bool can_record = d->anchor && d->loop && !loop_has_failed(d->loop);
+
+	if (can_record)
+		anchor_ending(d->anchor);
+	control_stop(r->control);
+	view_link_free(d->view);
+	/* The reader last: what the anchor opens still has to be let through. */
+	loop_close(d->loop);
+	reader_stop(r->reader);
+	loop_end(d->loop);
+	assay_fanotify_close(d->group);
+	if (can_record)
+		gaps_record(&r->gaps, d, true);
+	if (can_record && d->mounts)
+		mounts_record_counts(d->mounts, true);
+	audit_stop(d->audit);
+	if (can_record && d->audit)
+		record_audit_lost(d);
+	if (can_record)
+		anchor_stop(d->anchor, why);
+	else
+		anchor_free(d->anchor);
+	assay_fanotify_free(d->group);
+	spawner_free(d->spawner);
+	policy_free(atomic_load(&d->policy));
+	scout_free(d->scout);
+	mounts_free(d->mounts);
+	audit_free(d->audit);
+	reload_free(d->reload);
+	if (d->loop)
+		ledger_done(&d->ledger);
+	loop_free(d->loop);
+	assay_fs_table_free(d->fs);
+	if (r->signal_fd >= 0)
+		close(r->signal_fd);
+	if (r->wake_fd >= 0)
+		close(r->wake_fd);
+}
+
+/* "assay=off": the list says so, and that is all. Nobody waits for it meanwhile, the boot least. */
+static int run_off(struct running *r, struct assay_err *err)
+{
+	int rc;
+
+	notify_manager(
+		"READY=1\nSTATUS=Off, as the kernel's command line says: nothing is watched");
+	rc = prepare(r, err);
+	stop(r, rc == 0 ? "cmdline" : "start");
+	return rc;
+}
+
+int daemon_run(struct daemon *d, struct assay_err *err)
+{
+	struct running r = { .daemon = d, .signal_fd = -1, .wake_fd = -1 };
+	int rc;
+
+	startup_settle(d);
+	if (cmdline_is_off(&d->cmdline))
+		return run_off(&r, err);
+	rc = prepare(&r, err);
+	if (rc == 0)
+		rc = watch(&r, err);
+	if (rc == 0) {
+		notify_manager("READY=1");
+		log_line(LOG_INFO, "watching %u filesystems", mounts_covered(d->mounts));
+		rc = run(&r, err);
+		notify_manager("STOPPING=1");
+	}
+	stop(&r, rc == 0 ? "asked" : "start");
+	return rc;
+}

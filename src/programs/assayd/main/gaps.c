@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "programs/assayd/main/gaps.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "formats/batch.h"
+#include "programs/assayd/audit/audit_daemon.h"
+#include "programs/assayd/process/log.h"
+
+#define TOO_LARGE "too-large"
+
+static const char *const why_words[LEDGER_WHY_COUNT] = {
+	[LEDGER_STOP] = "stop",
+	[LEDGER_FULL] = "full",
+	[LEDGER_WORKER] = "worker",
+};
+
+void daemon_record_gap(struct daemon *d, const char *event,
+		       void (*fill)(void *ctx, struct assay_wr *w), void *ctx)
+{
+	struct assay_err err;
+	int r = anchor_state(d->anchor, event, fill, ctx, true, NULL, &err);
+
+	/* A long path of bytes that are written \xHH does not fit: the gap counts, not its name. */
+	if (r == -E2BIG)
+		r = anchor_state(d->anchor, event, NULL, NULL, true, NULL, &err);
+	if (r < 0)
+		log_line(LOG_ERR, "a gap is not in the list (%s): %s", event, err.text);
+}
+
+static void fill_entry(void *ctx, struct assay_wr *w)
+{
+	const struct ledger_entry *e = ctx;
+
+	assay_state_add(w, "path", assay_bytes_str(e->path));
+	if (e->why == LEDGER_TOO_LARGE)
+		assay_state_add_u64(w, "size", e->size);
+	else
+		assay_state_add_u64(w, "waited_ms", e->waited_ms);
+	if (why_words[e->why])
+		assay_state_add(w, "why", assay_bytes_str(why_words[e->why]));
+}
+
+static void fill_count(void *ctx, struct assay_wr *w)
+{
+	assay_state_add_u64(w, "count", *(const uint64_t *)ctx);
+}
+
+static void record_too_large(struct gaps *g, struct daemon *d, struct ledger_entry *e)
+{
+	if (!tally_add(&g->tally, TOO_LARGE, arrivals_now_ns()))
+		return;
+	audit_late(d, e);
+	daemon_record_gap(d, TOO_LARGE, fill_entry, e);
+	log_line(LOG_WARNING, "'%s' is too large to be measured: %llu bytes", e->path,
+		 (unsigned long long)e->size);
+}
+
+static void record_counted(struct gaps *g, struct daemon *d, bool all)
+{
+	uint64_t now = all ? UINT64_MAX : arrivals_now_ns();
+	struct tally_kind k;
+
+	while (tally_take(&g->tally, now, &k))
+		daemon_record_gap(d, k.name, fill_count, &k.counted);
+}
+
+static void record_overflow(struct gaps *g, struct daemon *d)
+{
+	struct assay_fanotify_counts n;
+	uint64_t more;
+
+	assay_fanotify_counts(d->group, &n);
+	more = n.overflows - g->overflows_seen;
+	if (!more)
+		return;
+	g->overflows_seen = n.overflows;
+	log_line(LOG_ERR, "the kernel's event queue overflowed: some opens went unseen");
+	daemon_record_gap(d, "overflow", fill_count, &more);
+}
+
+/* Files without a name were more than the ledger keeps. */
+static void record_unnamed(struct gaps *g, struct daemon *d, const uint64_t n[LEDGER_WHY_COUNT])
+{
+	uint64_t sum = 0;
+
+	for (unsigned why = 0; why < LEDGER_WHY_COUNT; why++)
+		if (why != LEDGER_TOO_LARGE)
+			sum += n[why];
+	if (sum) {
+		audit_late_count(d, sum);
+		daemon_record_gap(d, "deadline", fill_count, &sum);
+	}
+	for (uint64_t i = 0; i < n[LEDGER_TOO_LARGE]; i++)
+		if (tally_add(&g->tally, TOO_LARGE, arrivals_now_ns()))
+			daemon_record_gap(d, TOO_LARGE, NULL, NULL);
+}
+
+static void record_ledger(struct gaps *g, struct daemon *d)
+{
+	uint64_t n[LEDGER_WHY_COUNT], sum = 0;
+	struct ledger_entry *e = ledger_take(&d->ledger, n), *next;
+
+	for (unsigned why = 0; why < LEDGER_WHY_COUNT; why++)
+		sum += why == LEDGER_TOO_LARGE ? 0 : n[why];
+	atomic_fetch_add(&d->totals.deadlines, sum);
+	atomic_fetch_add(&d->totals.too_large, n[LEDGER_TOO_LARGE]);
+	for (; e; e = next) {
+		next = e->next;
+		if (e->why == LEDGER_TOO_LARGE)
+			record_too_large(g, d, e);
+		else
+			daemon_record_gap(d, "deadline", fill_entry, e);
+		if (e->why != LEDGER_TOO_LARGE)
+			audit_late(d, e);
+		n[e->why]--;
+		free(e);
+	}
+	record_unnamed(g, d, n);
+	if (sum)
+		log_line(LOG_WARNING, "%llu openers were answered before their files were measured",
+			 (unsigned long long)sum);
+}
+
+void gaps_record(struct gaps *g, struct daemon *d, bool all)
+{
+	record_ledger(g, d);
+	record_overflow(g, d);
+	record_counted(g, d, all);
+}

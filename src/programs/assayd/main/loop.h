@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The thread that takes each file from its event to its answer. It never blocks: what reads the
+ * file is a worker's, what waits for the medium or the TPM the recorder's. Its state is its own,
+ * so that there are no locks in it.
+ */
+#pragma once
+
+#include "programs/assayd/main/arrivals.h"
+#include "programs/assayd/main/crew.h"
+#include "programs/assayd/main/daemon.h"
+#include "programs/assayd/main/ledger.h"
+
+struct loop;
+
+struct loop_config {
+	struct daemon *daemon;
+	struct arrivals *arrivals;
+	struct ledger *ledger; /* of openers that went on unmeasured */
+	uint32_t n_workers;    /* crew_new() */
+	int wake_fd; /* eventfd of the thread that looks at loop_crew() and news; borrowed */
+};
+
+/* Before SIGIO is unblocked anywhere: leases are broken by it. */
+int loop_new(const struct loop_config *config, struct loop **ret, struct assay_err *err);
+/* The thread. @recording_fd: the anchor process's socket, borrowed. Errors: -ENOMEM, -EAGAIN. */
+int loop_start(struct loop *l, int recording_fd, struct assay_err *err);
+/* Everybody who waits is answered as at the deadline, nobody is taken on any more; ends the
+ * thread. NULL allowed, here and below. */
+void loop_close(struct loop *l);
+/* When the reader has ended too: answers what it brought last. */
+void loop_end(struct loop *l);
+void loop_free(struct loop *l);
+
+/* For the other thread. */
+struct crew *loop_crew(struct loop *l);
+void loop_wake(struct loop *l);
+/* A new segment began since the last call: verdicts of before no longer hold. */
+bool loop_take_segment(struct loop *l);
+/* What records is gone, and the thread has ended by itself. */
+bool loop_has_failed(struct loop *l);
+
+/* Files that are looked at as they run already: how many are under way, and the first error that
+ * the recorder answered one of them with. */
+uint32_t loop_late_left(struct loop *l);
+int loop_late_error(struct loop *l);
+/* eventfd, written when one of them is done. */
+int loop_late_fd(struct loop *l);
+/* Takes @fd (also if it fails). Errors: -ENOMEM. */
+int loop_late_add(struct loop *l, int fd, int32_t pid, bool exec);

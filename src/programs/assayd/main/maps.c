@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "programs/assayd/main/maps.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/macros.h"
+#include "base/num.h"
+
+#define SEEN_MAX 1024u /* files of one process that are told apart; more are told twice */
+
+struct walk {
+	const struct maps_walk *of;
+	struct {
+		uint64_t dev, ino;
+	} seen[SEEN_MAX];
+	size_t n_seen;
+	char exe[4096];
+};
+
+/* One line of /proc/PID/maps: "START-END PERMS OFFSET MAJOR:MINOR INODE   PATH". */
+struct mapping {
+	const char *range, *perms, *path;
+	uint64_t dev, ino;
+};
+
+/* Cuts the next word off *@at; "" past the last. */
+static char *next_word(char **at, const char *ends)
+{
+	char *word = *at + strspn(*at, " ");
+	size_t len = strcspn(word, ends);
+
+	*at = word + len + (word[len] != '\0');
+	word[len] = '\0';
+	return word;
+}
+
+static bool take_number(char **at, const char *ends, unsigned base, uint64_t max, uint64_t *ret)
+{
+	return assay_num_parse(assay_bytes_str(next_word(at, ends)), base, max, ret) == 0;
+}
+
+static bool parse_mapping(char *line, struct mapping *ret)
+{
+	uint64_t major, minor;
+
+	ret->range = next_word(&line, " ");
+	ret->perms = next_word(&line, " ");
+	next_word(&line, " ");
+	if (!take_number(&line, ":", 16, UINT32_MAX, &major) ||
+	    !take_number(&line, " ", 16, UINT32_MAX, &minor) ||
+	    !take_number(&line, " ", 10, UINT64_MAX, &ret->ino))
+		return false;
+	ret->dev = makedev((unsigned)major, (unsigned)minor);
+	ret->path = line + strspn(line, " ");
+	return ret->ino != 0 && strlen(ret->perms) == 4;
+}
+
+static bool is_new(struct walk *w, uint64_t dev, uint64_t ino)
+{
+	for (size_t i = 0; i < w->n_seen; i++)
+		if (w->seen[i].dev == dev && w->seen[i].ino == ino)
+			return false;
+	if (w->n_seen < SEEN_MAX) {
+		w->seen[w->n_seen].dev = dev;
+		w->seen[w->n_seen++].ino = ino;
+	}
+	return true;
+}
+
+/* Unless the process has ended, or has unmapped the file, since we read of it. */
+static void tell_unreadable(const struct walk *w, const char *path, bool is_exe, int error)
+{
+	struct maps_file file = { .fd = -1, .pid = w->of->pid, .path = path, .is_exe = is_exe };
+
+	if (error != ENOENT && error != ESRCH)
+		w->of->unreadable(w->of->ctx, &file, error);
+}
+
+/* O_NONBLOCK: nobody's write lease keeps us waiting. */
+static int visit(struct walk *w, const char *link, const char *path, bool is_exe)
+{
+	AUTO(fd) int fd = open(link, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct maps_file file = { .fd = fd, .pid = w->of->pid, .path = path, .is_exe = is_exe };
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		tell_unreadable(w, path, is_exe, errno);
+		return 0;
+	}
+	return S_ISREG(st.st_mode) ? w->of->each(w->of->ctx, &file) : 0;
+}
+
+static void find_exe(struct walk *w)
+{
+	char link[64];
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/%d/exe", (int)w->of->pid);
+	n = readlink(link, w->exe, sizeof(w->exe) - 1);
+	w->exe[n < 0 ? 0 : n] = '\0';
+}
+
+static int visit_mapping(struct walk *w, const struct mapping *m)
+{
+	const struct maps_walk *of = w->of;
+	char link[128];
+
+	if (!(of->all || m->perms[2] == 'x') || !is_new(w, m->dev, m->ino) ||
+	    (of->skip && of->skip(of->ctx, m->dev, m->ino)))
+		return 0;
+	snprintf(link, sizeof(link), "/proc/%d/map_files/%s", (int)of->pid, m->range);
+	return visit(w, link, m->path, strcmp(m->path, w->exe) == 0);
+}
+
+static int walk_lines(struct walk *w, FILE *maps, const char *path)
+{
+	char *line = NULL;
+	struct mapping m;
+	size_t cap = 0;
+	int r = 0;
+
+	errno = 0;
+	while (r == 0 && getline(&line, &cap, maps) >= 0) {
+		line[strcspn(line, "\n")] = '\0';
+		if (parse_mapping(line, &m))
+			r = visit_mapping(w, &m);
+		errno = 0;
+	}
+	if (r == 0 && errno)
+		tell_unreadable(w, path, false, errno);
+	free(line);
+	return r;
+}
+
+int maps_walk(const struct maps_walk *walk)
+{
+	struct walk *w = calloc(1, sizeof(*w));
+	char path[64];
+	FILE *maps;
+	int r = 0;
+
+	if (!w)
+		return -ENOMEM;
+	w->of = walk;
+	snprintf(path, sizeof(path), "/proc/%d/maps", (int)walk->pid);
+	maps = fopen(path, "re");
+	if (maps) {
+		find_exe(w);
+		r = walk_lines(w, maps, path);
+		fclose(maps);
+	} else {
+		tell_unreadable(w, path, false, errno);
+	}
+	free(w);
+	return r;
+}

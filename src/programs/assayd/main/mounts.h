@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Which filesystems are watched, which are not and why. For the main thread; mounts_find_type() and
+ * mounts_uncovered() for any. */
+#pragma once
+
+#include "programs/assayd/main/daemon.h"
+#include "programs/assayd/scout/scout_msg.h"
+
+/* Errors: -ENOMEM, errno of /proc/self/mountinfo. */
+int mounts_new(struct daemon *d, struct mounts **ret, struct assay_err *err);
+void mounts_free(struct mounts *m); /* NULL allowed */
+
+/* Polls with POLLPRI when mounts have changed. */
+int mounts_fd(const struct mounts *m);
+
+/* Marks what the policy can match and is not marked yet; what it cannot mark is recorded. Called
+ * again when mounts or the policy change. Errors: -EINVAL a mount= that cannot be watched. */
+int mounts_scan(struct mounts *m, struct assay_err *err);
+
+/* The same for filesystems that are mounted in other mount namespaces only (scout.h): one that was
+ * found, and the end of a pass, after which those that were not found are forgotten. */
+void mounts_found_elsewhere(struct mounts *m, const struct scout_mount *what, int fd,
+			    const char *reason);
+void mounts_end_elsewhere(struct mounts *m);
+
+/* Records how many were not watched beyond those that got a record of their own (tally.h): those
+ * whose time is over, or all. */
+void mounts_record_counts(struct mounts *m, bool all);
+
+/* Whether opening a file there could wait for another process or machine for ever. */
+bool mounts_is_remote(struct mounts *m, uint64_t dev);
+
+struct mounts_uncovered {
+	char point[256], type[ASSAY_MOUNT_TYPE_MAX], reason[96];
+};
+uint32_t mounts_covered(struct mounts *m); /* how many are */
+/* At most @max of those that are not; returns how many there are. */
+uint32_t mounts_uncovered(struct mounts *m, struct mounts_uncovered *ret, uint32_t max);

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "programs/assayd/main/policy_change.h"
+
+#include <string.h>
+
+#include "formats/batch.h"
+#include "programs/assayd/audit/audit_daemon.h"
+#include "programs/assayd/process/log.h"
+#include "programs/assayd/main/mounts.h"
+#include "programs/assayd/main/reload.h"
+#include "programs/assayd/view/view_link.h"
+
+static void fill_refused(void *ctx, struct assay_wr *w)
+{
+	assay_state_add(w, "name", assay_bytes_str(ctx));
+}
+
+int policy_change_take(struct daemon *d, const char *name, const struct loaded_policy *policy,
+		       int r, struct assay_err *err)
+{
+	if (r == 0)
+		r = anchor_set_policy(d->anchor, policy, err);
+	if (r < 0) {
+		log_line(LOG_ERR, "the old policy stays in force: %s", err->text);
+		daemon_record_gap(d, "policy_refused", fill_refused, (void *)(uintptr_t)name);
+		audit_policy(d, name, r);
+		policy_free(policy);
+		reload_note_policy(d->reload, err->text);
+		return r;
+	}
+	policy_follow(policy, atomic_load(&d->policy));
+	atomic_store(&d->policy, policy);
+	daemon_forget_verdicts(d);
+	log_line(LOG_NOTICE, "policy '%s' is in force", policy->name);
+	audit_policy(d, policy->name, 0);
+	view_link_policy(d->view, policy->text);
+	if (mounts_scan(d->mounts, err) < 0)
+		log_line(LOG_ERR, "%s", err->text);
+	reload_note_policy(d->reload, NULL);
+	return 0;
+}
+
+/* What root wrote into the view, until the next reload. */
+static int on_view_policy(void *ctx, const char *path, struct assay_bytes text)
+{
+	struct daemon *d = ctx;
+	const struct loaded_policy *policy = NULL;
+	const char *name = path ? path : "view/policy";
+	struct assay_err err = { 0 };
+	int r = path ? policy_load(path, &d->crypto, &d->core, &policy, &err)
+		     : policy_load_again(name, false, text, &d->crypto, &d->core, &policy, &err);
+
+	return policy_change_take(d, name, policy, r, &err);
+}
+
+void policy_change_start_view(struct daemon *d, int (*admit)(void *ctx, pid_t pid, int pidfd))
+{
+	const struct loaded_policy *policy = atomic_load(&d->policy);
+	const struct view_link_config config = {
+		.spawner = d->spawner,
+		.folder = d->conf.view_dir,
+		.list_dir = d->conf.list_dir,
+		.template = d->conf.template,
+		.admit = admit,
+		.load = on_view_policy,
+		.ctx = d,
+	};
+	struct assay_err err;
+
+	if (!ASSAY_HAS_VIEW || strcmp(d->conf.view_dir, "none") == 0)
+		return;
+	if (view_link_new(&config, &d->view, &err) < 0)
+		log_line(LOG_WARNING, "there is no view: %s", err.text);
+	view_link_policy(d->view, policy->text);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The thread that reads events. It answers exempt processes, passes the others on, and does nothing
+ * else: it opens, logs and hashes nothing, and waits for nobody but the kernel. So an exempt
+ * process is answered whatever the others wait for.
+ */
+#pragma once
+
+#include "programs/assayd/main/arrivals.h"
+#include "programs/assayd/main/ledger.h"
+
+struct reader;
+
+struct reader_config {
+	struct assay_fanotify *group;
+	struct arrivals *arrivals;
+	struct ledger *ledger;
+	uint32_t max; /* events held at once */
+	bool deadline_allows;
+};
+
+/* Errors: -ENOMEM, -EAGAIN. */
+int reader_start(const struct reader_config *config, struct reader **ret, struct assay_err *err);
+void reader_stop(struct reader *r); /* NULL allowed */

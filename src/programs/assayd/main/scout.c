@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "programs/assayd/main/scout.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "programs/assayd/process/ipc.h"
+#include "programs/assayd/main/arrivals.h"
+#include "programs/assayd/process/log.h"
+
+#define INTERVAL_NS 2000000000ull
+#define REST	    20u		  /* a pass may take one part in so many of the time */
+#define HANG_NS	    2000000000ull /* without a word */
+#define BATCH	    256		  /* messages taken in one go: others want the thread, too */
+
+struct scout_link {
+	struct spawner *spawner;
+	const struct scout_ops *ops;
+	void *ctx;
+	struct child child; /* socket -1: it could not be started again */
+	bool looking;
+	uint64_t began_ns, heard_ns, next_ns;
+	struct scout_place last; /* where it looks; ns 0: nowhere */
+	struct scout_place skip[SCOUT_SKIP_MAX];
+	uint32_t n_skip;
+	/* Read by any thread. */
+	_Atomic uint32_t namespaces, filesystems, hung;
+	_Atomic uint64_t window_ns;
+};
+
+static int start(struct scout_link *s, struct assay_err *err)
+{
+	int r = spawner_start(s->spawner, CHILD_SCOUT, NULL, 0, NULL, NULL, &s->child, err);
+
+	if (r == 0)
+		fcntl(s->child.socket, F_SETFL, O_NONBLOCK);
+	return r;
+}
+
+int scout_new(struct spawner *spawner, const struct scout_ops *ops, void *ctx,
+	      struct scout_link **ret, struct assay_err *err)
+{
+	struct scout_link *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (!s)
+		return assay_err_set(err, -ENOMEM, "out of memory");
+	s->spawner = spawner;
+	s->ops = ops;
+	s->ctx = ctx;
+	s->child = (struct child){ .pidfd = -1, .socket = -1 };
+	r = start(s, err);
+	if (r < 0)
+		free(s);
+	else
+		*ret = s;
+	return r;
+}
+
+void scout_free(struct scout_link *s)
+{
+	if (!s)
+		return;
+	child_close(&s->child);
+	free(s);
+}
+
+int scout_fd(const struct scout_link *s)
+{
+	return s->child.socket;
+}
+
+bool scout_is_looking(const struct scout_link *s)
+{
+	return s->looking;
+}
+
+void scout_get_state(const struct scout_link *s, struct scout_state *ret)
+{
+	ret->namespaces = s->namespaces;
+	ret->filesystems = s->filesystems;
+	ret->hung = s->hung;
+	ret->window_ns = s->window_ns;
+}
+
+/* Another one, in a while; this pass is lost. */
+static void replace(struct scout_link *s, const char *why)
+{
+	struct assay_err err;
+
+	log_line(LOG_WARNING, "the search in other mount namespaces %s: it begins again", why);
+	child_kill(&s->child);
+	child_close(&s->child);
+	s->looking = false;
+	s->next_ns = arrivals_now_ns() + INTERVAL_NS;
+	if (start(s, &err) < 0)
+		log_line(LOG_ERR, "other mount namespaces are not searched: %s", err.text);
+}
+
+/* ---- what it says --------------------------------------------------------------------------- */
+
+static int take_mount(struct scout_link *s, const struct ipc_message *m)
+{
+	struct scout_mount mount;
+
+	if (scout_mount_parse(m->body, &mount) < 0 || m->n_fds != (m->type == SCOUT_FOUND))
+		return -EBADMSG;
+	if (m->type == SCOUT_FOUND)
+		s->ops->found(s->ctx, &mount, m->fd[0], NULL);
+	else if (m->type == SCOUT_REMOTE)
+		s->ops->found(s->ctx, &mount, -1, "another process or machine answers for it");
+	else
+		s->ops->found(s->ctx, &mount, -1, strerror((int)mount.error));
+	return 0;
+}
+
+static int end_pass(struct scout_link *s, const struct ipc_message *m)
+{
+	uint64_t now = arrivals_now_ns(), took = now - s->began_ns;
+	struct scout_summary summary;
+
+	if (!s->looking || scout_summary_parse(m->body, &summary) < 0)
+		return -EBADMSG;
+	s->looking = false;
+	s->next_ns = now + (REST * took > INTERVAL_NS ? REST * took : INTERVAL_NS);
+	s->namespaces = summary.namespaces;
+	s->filesystems = summary.filesystems;
+	s->window_ns = s->next_ns - now + 2 * took;
+	s->ops->done(s->ctx);
+	return 0;
+}
+
+static int take(struct scout_link *s, const struct ipc_message *m)
+{
+	switch (m->type) {
+	case SCOUT_LOOKING:
+		return scout_place_parse(m->body, &s->last);
+	case SCOUT_FOUND:
+	case SCOUT_REMOTE:
+	case SCOUT_FAILED:
+		s->last.ns = 0;
+		return s->looking ? take_mount(s, m) : -EBADMSG;
+	case SCOUT_DONE:
+		return end_pass(s, m);
+	default:
+		return -EBADMSG;
+	}
+}
+
+void scout_receive(struct scout_link *s)
+{
+	static struct ipc_buffer buffer;
+	struct ipc_message m;
+	int r = 0;
+
+	for (int i = 0; r == 0 && i < BATCH && s->child.socket >= 0; i++) {
+		r = ipc_receive(s->child.socket, &buffer, &m);
+		if (r < 0)
+			break;
+		s->heard_ns = arrivals_now_ns();
+		r = take(s, &m);
+		ipc_close_fds(&m);
+	}
+	if (r == -EPIPE)
+		replace(s, "ended");
+	else if (r == -EBADMSG)
+		replace(s, "said what it may not");
+}
+
+/* ---- when ----------------------------------------------------------------------------------- */
+
+static void begin_pass(struct scout_link *s, uint64_t now)
+{
+	uint8_t body[SCOUT_SKIP_MAX * 12];
+	struct assay_wr w = assay_wr(body, sizeof(body));
+	struct ipc_message m = { .type = SCOUT_SCAN };
+
+	scout_skips_encode(s->skip, s->n_skip, &w);
+	m.body = assay_wr_done(&w);
+	s->began_ns = s->heard_ns = now;
+	s->last.ns = 0;
+	if (ipc_send(s->child.socket, &m) == 0)
+		s->looking = true;
+	else
+		replace(s, "ended");
+}
+
+/* The newest places are kept: who makes many that hang must keep them all. */
+static void skip_last(struct scout_link *s)
+{
+	if (s->last.ns == 0)
+		return;
+	s->skip[s->hung++ % SCOUT_SKIP_MAX] = s->last;
+	if (s->n_skip < SCOUT_SKIP_MAX)
+		s->n_skip++;
+}
+
+void scout_tick(struct scout_link *s, uint64_t now_ns)
+{
+	if (s->looking && now_ns - s->heard_ns > HANG_NS) {
+		skip_last(s);
+		replace(s, "waits for a filesystem that does not answer");
+	} else if (!s->looking && now_ns >= s->next_ns) {
+		if (s->child.socket >= 0)
+			begin_pass(s, now_ns);
+		else
+			replace(s, "could not go on");
+	}
+}

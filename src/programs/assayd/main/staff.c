@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "programs/assayd/main/staff.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "programs/assayd/process/ipc.h"
+#include "programs/assayd/process/log.h"
+#include "programs/assayd/main/loop.h"
+
+#define COME_UP_MS   10000
+#define LIVES_NS     10000000000ull /* one that does so long is no reason for a pause */
+#define PAUSE_MIN_MS 100u
+#define PAUSE_MAX_MS 10000u
+
+static int exempt(void *ctx, pid_t pid, int pidfd)
+{
+	struct daemon *d = ctx;
+
+	(void)pidfd;
+	return assay_fanotify_exempt(d->group, pid, NULL);
+}
+
+/* Until it is in its sandbox; from then on it can open nothing that would have to be answered. */
+static int wait_until_ready(const struct child *c)
+{
+	struct pollfd p = { .fd = c->socket, .events = POLLIN };
+	struct ipc_buffer buffer;
+	struct ipc_message m;
+	int r;
+
+	if (poll(&p, 1, COME_UP_MS) <= 0)
+		return -ETIMEDOUT;
+	r = ipc_receive(c->socket, &buffer, &m);
+	if (r < 0)
+		return r;
+	ipc_close_fds(&m);
+	return m.type == WORKER_READY ? 0 : -EBADMSG;
+}
+
+static void end_child(struct child *c)
+{
+	(void)syscall(SYS_pidfd_send_signal, c->pidfd, SIGKILL, NULL, 0);
+	child_close(c);
+}
+
+static int start_one(struct daemon *d, struct assay_err *err)
+{
+	struct child c;
+	int r = spawner_start(d->spawner, CHILD_WORKER, NULL, 0, exempt, d, &c, err);
+
+	if (r < 0)
+		return r;
+	r = wait_until_ready(&c);
+	if (r == 0 && fcntl(c.socket, F_SETFL, O_NONBLOCK) < 0)
+		r = -errno;
+	assay_fanotify_unexempt(d->group, c.pid);
+	if (r == 0)
+		r = crew_join(loop_crew(d->loop), &c);
+	if (r == 0) {
+		loop_wake(d->loop);
+		return 0;
+	}
+	end_child(&c);
+	return assay_err_set(err, r, "a worker does not come up: %s", strerror(-r));
+}
+
+int staff_start(struct staff *s, struct daemon *d, struct assay_err *err)
+{
+	int r = 0;
+
+	s->started_ns = arrivals_now_ns();
+	while (r == 0 && crew_missing(loop_crew(d->loop)) > 0)
+		r = start_one(d, err);
+	return r;
+}
+
+/* Who dies as soon as it lives shall not keep us busy. */
+static void put_off(struct staff *s, uint64_t now)
+{
+	if (now - s->started_ns > LIVES_NS)
+		s->pause_ms = 0;
+	s->not_before_ns = now + s->pause_ms * 1000000ull;
+	if (s->pause_ms < PAUSE_MAX_MS)
+		s->pause_ms = s->pause_ms ? s->pause_ms * 2 : PAUSE_MIN_MS;
+}
+
+int staff_tend(struct staff *s, struct daemon *d, int most_ms)
+{
+	struct crew *crew = loop_crew(d->loop);
+	uint64_t now = arrivals_now_ns(), left_ms;
+	struct assay_err err = { 0 };
+	struct child c;
+	bool any = false;
+
+	for (; crew_take_gone(crew, &c); any = true)
+		end_child(&c);
+	if (any)
+		put_off(s, now);
+	if (crew_missing(crew) == 0)
+		return most_ms;
+	if (now >= s->not_before_ns) {
+		if (staff_start(s, d, &err) == 0)
+			return most_ms;
+		log_line(LOG_ERR, "%s", err.text);
+		put_off(s, now = arrivals_now_ns());
+	}
+	left_ms = (s->not_before_ns - now) / 1000000u + 1;
+	return left_ms < (uint64_t)most_ms ? (int)left_ms : most_ms;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Starts the workers, and others in place of those that died. For the main thread. */
+#pragma once
+
+#include "programs/assayd/main/daemon.h"
+
+struct staff {
+	uint64_t not_before_ns; /* monotonic */
+	uint32_t pause_ms;	/* after the next one that does not live; 0: the first */
+	uint64_t started_ns;
+};
+
+/* All of them. Errors: the spawner's, -ETIMEDOUT one does not come up. */
+int staff_start(struct staff *s, struct daemon *d, struct assay_err *err);
+/* Buries who is gone and starts another; call when the loop wakes this thread, and after the
+ * milliseconds that it returns, at most @most_ms. */
+int staff_tend(struct staff *s, struct daemon *d, int most_ms);

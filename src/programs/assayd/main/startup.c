@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "programs/assayd/main/startup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "backends/source_fanotify/content.h"
+#include "formats/batch.h"
+#include "programs/assayd/process/log.h"
+#include "programs/assayd/main/maps.h"
+#include "programs/assayd/main/unit_files.h"
+
+#define SEEN_MAX      256u   /* more are recorded once for each process */
+#define TPM_DRIVER_MS 10000u /* a driver that is a module comes late */
+
+struct self {
+	struct daemon *daemon;
+	struct assay_content *content;
+	struct assay_err *err;
+	char list[PATH_MAX]; /* its folder, as maps show it */
+	/* the record that is written now */
+	const char *kind, *path;
+	const struct assay_digest *digest;
+	uint64_t unreadable;
+	/* Files of a process before this one. */
+	uint64_t seen[SEEN_MAX][2];
+	size_t n_seen;
+};
+
+static void fill_self(void *ctx, struct assay_wr *w)
+{
+	const struct self *s = ctx;
+
+	assay_state_add(w, "kind", assay_bytes_str(s->kind));
+	assay_state_add(w, "path", assay_bytes_str(s->path));
+	assay_state_add(w, "alg", assay_bytes_str(assay_hash_name(s->digest->alg)));
+	assay_state_add_hex(w, "digest", assay_digest_bytes(s->digest));
+}
+
+static int record(struct self *s, const char *kind, const char *path,
+		  const struct assay_digest *digest)
+{
+	s->kind = kind;
+	s->path = path;
+	s->digest = digest;
+	return anchor_state(s->daemon->anchor, "self", fill_self, s, false, NULL, s->err);
+}
+
+static int record_fd(struct self *s, const char *kind, const char *path, int fd)
+{
+	struct assay_digest digest;
+	uint64_t bytes;
+	int r = assay_content_digest(s->content, fd, NULL, NULL, &digest, &bytes);
+
+	if (r < 0)
+		return assay_err_set(s->err, r, "cannot read '%s': %s", path, strerror(-r));
+	return record(s, kind, path, &digest);
+}
+
+static int record_path(struct self *s, const char *kind, const char *path)
+{
+	AUTO(fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return assay_err_set(s->err, -errno, "cannot open '%s': %s", path, strerror(errno));
+	return record_fd(s, kind, path, fd);
+}
+
+/* The list, which grows by these very records and says nothing about what assayd is. */
+static bool is_list(const struct self *s, const char *path)
+{
+	size_t len = strlen(s->list);
+
+	return strncmp(path, s->list, len) == 0 && path[len] == '/';
+}
+
+/* Through /proc/self/map_files: what is mapped, whatever its path leads to by now. */
+static int record_mapped(void *ctx, const struct maps_file *file)
+{
+	if (is_list(ctx, file->path))
+		return 0;
+	return record_fd(ctx, file->is_exe ? "exe" : "mapped", file->path, file->fd);
+}
+
+static void count_unreadable(void *ctx, const struct maps_file *file, int error)
+{
+	struct self *s = ctx;
+
+	s->unreadable++;
+	log_line(LOG_WARNING, "cannot open '%s', which assayd itself maps: %s", file->path,
+		 strerror(error));
+}
+
+static void fill_unreadable(void *ctx, struct assay_wr *w)
+{
+	const struct self *s = ctx;
+
+	assay_state_add(w, "kind", assay_bytes_str("mapped"));
+	assay_state_add_u64(w, "unreadable", s->unreadable);
+}
+
+static bool was_seen(void *ctx, uint64_t dev, uint64_t ino)
+{
+	struct self *s = ctx;
+
+	for (size_t i = 0; i < s->n_seen; i++)
+		if (s->seen[i][0] == dev && s->seen[i][1] == ino)
+			return true;
+	if (s->n_seen < SEEN_MAX) {
+		s->seen[s->n_seen][0] = dev;
+		s->seen[s->n_seen++][1] = ino;
+	}
+	return false;
+}
+
+/* Of all processes that assayd is. What cannot be opened is told: then these records are not all
+ * that assayd is made of. */
+static int record_maps(struct self *s)
+{
+	const pid_t pids[] = { getpid(), anchor_pid(s->daemon->anchor) };
+	struct maps_walk walk = { .all = true,
+				  .skip = was_seen,
+				  .each = record_mapped,
+				  .unreadable = count_unreadable,
+				  .ctx = s };
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(pids); i++) {
+		walk.pid = pids[i];
+		r = maps_walk(&walk);
+	}
+	if (r < 0 || s->unreadable == 0)
+		return r;
+	return anchor_state(s->daemon->anchor, "self", fill_unreadable, s, false, NULL, s->err);
+}
+
+static int record_unit_file(void *ctx, const struct unit_file *file)
+{
+	return record_fd(ctx, file->is_drop_in ? "drop-in" : "unit", file->path, file->fd);
+}
+
+static int record_unit(struct self *s)
+{
+	AUTO(fd) int root = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (root < 0)
+		return assay_err_set(s->err, -errno, "cannot open '/': %s", strerror(errno));
+	return unit_files_walk(root, record_unit_file, s, s->err);
+}
+
+int startup_record_self(struct daemon *d, struct assay_err *err)
+{
+	const struct loaded_policy *policy = atomic_load(&d->policy);
+	AUTO(content) struct assay_content *content = NULL;
+	struct self s = { .daemon = d, .err = err };
+	int r = assay_content_new(&d->crypto, &d->hash, 1, &content, err);
+
+	s.content = content;
+	if (r == 0 && !realpath(d->conf.list_dir, s.list))
+		r = assay_err_set(err, -errno, "cannot look at '%s': %s", d->conf.list_dir,
+				  strerror(errno));
+	if (r == 0)
+		r = record_maps(&s);
+	if (r == 0)
+		r = record_unit(&s);
+	if (r == 0 && d->conf_path)
+		r = record_path(&s, "configuration", d->conf_path);
+	if (r == 0)
+		r = record(&s, "policy", policy->name, &policy->digest);
+	return r;
+}
+
+void startup_settle(struct daemon *d)
+{
+	cmdline_read(&d->conf, &d->cmdline);
+	cmdline_apply(&d->cmdline, &d->conf);
+	anchor_choose(&d->conf, "/sys", TPM_DRIVER_MS, &d->anchor_choice);
+}
+
+int startup_record_settled(struct daemon *d, struct assay_err *err)
+{
+	int r = 0;
+
+	if (d->cmdline.order != CMDLINE_NONE)
+		r = anchor_state(d->anchor, "cmdline", cmdline_fill, &d->cmdline, false, NULL, err);
+	if (r == 0 && d->anchor_choice.why)
+		r = anchor_state(d->anchor, "anchor", anchor_choice_fill, &d->anchor_choice, false,
+				 NULL, err);
+	return r;
+}

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "programs/assayd/main/status_health.h"
+
+#include <stdarg.h>
+
+#include "base/fmt.h"
+#include "programs/assayd/main/control.h"
+#include "programs/assayd/main/status.h"
+
+#define GAP_AGE_NS (3600 * 1000000000ull) /* a gap that is older was seen, or never will be */
+
+/* @reason is text of ours, but for what status_text() makes good. */
+static void add(json_t *list, const char *what, const char *fmt, ...) ASSAY_PRINTF(3, 4);
+static void add(json_t *list, const char *what, const char *fmt, ...)
+{
+	char reason[sizeof(((struct reload_state *)0)->reason)];
+	va_list ap;
+
+	va_start(ap, fmt);
+	assay_fmt_v(reason, sizeof(reason), fmt, ap);
+	va_end(ap);
+	json_array_append_new(list,
+			      json_pack("{s:s, s:o}", "what", what, "reason", status_text(reason)));
+}
+
+/* ---- what must be looked at ----------------------------------------------------------------- */
+
+static void add_anchor_troubles(json_t *list, const struct health_facts *f)
+{
+	if (!f->anchor_answers)
+		add(list, "anchor_gone", "the process that keeps list and TPM does not answer");
+	if (f->list.tpm_lost)
+		add(list, "tpm_lost", "the TPM does not answer: nothing is anchored");
+	if (f->list.list_full)
+		add(list, "list_full", "the list cannot grow: nothing is measured");
+}
+
+json_t *health_json(struct daemon *d, const struct health_facts *f)
+{
+	json_t *list = json_array();
+
+	if (!list)
+		return NULL;
+	add_anchor_troubles(list, f);
+	if (f->gap_age_ns < GAP_AGE_NS)
+		add(list, "unmeasured", "within the last hour somebody went on unmeasured");
+	if (f->missing)
+		add(list, "process_missing", "%u of the daemon's processes have ended", f->missing);
+	if (f->reload.refused != RELOAD_FINE)
+		add(list, reload_refused_name(f->reload.refused), "%s", f->reload.reason);
+	if (control_lacks_public(d->control))
+		add(list, "public_socket", "the public socket could not be made");
+	return json_pack("{s:b, s:o}", "ok", json_array_size(list) == 0, "troubles", list);
+}
+
+/* ---- what is not protected ------------------------------------------------------------------ */
+
+static void add_coverage(json_t *list, const struct daemon *d, const struct health_facts *f)
+{
+	if (f->uncovered)
+		add(list, "uncovered", "%u filesystems that the policy can match are not watched",
+		    f->uncovered);
+	if (d->conf.mount.n)
+		add(list, "chosen_mounts", "only what 'mount' names is watched");
+	if (f->hung)
+		add(list, "hung_mounts",
+		    "%u places in other mount namespaces did not answer and are left out", f->hung);
+	if (d->conf.exempt_pid.n)
+		add(list, "exempt_processes", "%u processes open what they like, unmeasured",
+		    d->conf.exempt_pid.n);
+	if (d->scout)
+		add(list, "mount_window",
+		    "what is mounted in another mount namespace may go unseen for %llu ms",
+		    (unsigned long long)f->window_ms);
+}
+
+static void add_anchor(json_t *list, const struct assay_conf *c)
+{
+	if (c->anchor == ASSAY_CONF_ANCHOR_NONE)
+		add(list, "no_anchor", "nothing proves the list");
+	if (c->anchor == ASSAY_CONF_ANCHOR_SOFT)
+		add(list, "soft_anchor", "who can write its file can forge the list");
+	if (c->anchor_mode == ASSAY_CONF_MODE_ORDERED)
+		add(list, "ordered", "openers go on before the extend: not for hostile code");
+	if (c->on_tpm_loss == ASSAY_CONF_LOSS_RELEASE)
+		add(list, "tpm_loss_releases", "without the TPM openers go on all the same");
+	if (c->list_sync == ASSAY_CONF_SYNC_NEVER)
+		add(list, "list_not_synced", "a crash of the machine may cost the list's end");
+	if (c->anchor == ASSAY_CONF_ANCHOR_TPM2 && c->tpm_session == ASSAY_CONF_SESSION_NONE)
+		add(list, "tpm_bus", "what goes over the TPM's bus is not authenticated");
+}
+
+static void add_answers(json_t *list, const struct daemon *d)
+{
+	const struct assay_conf *c = &d->conf;
+
+	if (d->cmdline.order == CMDLINE_LOG && d->cmdline.obeyed)
+		add(list, "cmdline", "'assay=log' on the kernel's command line: nothing is denied");
+	if (c->deadline_ms && c->deadline_answer == ASSAY_CONF_ANSWER_ALLOW)
+		add(list, "deadline_allows", "who has waited %u ms goes on unmeasured",
+		    c->deadline_ms);
+	add(list, "measure_only", "nothing is refused: this version measures");
+}
+
+static void add_kernel(json_t *list, const struct daemon *d)
+{
+	add(list, "no_bpf", "stores through a shared mapping of a known file are not seen");
+	if (!anchor_has_landlock(d->anchor))
+		add(list, "no_landlock", "the daemon's processes keep paths, by file modes alone");
+	if (!assay_fanotify_has_evictable(d->group))
+		add(list, "no_evictable_marks", "known files stay in the kernel's memory");
+}
+
+json_t *health_not_protected(struct daemon *d, const struct health_facts *f)
+{
+	json_t *list = json_array();
+
+	if (!list)
+		return NULL;
+	add_coverage(list, d, f);
+	add_anchor(list, &d->conf);
+	add_answers(list, d);
+	add_kernel(list, d);
+	return list;
+}

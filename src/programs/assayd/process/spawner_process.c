@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The process that starts the others. It has the rights that they need, so it sees no byte of
+ * anybody but main.
+ */
+#include "programs/assayd/process/spawner_process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/macros.h"
+#include "programs/assayd/process/ipc.h"
+#include "programs/assayd/process/log.h"
+
+#define CHILDREN_MAX SPAWNER_CHILDREN_MAX
+#define CLEAR_OF     (CHILD_FDS + (int)CHILD_FDS_MAX) /* the descriptors that a child gets */
+
+static const char *const role_names[] = { "spawner", "worker", "anchor",       "control",
+					  "view",    "scout",  "overlay-probe" };
+_Static_assert(ARRAY_LEN(role_names) == CHILD_ROLE_COUNT, "a name each");
+
+const char *child_role_name(enum child_role role)
+{
+	return role_names[role];
+}
+
+struct spawner_state {
+	int signal_fd;
+	size_t n;
+	struct {
+		pid_t pid;
+		enum child_role role;
+	} child[CHILDREN_MAX];
+};
+
+/* ---- becoming a child ----------------------------------------------------------------------- */
+
+static void place_fd(int from, int to)
+{
+	if (from < 0 || dup2(from, to) < 0)
+		_exit(127);
+}
+
+void child_exec(enum child_role role, int socket, const int *fds, size_t n_fds)
+{
+	char title[32];
+	char *const argv[] = { title, (char *)CHILD_OPTION, (char *)role_names[role], NULL };
+	int high[1 + CHILD_FDS_MAX];
+	sigset_t none;
+
+	/* Out of the way first: one may stand where another has to go. */
+	high[0] = fcntl(socket, F_DUPFD_CLOEXEC, CLEAR_OF);
+	for (size_t i = 0; i < n_fds; i++)
+		high[i + 1] = fcntl(fds[i], F_DUPFD_CLOEXEC, CLEAR_OF);
+	for (size_t i = 0; i <= n_fds; i++)
+		place_fd(high[i], CHILD_SOCKET + (int)i);
+	/* Whoever started us may have left some open. */
+	if (close_range(CHILD_FDS + (unsigned)n_fds, ~0u, 0) < 0)
+		_exit(127);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	snprintf(title, sizeof(title), "assayd: %s", role_names[role]);
+	execv("/proc/self/exe", argv);
+	_exit(127);
+}
+
+static int find_role(const char *name)
+{
+	for (int i = 0; i < CHILD_ROLE_COUNT; i++)
+		if (strcmp(role_names[i], name) == 0)
+			return i;
+	return -1;
+}
+
+void child_main(int argc, char **argv, const child_fn roles[CHILD_ROLE_COUNT])
+{
+	const struct sigaction ignore = { .sa_handler = SIG_IGN };
+	int role;
+
+	if (argc != 3 || strcmp(argv[1], CHILD_OPTION) != 0)
+		return;
+	role = find_role(argv[2]);
+	sigaction(SIGPIPE, &ignore, NULL);
+	sigaction(SIGXFSZ, &ignore, NULL);
+	/* What is sent to all processes of a terminal or a unit is for main: the others end when it
+	 * has. */
+	sigaction(SIGINT, &ignore, NULL);
+	sigaction(SIGHUP, &ignore, NULL);
+	sigaction(SIGTERM, &ignore, NULL);
+	if (role == CHILD_SPAWNER)
+		exit(spawner_process());
+	exit(role >= 0 && roles[role] ? roles[role]() : 127);
+}
+
+/* ---- children ------------------------------------------------------------------------------- */
+
+static void tell_end(enum child_role role, pid_t pid, int status)
+{
+	if (WIFSIGNALED(status))
+		log_line(LOG_WARNING, "%s (process %d) was ended by signal %d", role_names[role],
+			 (int)pid, WTERMSIG(status));
+	else if (WEXITSTATUS(status) != 0)
+		log_line(LOG_WARNING, "%s (process %d) ended with status %d", role_names[role],
+			 (int)pid, WEXITSTATUS(status));
+}
+
+static void reap(struct spawner_state *s)
+{
+	struct signalfd_siginfo unused;
+	int status;
+	pid_t pid;
+
+	while (read(s->signal_fd, &unused, sizeof(unused)) > 0)
+		;
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		for (size_t i = 0; i < s->n; i++)
+			if (s->child[i].pid == pid) {
+				tell_end(s->child[i].role, pid, status);
+				s->child[i] = s->child[--s->n];
+				break;
+			}
+}
+
+static void kill_all(struct spawner_state *s)
+{
+	/* None is waited for yet, so no number can be another's. */
+	for (size_t i = 0; i < s->n; i++)
+		kill(s->child[i].pid, SIGKILL);
+	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
+		;
+}
+
+static int reply(enum spawner_message type, uint64_t id, int fd)
+{
+	struct ipc_message m = { .type = type, .id = id, .n_fds = fd >= 0 };
+
+	m.fd[0] = fd;
+	return ipc_send(CHILD_SOCKET, &m);
+}
+
+/* In the child: until main has seen it. */
+static void wait_for_leave(int fd)
+{
+	char go;
+
+	if (read(fd, &go, 1) != 1)
+		_exit(127);
+}
+
+/* main's word about the child that waits on @gate. */
+static int pass_leave(int gate)
+{
+	struct ipc_buffer buffer;
+	struct ipc_message m;
+	int r = ipc_receive(CHILD_SOCKET, &buffer, &m);
+
+	if (r < 0)
+		return r;
+	ipc_close_fds(&m);
+	if (m.type == SPAWNER_GO && write(gate, "", 1) < 0)
+		return -errno;
+	return 0;
+}
+
+static pid_t fork_child(const struct ipc_message *m, const int gate[2])
+{
+	pid_t pid = fork();
+
+	if (pid != 0)
+		return pid;
+	close(gate[1]); /* or its end would never be seen */
+	wait_for_leave(gate[0]);
+	child_exec((enum child_role)m->id, m->fd[0], m->fd + 1, m->n_fds - 1);
+}
+
+static int start_child(struct spawner_state *s, const struct ipc_message *m)
+{
+	int gate[2], pidfd, r;
+	pid_t pid;
+
+	if (m->n_fds == 0 || m->id == CHILD_SPAWNER || m->id >= CHILD_ROLE_COUNT)
+		return reply(SPAWNER_FAILED, EINVAL, -1);
+	if (s->n == CHILDREN_MAX)
+		return reply(SPAWNER_FAILED, EAGAIN, -1);
+	if (pipe2(gate, O_CLOEXEC) < 0)
+		return reply(SPAWNER_FAILED, (uint64_t)errno, -1);
+	pid = fork_child(m, gate);
+	pidfd = pid < 0 ? -1 : (int)syscall(SYS_pidfd_open, pid, 0);
+	if (pidfd < 0) {
+		r = reply(SPAWNER_FAILED, (uint64_t)errno, -1);
+	} else {
+		s->child[s->n].pid = pid;
+		s->child[s->n++].role = (enum child_role)m->id;
+		r = reply(SPAWNER_FORKED, (uint64_t)pid, pidfd);
+		if (r == 0)
+			r = pass_leave(gate[1]);
+		close(pidfd);
+	}
+	close(gate[0]);
+	close(gate[1]);
+	return r;
+}
+
+static int serve(struct spawner_state *s)
+{
+	static struct ipc_buffer buffer;
+	struct ipc_message m;
+	int r = ipc_receive(CHILD_SOCKET, &buffer, &m);
+
+	if (r < 0)
+		return r;
+	r = m.type == SPAWNER_START ? start_child(s, &m) : -EBADMSG;
+	ipc_close_fds(&m);
+	return r;
+}
+
+int spawner_process(void)
+{
+	static struct spawner_state s;
+	struct pollfd p[] = { { .fd = CHILD_SOCKET, .events = POLLIN }, { .events = POLLIN } };
+	sigset_t set;
+
+	fcntl(CHILD_SOCKET, F_SETFD, FD_CLOEXEC);
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	s.signal_fd = p[1].fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (s.signal_fd < 0)
+		return 1;
+	for (;;) {
+		if (poll(p, ARRAY_LEN(p), -1) < 0)
+			continue;
+		if (p[1].revents)
+			reap(&s);
+		if (p[0].revents && serve(&s) < 0)
+			break;
+	}
+	kill_all(&s);
+	return 0;
+}

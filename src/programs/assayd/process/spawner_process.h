@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What spawner.c asks of the spawner's process, and how a process becomes a child. */
+#pragma once
+
+#include "programs/assayd/process/spawner.h"
+
+enum spawner_message {
+	SPAWNER_START = 1, /* id: role; descriptors: its socket, and what it is given */
+	SPAWNER_FORKED,	   /* id: pid; its pidfd. It waits */
+	SPAWNER_FAILED,	   /* id: errno; nothing was started */
+	SPAWNER_GO,	   /* it may execute */
+	SPAWNER_END,	   /* it must not */
+};
+
+/* Executes this program as a child: @socket becomes descriptor 3, @fds those after it. Does not
+ * return. */
+_Noreturn void child_exec(enum child_role role, int socket, const int *fds, size_t n_fds);
+
+/* Serves until its socket ends; then all children are killed. */
+int spawner_process(void);

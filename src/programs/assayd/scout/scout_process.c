@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "programs/assayd/scout/scout_process.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/nsfs.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/capability.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/fmt.h"
+#include "base/num.h"
+#include "base/sandbox.h"
+#include "programs/assayd/process/ipc.h"
+#include "programs/assayd/process/log.h"
+#include "programs/assayd/scout/scout_msg.h"
+#include "programs/assayd/process/spawner.h"
+
+#define MOUNTINFO_MAX (64u << 20)
+#define THREAD_LINKS  3u    /* of /proc/PID/task where there is one thread */
+#define USERS_MAX     4096u /* overlays of users that are told of in one pass */
+
+/* Numbers that were met; few are asked for often, so it is kept sorted. */
+struct numbers {
+	uint64_t *v;
+	size_t n, cap;
+};
+
+struct scout {
+	int proc;
+	struct numbers namespaces, devs; /* looked at in this pass; devs: ours, too */
+	struct scout_place skip[SCOUT_SKIP_MAX];
+	uint32_t n_skip;
+	/* Users' overlays in this pass: another namespace may show the same one as root's. */
+	struct scout_mount *users;
+	size_t n_users;
+	struct scout_summary summary;
+	uint64_t user_ns; /* ours */
+	int error;	  /* of the socket or of memory: the end */
+};
+
+/* The namespace that is looked at. */
+struct place {
+	uint64_t ns;
+	int root;
+	bool ours; /* its mounts were made with our own user namespace's rights */
+};
+
+static int compare(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+static bool has(const struct numbers *set, uint64_t number)
+{
+	return set->n && bsearch(&number, set->v, set->n, sizeof(number), compare);
+}
+
+static int add(struct numbers *set, uint64_t number)
+{
+	size_t at = set->n;
+
+	if (set->n == set->cap) {
+		size_t cap = set->cap ? 2 * set->cap : 256;
+		uint64_t *v = realloc(set->v, cap * sizeof(*v));
+
+		if (!v)
+			return -ENOMEM;
+		set->v = v;
+		set->cap = cap;
+	}
+	while (at > 0 && set->v[at - 1] > number)
+		at--;
+	memmove(&set->v[at + 1], &set->v[at], (set->n++ - at) * sizeof(*set->v));
+	set->v[at] = number;
+	return 0;
+}
+
+/* ---- words to main -------------------------------------------------------------------------- */
+
+static void tell(struct scout *s, enum scout_message type, struct assay_bytes body, int fd)
+{
+	struct ipc_message m = { .type = type, .body = body, .n_fds = fd >= 0 };
+
+	m.fd[0] = fd;
+	if (s->error == 0)
+		s->error = ipc_send(CHILD_SOCKET, &m);
+}
+
+static void tell_mount(struct scout *s, enum scout_message type, const struct scout_mount *m,
+		       int fd)
+{
+	uint8_t body[1024];
+	struct assay_wr w = assay_wr(body, sizeof(body));
+
+	scout_mount_encode(m, &w);
+	tell(s, type, assay_wr_done(&w), fd);
+}
+
+static void tell_place(struct scout *s, const struct scout_place *place)
+{
+	uint8_t body[16];
+	struct assay_wr w = assay_wr(body, sizeof(body));
+
+	scout_place_encode(place, &w);
+	tell(s, SCOUT_LOOKING, assay_wr_done(&w), -1);
+}
+
+/* ---- one mount ------------------------------------------------------------------------------ */
+
+static bool is_skipped(const struct scout *s, const struct scout_place *place)
+{
+	for (uint32_t i = 0; i < s->n_skip; i++)
+		if (s->skip[i].ns == place->ns && s->skip[i].id == place->id)
+			return true;
+	return false;
+}
+
+/* The mount's root as the process sees it. O_PATH: nobody is asked, no event is raised, no device
+ * is opened. The path has no links in it, unless somebody changes it now: the mount's id tells. */
+static int open_point(int root, const struct assay_mount *mount)
+{
+	const char *point = mount->point + strspn(mount->point, "/");
+	int fd = openat(root, *point ? point : ".", O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	struct statx st;
+
+	if (fd < 0)
+		return -errno;
+	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID, &st) == 0 &&
+	    st.stx_mask & STATX_MNT_ID && st.stx_mnt_id == (uint32_t)mount->id)
+		return fd;
+	close(fd);
+	return -EBUSY; /* something else is mounted over it */
+}
+
+/* A user can lay an overlay over a FUSE filesystem of his: it asks his server, whatever its type
+ * says. But he also has root's in his namespace: all that he does not unmount. */
+static void keep_users(struct scout *s, const struct scout_mount *m)
+{
+	if (!s->users)
+		s->users = calloc(USERS_MAX, sizeof(*s->users));
+	if (!s->users)
+		s->error = -ENOMEM;
+	else if (s->n_users < USERS_MAX)
+		s->users[s->n_users++] = *m;
+}
+
+static void look_at(struct scout *s, const struct place *place, const struct assay_mount *mount)
+{
+	struct scout_mount m = { .place = { .ns = place->ns, .id = (uint32_t)mount->id },
+				 .dev = mount->dev };
+	AUTO(fd) int fd = -1;
+
+	assay_fmt(m.point, sizeof(m.point), "%s", mount->point);
+	assay_fmt(m.type, sizeof(m.type), "%s", mount->type);
+	if (!place->ours && strcmp(mount->type, "overlay") == 0) {
+		keep_users(s, &m);
+		return;
+	}
+	if (assay_mount_is_remote(mount->type)) {
+		tell_mount(s, SCOUT_REMOTE, &m, -1);
+	} else if (is_skipped(s, &m.place)) {
+		m.error = ETIMEDOUT;
+		tell_mount(s, SCOUT_FAILED, &m, -1);
+		return; /* another mount of it may do */
+	} else {
+		tell_place(s, &m.place);
+		fd = open_point(place->root, mount);
+		m.error = fd < 0 ? (uint32_t)-fd : 0;
+		tell_mount(s, fd < 0 ? SCOUT_FAILED : SCOUT_FOUND, &m, fd);
+		if (fd < 0)
+			return;
+	}
+	s->summary.filesystems++;
+	if (add(&s->devs, mount->dev) < 0)
+		s->error = -ENOMEM;
+}
+
+/* ---- a namespace ---------------------------------------------------------------------------- */
+
+static void look_at_mounts(struct scout *s, const struct place *place, struct assay_bytes text)
+{
+	static struct assay_mount mount;
+	unsigned skipped = 0;
+
+	while (s->error == 0 && assay_mountinfo_next(&text, &mount, &skipped))
+		if (!has(&s->devs, mount.dev) && !assay_mount_is_made(mount.type))
+			look_at(s, place, &mount);
+}
+
+/* The user namespace that a process's mount namespace belongs to; 0: it is not to be seen. */
+static uint64_t owner_of(int task)
+{
+	AUTO(fd) int ns = openat(task, "ns/mnt", O_RDONLY | O_CLOEXEC);
+	AUTO(fd) int owner = ns < 0 ? -1 : ioctl(ns, NS_GET_USERNS);
+	struct stat st;
+
+	return owner >= 0 && fstat(owner, &st) == 0 ? st.st_ino : 0;
+}
+
+/* A user can make it longer than anybody reads: that is said, once a pass. */
+static void tell_too_long(struct scout *s, uint64_t ns)
+{
+	const struct scout_mount m = { .place.ns = ns, .error = E2BIG, .type = "unknown" };
+
+	tell_mount(s, SCOUT_FAILED, &m, -1);
+}
+
+static void look_at_namespace(struct scout *s, int task, uint64_t ns)
+{
+	struct assay_file text = { 0 };
+	AUTO(fd) int root = openat(task, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct place place = { .ns = ns, .root = root, .ours = owner_of(task) == s->user_ns };
+	int r = root < 0 ? -errno : assay_file_read(task, "mountinfo", MOUNTINFO_MAX, &text, NULL);
+
+	if (r < 0 && r != -E2BIG)
+		return; /* it has ended */
+	if (add(&s->namespaces, ns) < 0)
+		s->error = -ENOMEM;
+	s->summary.namespaces++;
+	if (r < 0)
+		tell_too_long(s, ns);
+	else
+		look_at_mounts(s, &place, text.bytes);
+	assay_file_free(&text);
+}
+
+static void look_at_task(struct scout *s, int dir, const char *name)
+{
+	char path[64];
+	struct stat st;
+	AUTO(fd) int task = -1;
+
+	assay_fmt(path, sizeof(path), "%s/ns/mnt", name);
+	if (fstatat(dir, path, &st, 0) < 0 || has(&s->namespaces, st.st_ino))
+		return;
+	task = openat(dir, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (task >= 0)
+		look_at_namespace(s, task, st.st_ino);
+}
+
+static bool is_number(const char *name)
+{
+	uint64_t unused;
+
+	return assay_num_parse(assay_bytes_str(name), 10, INT32_MAX, &unused) == 0;
+}
+
+/* For each entry of @path that is a number. */
+static void for_each_number(struct scout *s, const char *path,
+			    void (*look)(struct scout *s, int dir, const char *name))
+{
+	int fd = openat(s->proc, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	if (!dir && fd >= 0)
+		close(fd);
+	while (dir && s->error == 0 && (entry = readdir(dir)))
+		if (is_number(entry->d_name))
+			look(s, dirfd(dir), entry->d_name);
+	if (dir)
+		closedir(dir);
+}
+
+/* A thread may have a mount namespace of its own. */
+static void look_at_process(struct scout *s, int dir, const char *name)
+{
+	char path[64];
+	struct stat st;
+
+	assay_fmt(path, sizeof(path), "%s/task", name);
+	if (fstatat(dir, path, &st, 0) == 0 && st.st_nlink > THREAD_LINKS)
+		for_each_number(s, path, look_at_task);
+	else
+		look_at_task(s, dir, name);
+}
+
+/* ---- a pass --------------------------------------------------------------------------------- */
+
+/* What is mounted in our own namespace is main's. */
+static int know_ours(struct scout *s)
+{
+	static struct assay_mount mount;
+	struct assay_file text = { 0 };
+	struct assay_bytes rest;
+	unsigned skipped = 0;
+	struct stat st;
+	int r = fstatat(s->proc, "self/ns/user", &st, 0) < 0 ? -errno : 0;
+
+	s->namespaces.n = s->devs.n = s->n_users = 0;
+	s->user_ns = st.st_ino;
+	if (r == 0)
+		r = fstatat(s->proc, "self/ns/mnt", &st, 0) < 0 ? -errno : 0;
+	if (r == 0)
+		r = add(&s->namespaces, st.st_ino);
+	if (r == 0)
+		r = assay_file_read(s->proc, "self/mountinfo", MOUNTINFO_MAX, &text, NULL);
+	for (rest = text.bytes; r == 0 && assay_mountinfo_next(&rest, &mount, &skipped);)
+		if (!has(&s->devs, mount.dev))
+			r = add(&s->devs, mount.dev);
+	assay_file_free(&text);
+	return r;
+}
+
+static void tell_users(struct scout *s)
+{
+	for (size_t i = 0; s->error == 0 && i < s->n_users; i++) {
+		if (has(&s->devs, s->users[i].dev))
+			continue;
+		tell_mount(s, SCOUT_REMOTE, &s->users[i], -1);
+		s->summary.filesystems++;
+		if (add(&s->devs, s->users[i].dev) < 0)
+			s->error = -ENOMEM;
+	}
+}
+
+static void scan(struct scout *s)
+{
+	uint8_t body[16];
+	struct assay_wr w = assay_wr(body, sizeof(body));
+
+	s->summary = (struct scout_summary){ 0 };
+	s->error = know_ours(s);
+	if (s->error == 0)
+		for_each_number(s, ".", look_at_process);
+	tell_users(s);
+	scout_summary_encode(&s->summary, &w);
+	tell(s, SCOUT_DONE, assay_wr_done(&w), -1);
+}
+
+/* It follows paths of others, and reads what the kernel says of processes. With its rights it could
+ * also write to their memory. */
+static int enter_sandbox(void)
+{
+	static const char *const calls[] = { "openat",	"statx",      "newfstatat", "fstat",
+					     "ioctl",	"getdents64", "lseek",	    "fcntl",
+					     "recvmsg", "sendmsg",    "sendto",	    "poll",
+					     NULL };
+	const struct assay_sandbox sandbox = {
+		.uid = ASSAY_SANDBOX_SAME_ID,
+		.keep_caps = 1ull << CAP_SYS_PTRACE | 1ull << CAP_DAC_READ_SEARCH,
+		.max_files = 64,
+		.all_paths = true,
+		.only_reads = true,
+		.only_ioctl = NS_GET_USERNS,
+		.syscalls = calls,
+	};
+	struct assay_err err;
+	int r = assay_sandbox_enter(&sandbox, NULL, &err);
+
+	if (r < 0)
+		log_line(LOG_ERR, "scout: %s", err.text);
+	return r;
+}
+
+int scout_process(void)
+{
+	static struct scout s;
+	static struct ipc_buffer buffer;
+	struct ipc_message m;
+
+	s.proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s.proc < 0 || enter_sandbox() < 0)
+		return 1;
+	while (s.error == 0 && ipc_receive(CHILD_SOCKET, &buffer, &m) == 0) {
+		ipc_close_fds(&m);
+		if (m.type != SCOUT_SCAN || scout_skips_parse(m.body, s.skip, &s.n_skip) < 0)
+			return 1;
+		scan(&s);
+	}
+	return 0;
+}
