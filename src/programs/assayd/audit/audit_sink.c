@@ -120,7 +120,7 @@ static void tell_lost(struct outlet *o)
 
 static void run(struct outlet *o)
 {
-	uint64_t cursor = 0, missed;
+	uint64_t cursor = 1, missed; /* the first: what is overwritten before we run is lost, too */
 	struct assay_audit r;
 	struct assay_err err;
 	size_t len;
