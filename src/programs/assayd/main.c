@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "programs/assayd/anchor/anchor_process.h"
 #include "programs/assayd/control/control_process.h"
+#include "programs/assayd/fetch/fetch.h"
 #include "programs/assayd/main/daemon.h"
 #include "programs/assayd/process/log.h"
 #include "programs/assayd/scout/overlay_probe.h"
@@ -156,10 +157,11 @@ static int apply(const struct arguments *a, struct assay_conf *c, struct assay_e
 }
 
 /* With its name and the place in the text. */
-static int parse_file(const char *path, struct assay_conf *ret, struct assay_err *err)
+static int parse_file(struct fetch *by, const char *path, struct assay_conf *ret,
+		      struct assay_err *err)
 {
 	AUTO(file) struct assay_file file = { 0 };
-	int r = assay_file_read(AT_FDCWD, path, ASSAY_CONF_SIZE_MAX, &file, err);
+	int r = fetch_file(by, path, ASSAY_CONF_SIZE_MAX, &file, err);
 
 	if (r < 0)
 		return r;
@@ -173,7 +175,7 @@ static int parse_file(const char *path, struct assay_conf *ret, struct assay_err
 
 static struct arguments arguments; /* of main(), which are read again with the file */
 
-static int read_conf(struct assay_conf *ret, struct assay_err *err)
+static int read_conf(struct fetch *by, struct assay_conf *ret, struct assay_err *err)
 {
 	struct arguments *a = &arguments;
 	int r = 0;
@@ -182,7 +184,7 @@ static int read_conf(struct assay_conf *ret, struct assay_err *err)
 	if (!a->config && access(CONF_PATH, F_OK) == 0)
 		a->config = CONF_PATH;
 	if (a->config)
-		r = parse_file(a->config, ret, err);
+		r = parse_file(by, a->config, ret, err);
 	return r < 0 ? r : apply(a, ret, err);
 }
 
@@ -193,7 +195,7 @@ static int check_config(const struct daemon *d)
 	const struct loaded_policy *policy;
 	struct assay_err err = { 0 };
 
-	if (policy_load(d->conf.policy, &d->crypto, &d->core, &policy, &err) < 0)
+	if (policy_load(NULL, d->conf.policy, &d->crypto, &d->core, &policy, &err) < 0)
 		return trouble(&err);
 	assay_conf_print(&d->conf, &w);
 	fwrite(text, 1, w.len, stdout);
@@ -218,6 +220,7 @@ static const child_fn roles[CHILD_ROLE_COUNT] = {
 	[CHILD_ANCHOR] = anchor_process,
 	[CHILD_SCOUT] = scout_process,
 	[CHILD_OVERLAY_PROBE] = overlay_probe_process,
+	[CHILD_FETCH] = fetch_process,
 	[CHILD_CONTROL] = control_process,
 #if ASSAY_HAS_VIEW
 	[CHILD_VIEW] = view_process,
@@ -237,7 +240,7 @@ int main(int argc, char **argv)
 	if (status >= 0)
 		return status;
 	setenv("TSS2_LOG", "all+NONE", 0); /* its own lines could wait for who reads stderr */
-	if (read_conf(&d.given, &err) < 0)
+	if (read_conf(NULL, &d.given, &err) < 0)
 		return trouble(&err);
 	d.conf = d.given;
 	d.read_conf = read_conf;

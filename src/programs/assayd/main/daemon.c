@@ -139,6 +139,13 @@ static int admit(void *ctx, pid_t pid, int pidfd)
 	return assay_fanotify_exempt(d->group, pid, NULL);
 }
 
+static void dismiss(void *ctx, pid_t pid)
+{
+	struct daemon *d = ctx;
+
+	assay_fanotify_unexempt(d->group, pid);
+}
+
 static int start_anchor(struct daemon *d, struct assay_err *err)
 {
 	AUTO(fd) int list_dirfd = open_list_dir(d, err);
@@ -211,12 +218,15 @@ static int prepare(struct running *r, struct assay_err *err)
 	rc = spawner_new(&d->spawner, err);
 	if (rc < 0)
 		return rc;
+	d->fetch = (struct fetch){
+		.spawner = d->spawner, .admit = admit, .dismiss = dismiss, .ctx = d
+	};
 	r->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	r->signal_fd = rc = block_signals(err);
 	if (rc >= 0)
 		rc = control_check(d->conf.control_socket, err);
 	if (rc >= 0)
-		rc = policy_load(d->conf.policy, &d->crypto, &d->core, &policy, err);
+		rc = policy_load(NULL, d->conf.policy, &d->crypto, &d->core, &policy, err);
 	if (rc < 0)
 		return rc;
 	atomic_store(&d->policy, policy);

@@ -9,6 +9,7 @@
 #include "backends/source_fanotify/object.h"
 #include "backends/source_fanotify/source_fanotify.h"
 #include "formats/conf.h"
+#include "programs/assayd/fetch/fetch.h"
 #include "programs/assayd/main/anchor_choose.h"
 #include "programs/assayd/main/anchor_client.h"
 #include "programs/assayd/main/cmdline.h"
@@ -36,9 +37,9 @@ struct daemon_totals {
 struct daemon {
 	struct assay_conf conf;
 	const char *conf_path; /* NULL: none was read */
-	/* As conf was made: the file of now, and the options of the start over it. Errors: with the
-	 * file and the place in the text. */
-	int (*read_conf)(struct assay_conf *ret, struct assay_err *err);
+	/* As conf was made: the file of now, and the options of the start over it. @by: who reads
+	 * it. Errors: with the file and the place in the text. */
+	int (*read_conf)(struct fetch *by, struct assay_conf *ret, struct assay_err *err);
 	struct assay_conf given; /* what read_conf() gave last and is in force */
 	struct cmdline cmdline;
 	struct anchor_choice anchor_choice;
@@ -46,6 +47,7 @@ struct daemon {
 	enum assay_hash hash; /* of contents */
 	struct assay_core_config core;
 	struct spawner *spawner; /* for the main thread */
+	struct fetch fetch;	 /* while openers wait; for the main thread */
 	struct assay_fanotify *group;
 	struct assay_fs_table *fs;
 	struct anchor *anchor;

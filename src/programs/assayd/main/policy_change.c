@@ -47,7 +47,7 @@ static int on_view_policy(void *ctx, const char *path, struct assay_bytes text)
 	const struct loaded_policy *policy = NULL;
 	const char *name = path ? path : "view/policy";
 	struct assay_err err = { 0 };
-	int r = path ? policy_load(path, &d->crypto, &d->core, &policy, &err)
+	int r = path ? policy_load(&d->fetch, path, &d->crypto, &d->core, &policy, &err)
 		     : policy_load_again(name, false, text, &d->crypto, &d->core, &policy, &err);
 
 	return policy_change_take(d, name, policy, r, &err);

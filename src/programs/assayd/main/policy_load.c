@@ -172,7 +172,7 @@ static int with_place(const struct loaded_policy *p, int r, struct assay_err *er
 	return r;
 }
 
-static int load(struct loaded_policy *p, const struct assay_crypto *crypto,
+static int load(struct fetch *by, struct loaded_policy *p, const struct assay_crypto *crypto,
 		const struct assay_core_config *core, struct assay_err *err)
 {
 	AUTO(file) struct assay_file file = { 0 };
@@ -185,7 +185,7 @@ static int load(struct loaded_policy *p, const struct assay_crypto *crypto,
 		r = builtin_text(p->name, text, sizeof(text), &bytes, err);
 		return r < 0 ? r : load_text(p, crypto, core, bytes, err);
 	}
-	r = assay_file_read(AT_FDCWD, p->name, ASSAY_POLICY_SIZE_MAX, &file, err);
+	r = fetch_file(by, p->name, ASSAY_POLICY_SIZE_MAX, &file, err);
 	if (r == 0)
 		r = with_place(p, load_text(p, crypto, core, file.bytes, err), err);
 	return r;
@@ -202,7 +202,7 @@ static struct loaded_policy *new_policy(const char *name, struct assay_err *err)
 	return NULL;
 }
 
-int policy_load(const char *name, const struct assay_crypto *crypto,
+int policy_load(struct fetch *by, const char *name, const struct assay_crypto *crypto,
 		const struct assay_core_config *core, const struct loaded_policy **ret,
 		struct assay_err *err)
 {
@@ -211,7 +211,7 @@ int policy_load(const char *name, const struct assay_crypto *crypto,
 
 	if (!p)
 		return -ENOMEM;
-	r = load(p, crypto, core, err);
+	r = load(by, p, crypto, core, err);
 	if (r == 0)
 		*ret = p;
 	else

@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "engine/core/event.h"
 #include "engine/ports.h"
+#include "programs/assayd/fetch/fetch.h"
 
 struct loaded_policy {
 	const struct assay_policy *compiled;
@@ -20,10 +21,10 @@ struct loaded_policy {
 	const struct loaded_policy *older; /* what was in force before; borrowers may be left */
 };
 
-/* "tcb", several as "tcb|critical_data", or a path, which has a '/'. What it says and is not done
- * is logged. Errors: as assay_policy_parse() with file and place in the message; -EOPNOTSUPP what a
- * core with @core cannot write. */
-int policy_load(const char *name, const struct assay_crypto *crypto,
+/* @by: who reads a file, NULL: the caller himself. "tcb", several as "tcb|critical_data", or a
+ * path, which has a '/'. What it says and is not done is logged. Errors: as assay_policy_parse()
+ * with file and place in the message; -EOPNOTSUPP what a core with @core cannot write. */
+int policy_load(struct fetch *by, const char *name, const struct assay_crypto *crypto,
 		const struct assay_core_config *core, const struct loaded_policy **ret,
 		struct assay_err *err);
 

@@ -192,7 +192,7 @@ static uint64_t take(struct daemon *d)
 
 	r->effective = r->next;
 	cmdline_apply(&d->cmdline, &r->effective);
-	rc = policy_load(r->next.policy, &d->crypto, &d->core, &policy, &err);
+	rc = policy_load(&d->fetch, r->next.policy, &d->crypto, &d->core, &policy, &err);
 	if (policy_change_take(d, r->next.policy, policy, rc, &err) < 0)
 		return 0;
 	take_keys(d, live);
@@ -214,7 +214,7 @@ json_t *reload_now(struct daemon *d)
 	notify_manager("RELOADING=1\nMONOTONIC_USEC=%llu",
 		       (unsigned long long)now.tv_sec * 1000000u +
 			       (unsigned long long)now.tv_nsec / 1000u);
-	if (d->read_conf(&d->reload->next, &err) == 0)
+	if (d->read_conf(&d->fetch, &d->reload->next, &err) == 0)
 		changed = take(d);
 	else
 		refuse_conf(d, &err);

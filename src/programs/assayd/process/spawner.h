@@ -21,6 +21,7 @@ enum child_role {
 	CHILD_VIEW,
 	CHILD_SCOUT,
 	CHILD_OVERLAY_PROBE,
+	CHILD_FETCH,
 	CHILD_ROLE_COUNT,
 };
 
@@ -48,7 +49,7 @@ struct spawner;
 
 /* Before the first thread and the first descriptor that no child may have. Errors: as fork(). */
 int spawner_new(struct spawner **ret, struct assay_err *err);
-/* Kills and waits for all children. NULL allowed. */
+/* Kills all children and waits for them, but not for who cannot end. NULL allowed. */
 void spawner_free(struct spawner *s);
 
 /* Its process has ended: no child can be started or replaced any more. */

@@ -22,10 +22,12 @@
 #include "programs/assayd/process/log.h"
 
 #define CHILDREN_MAX SPAWNER_CHILDREN_MAX
+#define END_STEPS    100
+#define END_STEP_MS  30
 #define CLEAR_OF     (CHILD_FDS + (int)CHILD_FDS_MAX) /* the descriptors that a child gets */
 
-static const char *const role_names[] = { "spawner", "worker", "anchor",       "control",
-					  "view",    "scout",  "overlay-probe" };
+static const char *const role_names[] = { "spawner", "worker", "anchor",	"control",
+					  "view",    "scout",  "overlay-probe", "fetch" };
 _Static_assert(ARRAY_LEN(role_names) == CHILD_ROLE_COUNT, "a name each");
 
 const char *child_role_name(enum child_role role)
@@ -35,6 +37,7 @@ const char *child_role_name(enum child_role role)
 
 struct spawner_state {
 	int signal_fd;
+	bool ending;
 	size_t n;
 	struct {
 		pid_t pid;
@@ -124,19 +127,30 @@ static void reap(struct spawner_state *s)
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
 		for (size_t i = 0; i < s->n; i++)
 			if (s->child[i].pid == pid) {
-				tell_end(s->child[i].role, pid, status);
+				if (!s->ending)
+					tell_end(s->child[i].role, pid, status);
 				s->child[i] = s->child[--s->n];
 				break;
 			}
 }
 
+/* One that waits for a server which never answers does not end before that does: it is left. */
 static void kill_all(struct spawner_state *s)
 {
+	struct pollfd p = { .fd = s->signal_fd, .events = POLLIN };
+
+	s->ending = true;
 	/* None is waited for yet, so no number can be another's. */
 	for (size_t i = 0; i < s->n; i++)
 		kill(s->child[i].pid, SIGKILL);
-	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
-		;
+	for (int step = 0; s->n > 0 && step < END_STEPS; step++) {
+		reap(s);
+		if (s->n > 0)
+			poll(&p, 1, END_STEP_MS);
+	}
+	if (s->n > 0)
+		log_line(LOG_WARNING, "%zu processes that wait for a filesystem cannot be ended",
+			 s->n);
 }
 
 static int reply(enum spawner_message type, uint64_t id, int fd)

@@ -10,7 +10,6 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
 
 #include "backends/list_file/reader.h"
 #include "base/file.h"
@@ -21,11 +20,16 @@
 #include "programs/assayd/process/ipc.h"
 #include "programs/assayd/main/arrivals.h"
 #include "programs/assayd/process/log.h"
+#include "programs/assayd/process/rate.h"
 #include "programs/assayd/view/view.h"
 
 #define PAUSE_FIRST_NS 1000000000ull
 #define PAUSE_MAX_NS   60000000000ull
 #define STOP_MS	       3000
+#define REST_NS	       30000000000ull /* after a path that did not answer */
+/* Each load is a record in the list. */
+#define LOADS_MAX    16u
+#define LOAD_EACH_NS 1000000000ull
 
 struct view_link {
 	struct view_link_config config;
@@ -33,8 +37,8 @@ struct view_link {
 	int folder_fd, list_dirfd, self_pidfd;
 	struct assay_bytes policy;
 	struct child child; /* socket -1: it ended */
-	uint32_t dev_major, dev_minor;
-	uint64_t began_ns, next_ns, pause_ns;
+	uint64_t began_ns, next_ns, pause_ns, no_path_before_ns;
+	struct rate loads; /* not the process's: another one is under it, too */
 };
 
 /* ---- what it is told ------------------------------------------------------------------------ */
@@ -138,11 +142,11 @@ void view_link_tick(struct view_link *v, uint64_t now_ns)
 static int take_ready(struct view_link *v, const struct ipc_message *m)
 {
 	struct assay_rd in = assay_rd(m->body);
+	uint32_t major, minor;
 
-	if (!assay_rd_u32(&in, &v->dev_major) || !assay_rd_u32(&in, &v->dev_minor) ||
-	    !assay_rd_end(&in))
+	if (!assay_rd_u32(&in, &major) || !assay_rd_u32(&in, &minor) || !assay_rd_end(&in))
 		return -EBADMSG;
-	log_line(LOG_INFO, "the view is at '%s'", v->point);
+	log_line(LOG_INFO, "the view is at '%s' (%u:%u)", v->point, major, minor);
 	return 0;
 }
 
@@ -163,26 +167,25 @@ static int load_text(struct view_link *v, const struct ipc_message *m, int *ret_
 	return 0;
 }
 
-/* What cannot be read at once would hold up the main thread; what is in the view, all the more. */
+/* Who reads it may be waited for, but not again and again. In the view it would be what is in force
+ * already. */
 static int load_path(struct view_link *v, const struct ipc_message *m, int *ret_result)
 {
 	char path[PATH_MAX];
-	struct stat st;
+	int r = -EINVAL;
 
 	if (m->body.len == 0 || m->body.len >= sizeof(path) || m->body.data[0] != '/' ||
 	    memchr(m->body.data, '\0', m->body.len))
 		return -EBADMSG;
 	memcpy(path, m->body.data, m->body.len);
 	path[m->body.len] = '\0';
-	if (strncmp(path, v->point, strlen(v->point)) == 0)
-		*ret_result = -EINVAL;
-	else if (stat(path, &st) < 0)
-		*ret_result = -errno;
-	else if (!S_ISREG(st.st_mode) ||
-		 (major(st.st_dev) == v->dev_major && minor(st.st_dev) == v->dev_minor))
-		*ret_result = -EINVAL;
-	else
-		*ret_result = v->config.load(v->config.ctx, path, (struct assay_bytes){ 0 });
+	if (arrivals_now_ns() < v->no_path_before_ns)
+		r = -EBUSY;
+	else if (strncmp(path, v->point, strlen(v->point)) != 0)
+		r = v->config.load(v->config.ctx, path, (struct assay_bytes){ 0 });
+	if (r == -ETIMEDOUT)
+		v->no_path_before_ns = arrivals_now_ns() + REST_NS;
+	*ret_result = r;
 	return 0;
 }
 
@@ -191,9 +194,14 @@ static int take_load(struct view_link *v, const struct ipc_message *m)
 	uint8_t body[4];
 	struct assay_wr w = assay_wr(body, sizeof(body));
 	struct ipc_message answer = { .type = VIEW_LOADED, .id = m->id };
-	int result = 0;
-	int r = m->type == VIEW_LOAD_TEXT ? load_text(v, m, &result) : load_path(v, m, &result);
+	int result = 0, r = 0;
 
+	if (!rate_take(&v->loads, arrivals_now_ns()))
+		result = -EBUSY;
+	else if (m->type == VIEW_LOAD_TEXT)
+		r = load_text(v, m, &result);
+	else
+		r = load_path(v, m, &result);
 	if (r < 0)
 		return r;
 	assay_wr_u32(&w, (uint32_t)-result);
@@ -283,6 +291,7 @@ int view_link_new(const struct view_link_config *config, struct view_link **ret,
 	v->folder_fd = v->list_dirfd = v->self_pidfd = -1;
 	v->child = (struct child){ .pidfd = -1, .socket = -1 };
 	v->pause_ns = PAUSE_FIRST_NS;
+	v->loads = (struct rate){ .each_ns = LOAD_EACH_NS, .burst = LOADS_MAX };
 	r = open_folders(v, err);
 	if (r == 0)
 		r = start(v, err);
