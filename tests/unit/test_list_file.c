@@ -4,6 +4,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -322,6 +325,47 @@ static void lock_names_its_holder(void **state)
 	assert_int_equal(reopen(f, NULL), 0);
 }
 
+/* KiB of this process that are of the file @name. */
+static unsigned resident_of(const char *name)
+{
+	FILE *maps = fopen("/proc/self/smaps", "re");
+	unsigned sum = 0, kib;
+	bool is_it = false;
+	char line[512];
+
+	assert_non_null(maps);
+	while (fgets(line, sizeof(line), maps)) {
+		if (strchr(line, '-') && strtoul(line, NULL, 16))
+			is_it = strstr(line, name);
+		if (is_it && sscanf(line, "Rss: %u", &kib) == 1)
+			sum += kib;
+	}
+	fclose(maps);
+	return sum;
+}
+
+/* Locked memory too: as it is in the daemon, where that is permitted. */
+static void what_is_synced_is_not_resident(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t expected[256];
+	unsigned all;
+
+	if (getuid() == 0)
+		assert_int_equal(mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT), 0);
+	begin(f);
+	for (uint32_t i = 0; i < 20000; i++)
+		assert_int_equal(append(f, i, false), 0);
+	assert_int_equal(assay_list_file_prepare(f->list, NULL), 0); /* reads them all */
+	assert_int_equal(assay_list_file_sync(f->list), 0);
+	all = (unsigned)(assay_list_file_records(f->list).len >> 10);
+	assert_in_range(all, 1500, 4096);
+	assert_in_range(resident_of("segment-00000001"), 0, 512);
+	assert_memory_equal(assay_list_file_records(f->list).data, record_of(f, 0, expected).data,
+			    record_of(f, 0, expected).len);
+	munlockall();
+}
+
 static void full_segment_keeps_its_reserve(void **state)
 {
 	struct fixture *f = *state;
@@ -421,6 +465,7 @@ int main(void)
 		TEST(crashed_kernel_loses_the_end),
 		TEST(damage_changes_nothing),
 		TEST(lock_names_its_holder),
+		TEST(what_is_synced_is_not_resident),
 		TEST(full_segment_keeps_its_reserve),
 		TEST(full_disk_is_reported),
 		TEST(killed_process_loses_nothing),

@@ -16,6 +16,7 @@
 #include "backends/source_fanotify/mark_list.h"
 #include "backends/source_fanotify/object.h"
 #include "backends/source_fanotify/opener.h"
+#include "backends/source_fanotify/readahead.h"
 #include "base/hex.h"
 
 static const char status_text[] = "Name:\tsh Uid:\t7\nUmask:\t0022\nUid:\t1000\t0\t2\t3\n"
@@ -309,6 +310,7 @@ static void big_files_are_read_ahead(void **state)
 	static uint8_t zeros[1 << 20];
 	AUTO(crypto_openssl) struct assay_crypto_openssl *openssl = NULL;
 	AUTO(content) struct assay_content *content = NULL;
+	AUTO(readahead) struct assay_readahead *ahead = NULL;
 	const size_t sizes[] = { (4 << 20) - 1, 4 << 20, (9 << 20) + 12345, 300000 };
 	uint8_t want[ASSAY_HASH_SIZE_MAX];
 	struct assay_crypto crypto;
@@ -320,6 +322,8 @@ static void big_files_are_read_ahead(void **state)
 	assert_int_equal(assay_crypto_openssl_new(&openssl, NULL), 0);
 	crypto = assay_crypto_openssl_port(openssl);
 	assert_int_equal(assay_content_new(&crypto, &alg, 1, &content, NULL), 0);
+	assert_int_equal(assay_readahead_new(&ahead), 0);
+	assay_content_read_ahead(content, ahead);
 	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
 		int fd = scratch_file(path, "begins");
 		struct assay_hash_ctx *h = NULL;
@@ -343,6 +347,7 @@ static void big_files_are_read_ahead(void **state)
 		assert_int_equal(assay_content_digest(content, fd, NULL, NULL, &got, &bytes), 0);
 		assert_int_equal(bytes, sizes[i]);
 		assert_memory_equal(got.data, want, 32);
+		assay_readahead_rest(ahead);
 		unlink(path);
 		close(fd);
 	}

@@ -4,6 +4,7 @@
 #include "backends/crypto_openssl/crypto_openssl.h"
 
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -160,6 +161,8 @@ int assay_crypto_openssl_new(struct assay_crypto_openssl **ret, struct assay_err
 
 	if (!c)
 		return assay_err_set(err, -ENOMEM, "out of memory");
+	/* The texts of its errors, which nobody is shown, are a third of what it allocates. */
+	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS, NULL);
 	for (unsigned i = 0; i < ASSAY_HASH_COUNT; i++) {
 		if (!fetch_names[i])
 			continue;

@@ -7,12 +7,15 @@
 #include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/vfs.h>
 
 #include "base/file.h"
 
 #define BLOCK	    4096u	 /* what direct writes are aligned to */
 #define PIECE	    (256u << 10) /* of one such write */
+
+#define REST	    (256u << 10) /* of the map: at least so much is given back at once */
 
 #define NEW_NAME    "segment.new"
 #define HASH_ROUNDS 8		/* over what came during the one before */
@@ -158,6 +161,19 @@ struct assay_append assay_list_file_port(struct assay_list_file *l)
 	return (struct assay_append){ .ops = &append_ops, .ctx = l };
 }
 
+/* What is synced is seldom read again, and then it comes out of the page cache, or from the medium:
+ * it needs not be resident, nor locked, as the rest of the process is. The newest stays, for who
+ * digests a batch. A kernel that cannot do that keeps it. */
+static void rest_map(struct list_segment *s, uint64_t synced)
+{
+	uint64_t end = (ASSAY_SEGMENT_RECORDS + synced) / BLOCK * BLOCK;
+
+	if (end < __atomic_load_n(&s->rested, __ATOMIC_RELAXED) + 2 * (uint64_t)REST)
+		return;
+	__atomic_store_n(&s->rested, end - REST, __ATOMIC_RELAXED);
+	(void)madvise((void *)(uintptr_t)s->map, (size_t)(end - REST), MADV_DONTNEED_LOCKED);
+}
+
 static int sync_segment(struct list_segment *s)
 {
 	uint64_t written;
@@ -168,6 +184,7 @@ static int sync_segment(struct list_segment *s)
 	if (fdatasync(s->fd) < 0)
 		return -errno;
 	__atomic_store_n(assay_list_file_word(s, 1), written, __ATOMIC_RELEASE);
+	rest_map(s, written);
 	return 0;
 }
 

@@ -16,6 +16,7 @@ struct list_segment {
 			       touched */
 	size_t map_len;
 	uint64_t allocated; /* bytes of the file */
+	uint64_t rested;    /* bytes of the map that were given back */
 	uint64_t cut;
 };
 

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -29,6 +30,7 @@ struct assay_readahead {
 	bool busy;   /* the thread is in a read */
 	bool lent;   /* the slot before taken is still the user's */
 	bool quit;
+	bool used; /* the user's: buf has had something in it since it was given back */
 };
 
 static ssize_t read_slot(int fd, uint8_t *to, uint64_t at)
@@ -139,6 +141,7 @@ void assay_readahead_free(struct assay_readahead *a)
 
 void assay_readahead_start(struct assay_readahead *a, int fd)
 {
+	a->used = true;
 	pthread_mutex_lock(&a->lock);
 	a->fd = fd;
 	a->at = a->filled = a->taken = 0;
@@ -172,4 +175,11 @@ void assay_readahead_stop(struct assay_readahead *a)
 	a->filled = a->taken = 0;
 	a->lent = false;
 	pthread_mutex_unlock(&a->lock);
+}
+
+void assay_readahead_rest(struct assay_readahead *a)
+{
+	if (a->used)
+		(void)madvise(a->buf, (size_t)SLOTS * SLOT_SIZE, MADV_DONTNEED);
+	a->used = false;
 }

@@ -25,3 +25,6 @@ ssize_t assay_readahead_next(struct assay_readahead *a, const uint8_t **ret);
 
 /* After the end, or before it: the descriptor is not used any more. */
 void assay_readahead_stop(struct assay_readahead *a);
+
+/* Between two files: the memory of what was read is given back, if there is any. */
+void assay_readahead_rest(struct assay_readahead *a);

@@ -14,6 +14,7 @@
 #include "programs/assayd/fetch/fetch.h"
 #include "programs/assayd/main/daemon.h"
 #include "programs/assayd/process/log.h"
+#include "programs/assayd/process/memory.h"
 #include "programs/assayd/scout/overlay_probe.h"
 #include "programs/assayd/scout/scout_process.h"
 #include "programs/assayd/process/spawner.h"
@@ -235,6 +236,7 @@ int main(int argc, char **argv)
 	struct assay_err err = { 0 };
 	int status;
 
+	memory_spare();
 	child_main(argc, argv, roles);
 	status = parse_arguments(argc, argv, &arguments);
 	if (status >= 0)

@@ -312,6 +312,7 @@ int worker_process(void)
 			continue;
 		}
 		send_findings(&w);
+		assay_readahead_rest(w.ahead);
 		wait_for(POLLIN);
 	}
 }
