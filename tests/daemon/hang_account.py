@@ -20,13 +20,13 @@ def read_list(name):
         elif 'assay-state' in line:
             text = bytes.fromhex(line.split()[5]).decode(errors='replace')
             state = dict(f.split('=', 1) for f in text.split(';') if '=' in f)
-            if state.get('event') in ('deadline', 'list-resumed', 'overflow'):
+            if state.get('event') in ('deadline', 'too-large', 'list-resumed', 'overflow'):
                 if 'path' in state:
                     late.add(unescape(state['path']))
                 counted += int(state.get('count', 0))
                 lost = max(lost, int(state.get('lost', 0))) # since the start of assayd
                 # A name that did not fit: it stands for one.
-                counted += state['event'] == 'deadline' and 'path' not in state and 'count' not in state
+                counted += state['event'] in ('deadline', 'too-large') and 'path' not in state and 'count' not in state
     return measured, late, counted + lost
 
 

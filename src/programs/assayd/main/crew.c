@@ -378,7 +378,7 @@ void crew_cancel(struct crew *c, uint64_t id)
 	crew_flush(c);
 	for (struct crew_member *m = c->members; m; m = m->next)
 		for (uint32_t i = 0; i < m->n; i++)
-			if (m->given[i].id == id) {
+			if (m->given[i].id == id && !m->given[i].canceled) {
 				(void)cancel(c, m, i);
 				return;
 			}

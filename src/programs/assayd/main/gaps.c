@@ -47,6 +47,20 @@ static void fill_count(void *ctx, struct assay_wr *w)
 	assay_state_add_u64(w, "count", *(const uint64_t *)ctx);
 }
 
+struct counted {
+	uint64_t n;
+	const char *why; /* NULL: the deadline */
+};
+
+static void fill_counted(void *ctx, struct assay_wr *w)
+{
+	const struct counted *c = ctx;
+
+	assay_state_add_u64(w, "count", c->n);
+	if (c->why)
+		assay_state_add(w, "why", assay_bytes_str(c->why));
+}
+
 static void record_too_large(struct gaps *g, struct daemon *d, struct ledger_entry *e)
 {
 	if (!tally_add(&g->tally, TOO_LARGE, arrivals_now_ns()))
@@ -83,14 +97,13 @@ static void record_overflow(struct gaps *g, struct daemon *d)
 /* Files without a name were more than the ledger keeps. */
 static void record_unnamed(struct gaps *g, struct daemon *d, const uint64_t n[LEDGER_WHY_COUNT])
 {
-	uint64_t sum = 0;
+	for (unsigned why = 0; why < LEDGER_WHY_COUNT; why++) {
+		struct counted c = { .n = n[why], .why = why_words[why] };
 
-	for (unsigned why = 0; why < LEDGER_WHY_COUNT; why++)
-		if (why != LEDGER_TOO_LARGE)
-			sum += n[why];
-	if (sum) {
-		audit_late_count(d, sum);
-		daemon_record_gap(d, "deadline", fill_count, &sum);
+		if (c.n == 0 || why == LEDGER_TOO_LARGE)
+			continue;
+		audit_late_count(d, c.n);
+		daemon_record_gap(d, "deadline", fill_counted, &c);
 	}
 	for (uint64_t i = 0; i < n[LEDGER_TOO_LARGE]; i++)
 		if (tally_add(&g->tally, TOO_LARGE, arrivals_now_ns()))

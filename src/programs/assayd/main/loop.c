@@ -236,7 +236,14 @@ static void do_all(struct loop *l)
 
 static bool is_busy(const struct loop *l)
 {
-	return l->ready.first || (l->room && (l->small.n || l->big.n));
+	return l->ready.first || (l->room && (l->small.n || l->big.n || l->idle.n));
+}
+
+/* Also one that has let go of what was canceled has room again. */
+static void take_from_worker(struct loop *l, void *member)
+{
+	crew_receive(l->crew, member);
+	l->room = true;
 }
 
 static void wait(struct loop *l, int timeout_ms)
@@ -254,7 +261,7 @@ static void wait(struct loop *l, int timeout_ms)
 		else if (e[i].data.ptr == l->config.arrivals)
 			l->room = true; /* a worker may have joined */
 		else
-			crew_receive(l->crew, e[i].data.ptr);
+			take_from_worker(l, e[i].data.ptr);
 }
 
 static void *run(void *arg)

@@ -100,7 +100,7 @@ void loop_file_give_up(struct loop *l, struct file *f)
 	enum file_state state = f->state;
 
 	if (state == FILE_QUEUED)
-		fair_remove(f->big ? &l->big : &l->small, &f->queued);
+		fair_remove(f->line, &f->queued);
 	else if (state == FILE_READ)
 		file_list_remove(&l->reads, f);
 	else if (state == FILE_WAITS)
@@ -257,11 +257,38 @@ static void put_off(struct file *f)
 	f->state = FILE_QUEUED;
 }
 
-static void queue(struct loop *l, struct file *f)
+static struct fair *line_of(struct loop *l, const struct file *f)
+{
+	if (f->goes_on)
+		return &l->idle;
+	return (uint64_t)f->size > CREW_BIG_SIZE ? &l->big : &l->small;
+}
+
+static void put(struct loop *l, struct file *f)
 {
 	put_off(f);
-	f->big = (uint64_t)f->size > CREW_BIG_SIZE;
-	fair_put(f->big ? &l->big : &l->small, &f->queued, uid_of(f));
+	f->line = line_of(l, f);
+	fair_put(f->line, &f->queued, uid_of(f));
+}
+
+/* What nobody waits for is not read on while others do: it begins anew when they are done. */
+static void make_way(struct loop *l)
+{
+	struct file *f = l->big.n ? l->reads.first : NULL;
+
+	while (f && !f->goes_on)
+		f = f->next;
+	if (!f)
+		return;
+	file_list_remove(&l->reads, f);
+	put(l, f);
+	crew_cancel(l->crew, loop_file_id(f, 0));
+}
+
+static void queue(struct loop *l, struct file *f)
+{
+	put(l, f);
+	make_way(l);
 }
 
 static bool give(struct loop *l, struct file *f)
@@ -283,6 +310,57 @@ static bool give(struct loop *l, struct file *f)
 	return true;
 }
 
+/* ---- too large ------------------------------------------------------------------------------ */
+
+/* It is measured while nobody waits, and gives way to files that somebody waits for. Others that
+ * open it are answered at once too, so they do not wait behind it. */
+static bool go_on_later(struct loop *l, struct file *f)
+{
+	if (l->n_later == LATER_MAX || f->late)
+		return false;
+	for (uint32_t i = 0; i < l->n_later; i++)
+		if (l->later[i]->node.dev == f->node.dev && l->later[i]->node.ino == f->node.ino)
+			return false;
+	l->later[l->n_later++] = f;
+	f->goes_on = true;
+	f->owns_inode = false;
+	leave_way(l, f);
+	loop_file_release(l, assay_inflight_leave(l->inflight, &f->node), NULL);
+	return true;
+}
+
+/* Its opener is answered. True: it is read all the same. */
+static bool is_read_later(struct loop *l, struct file *f)
+{
+	enum assay_conf_too_large what = (enum assay_conf_too_large)l->daemon->conf.too_large;
+
+	loop_file_answer(l, f, what != ASSAY_CONF_TOO_LARGE_DENY);
+	note_gap(l, f, LEDGER_TOO_LARGE);
+	return what == ASSAY_CONF_TOO_LARGE_LATER && go_on_later(l, f);
+}
+
+/* False: it is too large, and was answered. */
+static bool check_size(struct loop *l, struct file *f)
+{
+	return !(f->hearing->wanted & (WORKER_DIGEST | WORKER_DIGEST_IF_ELF)) ||
+	       (uint64_t)f->size <= l->size_max || f->goes_on || is_read_later(l, f);
+}
+
+/* While it was read: a writer lets it grow. */
+static void has_grown(struct loop *l, struct file *f)
+{
+	struct stat st;
+
+	if (fstat(f->event.fd, &st) == 0)
+		f->size = st.st_size;
+	if (!f->answered && is_read_later(l, f))
+		queue(l, f);
+	else
+		make_ready(l, f);
+}
+
+/* ---- from workers ---------------------------------------------------------------------------- */
+
 static void on_found(void *ctx, const struct worker_finding *found)
 {
 	struct loop *l = ctx;
@@ -303,8 +381,7 @@ static void on_found(void *ctx, const struct worker_finding *found)
 	atomic_fetch_add(&l->daemon->totals.digest_bytes, found->bytes);
 	l->room = true;
 	if (found->status == WORKER_TOO_LARGE) {
-		loop_file_answer_early(l, f, LEDGER_TOO_LARGE);
-		make_ready(l, f);
+		has_grown(l, f);
 		return;
 	}
 	if (f->leased && !assay_lease_intact(f->event.fd)) {
@@ -360,35 +437,6 @@ static bool suffices(const struct content_facts *known, const struct hearing *h)
 	return (h->wanted & ~have) == 0;
 }
 
-/* It is measured while nobody waits, and gives way to files that somebody waits for. Others that
- * open it are answered at once too, so they do not wait behind it. */
-static bool go_on_later(struct loop *l, struct file *f)
-{
-	if (l->n_later == LATER_MAX || f->late)
-		return false;
-	for (uint32_t i = 0; i < l->n_later; i++)
-		if (l->later[i]->node.dev == f->node.dev && l->later[i]->node.ino == f->node.ino)
-			return false;
-	l->later[l->n_later++] = f;
-	f->goes_on = true;
-	f->owns_inode = false;
-	loop_file_release(l, assay_inflight_leave(l->inflight, &f->node), NULL);
-	return true;
-}
-
-/* False: it is too large, and was answered. */
-static bool check_size(struct loop *l, struct file *f)
-{
-	enum assay_conf_too_large what = (enum assay_conf_too_large)l->daemon->conf.too_large;
-
-	if (!(f->hearing->wanted & (WORKER_DIGEST | WORKER_DIGEST_IF_ELF)) ||
-	    (uint64_t)f->size <= l->size_max || f->goes_on)
-		return true;
-	loop_file_answer(l, f, what != ASSAY_CONF_TOO_LARGE_DENY);
-	note_gap(l, f, LEDGER_TOO_LARGE);
-	return what == ASSAY_CONF_TOO_LARGE_LATER && go_on_later(l, f);
-}
-
 static int hear(struct loop *l, struct file *f, const struct stat *st)
 {
 	const struct judge_case c = {
@@ -422,11 +470,6 @@ static bool ask_worker(struct loop *l, struct file *f, const struct fair *behind
 	if ((!behind || behind->n == 0) && give(l, f))
 		return true;
 	return false;
-}
-
-static struct fair *line_of(struct loop *l, const struct file *f)
-{
-	return (uint64_t)f->size > CREW_BIG_SIZE ? &l->big : &l->small;
 }
 
 /* False: it is to be queued. @from: the line that it was taken from; NULL: it has just come. */
@@ -510,21 +553,11 @@ static void give_from(struct loop *l, struct fair *line)
 	}
 }
 
-/* What nobody waits for is not read on while others do. */
-static void make_way(struct loop *l)
-{
-	struct file *f = l->big.n ? l->reads.first : NULL;
-
-	while (f && !f->goes_on)
-		f = f->next;
-	if (f)
-		loop_file_give_up(l, f);
-}
-
 void loop_file_give(struct loop *l)
 {
 	l->room = false;
 	give_from(l, &l->small);
 	give_from(l, &l->big);
-	make_way(l);
+	if (l->big.n == 0)
+		give_from(l, &l->idle);
 }

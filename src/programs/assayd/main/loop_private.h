@@ -31,9 +31,10 @@ struct file {
 	bool late;     /* it runs already: nobody waits */
 	bool answered; /* before it is settled: no mark any more */
 	bool goes_on;  /* all the same */
-	bool owns_inode, big, on_way, leased, has_known;
-	uint8_t died;  /* workers that had it */
-	uint8_t again; /* how often the recorder's policy was another */
+	bool owns_inode, on_way, leased, has_known;
+	struct fair *line; /* that it is queued in */
+	uint8_t died;	   /* workers that had it */
+	uint8_t again;	   /* how often the recorder's policy was another */
 	uint32_t slot, generation;
 	uint64_t arrived_ns;
 	int64_t size;		    /* before the lease was taken */
@@ -69,7 +70,7 @@ struct loop {
 	uint32_t n_files;
 	struct assay_inflight *inflight;
 	struct file *oldest, *newest; /* not answered */
-	struct fair small, big;	      /* queued */
+	struct fair small, big, idle; /* queued; idle: nobody waits for it */
 	struct file_list reads;	      /* with workers */
 	struct file_list waits;	      /* by wait_for */
 	struct file_list ready;

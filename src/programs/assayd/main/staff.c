@@ -15,7 +15,7 @@
 #define COME_UP_MS   10000
 #define LIVES_NS     10000000000ull /* one that does so long is no reason for a pause */
 #define PAUSE_MIN_MS 100u
-#define PAUSE_MAX_MS 10000u
+#define PAUSE_MAX_MS 1000u /* openers wait */
 
 static int exempt(void *ctx, pid_t pid, int pidfd)
 {
@@ -87,6 +87,8 @@ static void put_off(struct staff *s, uint64_t now)
 	s->not_before_ns = now + s->pause_ms * 1000000ull;
 	if (s->pause_ms < PAUSE_MAX_MS)
 		s->pause_ms = s->pause_ms ? s->pause_ms * 2 : PAUSE_MIN_MS;
+	if (s->pause_ms > PAUSE_MAX_MS)
+		s->pause_ms = PAUSE_MAX_MS;
 }
 
 int staff_tend(struct staff *s, struct daemon *d, int most_ms)

@@ -1,0 +1,77 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# A worker crashes, as by a fault in what parses: again and again while users open files, and each time that it is
+# given one certain file. Nobody is refused, all that was opened is in the list, or in a gap record, others take their
+# place, and the file that kills its readers has a gap record that says so.
+. "$TEST_LIB"
+. "$SOURCE/tests/daemon/lib.sh"
+. "$SOURCE/tests/daemon/hang.sh"
+hang_test tpm
+scratch_mount mnt 1G # with blocks that are large enough for such files
+MNT=$SCRATCH/mnt
+chmod 1777 "$MNT"
+crashes=20
+[ -z "$LONG" ] || { crashes=400 DAEMON_SECONDS=600 ASK_SECONDS=300; }
+
+workers() {
+	pgrep -f '^assayd: worker' -P "$(pgrep -P "$DAEMON" | head -n 1)" || true
+}
+all_back() {
+	[ "$(workers | wc -l)" = 3 ]
+}
+
+make_files "$MNT/after" 100 >"$SCRATCH/after"
+make_files "$MNT/beside" 100 >"$SCRATCH/beside"
+start_hang workers=2 deadline_ms=20000
+all_back || fail "there are $(workers | wc -l) workers, not 3"
+
+# ---- any of them, under load -----------------------------------------------------------------------------------
+n=0 runs=0
+while [ $n -lt $crashes ]; do
+	runs=$((runs + 1))
+	make_files "$MNT/run-$runs" 3000 >"$SCRATCH/run-$runs"
+	in_background read 16 "$SCRATCH/run-$runs-told" <"$SCRATCH/run-$runs"
+	opener=$PID
+	while [ $n -lt $crashes ] && kill -0 $opener 2>/dev/null; do
+		signal=$(shuf -n 1 -e SEGV ABRT BUS ILL)
+		# shellcheck disable=SC2046 # numbers
+		! kill -$signal $(workers | shuf -n 1) 2>/dev/null || n=$((n + 1))
+		sleep 0.05
+	done
+	wait $opener || fail 'somebody waits for ever'
+	need_quick "$SCRATCH/run-$runs-told" 10000
+	need_allowed "$SCRATCH/run-$runs-told"
+	[ $runs -lt 40 ] || fail "only $n workers crashed"
+done
+echo "$n workers crashed in $runs runs; $(status events.deadlines) openers were let go"
+wait_for 30 all_back
+
+# ---- all that read one file ------------------------------------------------------------------------------------
+as_user truncate -s 15G "$MNT/bad" || skip "cannot make a file of 15 GiB here"
+in_background read 1 "$SCRATCH/bad-told" <<<"$MNT/bad"
+opener=$PID
+reader() { # who reads, and has done so for a while: the others have used no time
+	local pid user system
+	for pid in $(workers); do
+		read -r user system < <(cut -d ' ' -f 14,15 "/proc/$pid/stat")
+		[ $((user + system)) -lt 30 ] || echo "$pid"
+	done
+}
+one_reads() { [ -n "$(reader)" ]; }
+for i in 1 2; do
+	wait_for 15 one_reads
+	asks read 4 "$SCRATCH/beside-$i" <"$SCRATCH/beside"
+	# shellcheck disable=SC2046 # numbers
+	kill -SEGV $(reader)
+done
+wait $opener || fail 'who opens a file that kills its readers waits for ever'
+need_quick "$SCRATCH/bad-told" $((20000 + SLACK_MS))
+need_allowed "$SCRATCH/bad-told"
+bad_recorded() { [ "$(state_records "event=deadline;path=$MNT/bad;.*why=worker;")" = 1 ]; }
+wait_for 10 bad_recorded
+for i in 1 2; do need_allowed "$SCRATCH/beside-$i" && need_quick "$SCRATCH/beside-$i" $SLACK_MS; done
+wait_for 30 all_back
+asks read 8 "$SCRATCH/after-told" <"$SCRATCH/after"
+need_quick "$SCRATCH/after-told" $SLACK_MS
+need_allowed "$SCRATCH/after-told"
+hang_end "$SCRATCH"/{run-*,bad,after}-told "$SCRATCH"/beside-[12]
