@@ -90,9 +90,9 @@ int assay_fanotify_fd(const struct assay_fanotify *f)
 	return f->fd;
 }
 
-int assay_fanotify_exempt(struct assay_fanotify *f, pid_t pid, struct assay_err *err)
+static int exempt(struct assay_fanotify *f, pid_t pid, bool other, struct assay_err *err)
 {
-	struct exempt_process e = { .pid = pid };
+	struct exempt_process e = { .pid = pid, .other = other };
 	bool fits;
 
 	e.pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
@@ -111,6 +111,24 @@ int assay_fanotify_exempt(struct assay_fanotify *f, pid_t pid, struct assay_err 
 			     ASSAY_FANOTIFY_EXEMPT_MAX);
 }
 
+int assay_fanotify_exempt(struct assay_fanotify *f, pid_t pid, struct assay_err *err)
+{
+	return exempt(f, pid, false, err);
+}
+
+int assay_fanotify_exempt_other(struct assay_fanotify *f, pid_t pid, struct assay_err *err)
+{
+	return exempt(f, pid, true, err);
+}
+
+void assay_fanotify_on_exempted(struct assay_fanotify *f,
+				void (*opened)(void *ctx, int fd, int32_t tid, bool exec),
+				void *ctx)
+{
+	f->opened = opened;
+	f->opened_ctx = ctx;
+}
+
 void assay_fanotify_unexempt(struct assay_fanotify *f, pid_t pid)
 {
 	pthread_mutex_lock(&f->exempting);
@@ -126,7 +144,7 @@ void assay_fanotify_unexempt(struct assay_fanotify *f, pid_t pid)
 
 /* Asking with signal 0 whether @tid is a thread of @pid opens no file and takes no lock of ours.
  * The pidfd is asked after it: a process that lives now had its number then. */
-static bool is_exempt(struct assay_fanotify *f, pid_t tid)
+static bool is_exempt(struct assay_fanotify *f, pid_t tid, bool *ret_other)
 {
 	bool exempt = false;
 
@@ -135,9 +153,11 @@ static bool is_exempt(struct assay_fanotify *f, pid_t tid)
 	if (tid == f->self || syscall(SYS_tgkill, f->self, tid, 0) == 0)
 		return true;
 	pthread_mutex_lock(&f->exempting);
-	for (size_t i = 0; i < f->n_exempt && !exempt; i++)
+	for (size_t i = 0; i < f->n_exempt && !exempt; i++) {
 		exempt = syscall(SYS_tgkill, f->exempt[i].pid, tid, 0) == 0 &&
 			 syscall(SYS_pidfd_send_signal, f->exempt[i].pidfd, 0, NULL, 0) == 0;
+		*ret_other = f->exempt[i].other;
+	}
 	pthread_mutex_unlock(&f->exempting);
 	return exempt;
 }
@@ -155,10 +175,23 @@ int assay_fanotify_answer(struct assay_fanotify *f, int fd, bool allow)
 	return 0;
 }
 
+static void let_through(struct assay_fanotify *f, const struct fanotify_event_metadata *m,
+			bool other)
+{
+	atomic_fetch_add(&f->n_exempted, 1);
+	assay_fanotify_answer(f, m->fd, true);
+	if (other && f->opened)
+		f->opened(f->opened_ctx, m->fd, m->pid, (m->mask & FAN_OPEN_EXEC_PERM) != 0);
+	else
+		close(m->fd);
+}
+
 /* True if the event is for the caller. */
 static bool take_event(struct assay_fanotify *f, const struct fanotify_event_metadata *m,
 		       struct assay_fanotify_event *ret)
 {
+	bool other = false;
+
 	if (m->mask & FAN_Q_OVERFLOW) {
 		atomic_fetch_add(&f->overflows, 1);
 		return false;
@@ -168,10 +201,8 @@ static bool take_event(struct assay_fanotify *f, const struct fanotify_event_met
 		atomic_fetch_add(&f->refused, 1);
 		return false;
 	}
-	if (is_exempt(f, m->pid)) {
-		atomic_fetch_add(&f->n_exempted, 1);
-		assay_fanotify_answer(f, m->fd, true);
-		close(m->fd);
+	if (is_exempt(f, m->pid, &other)) {
+		let_through(f, m, other);
 		return false;
 	}
 	*ret = (struct assay_fanotify_event){

@@ -9,7 +9,8 @@
 
 struct exempt_process {
 	pid_t pid;
-	int pidfd; /* while it is open the kernel tells whether @pid is still this process */
+	int pidfd;  /* while it is open the kernel tells whether @pid is still this process */
+	bool other; /* not one of ours */
 };
 
 struct assay_fanotify {
@@ -23,6 +24,8 @@ struct assay_fanotify {
 	pthread_mutex_t exempting; /* guards these; held over no call that waits */
 	struct exempt_process exempt[ASSAY_FANOTIFY_EXEMPT_MAX];
 	size_t n_exempt;
+	void (*opened)(void *ctx, int fd, int32_t tid, bool exec); /* by one of the others */
+	void *opened_ctx;
 	pid_t self;
 	_Atomic uint64_t events, n_exempted, refused, overflows;
 };

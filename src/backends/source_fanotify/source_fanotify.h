@@ -28,6 +28,7 @@ struct assay_fanotify_event {
 	int fd;	     /* the reader's now; read-only, raises no events itself */
 	int32_t tid; /* of the opener's thread; 0: not in our PID namespace */
 	bool exec;
+	bool answered; /* already: nobody waits */
 };
 
 struct assay_fanotify_counts {
@@ -56,6 +57,14 @@ int assay_fanotify_fd(const struct assay_fanotify *f);
  * held, so that no later process inherits the number's standing. Thread-safe. Errors: -ESRCH,
  * -E2BIG too many. */
 int assay_fanotify_exempt(struct assay_fanotify *f, pid_t pid, struct assay_err *err);
+/* The same for a process that is not assayd's own: what it opens is told by
+ * assay_fanotify_on_exempted(). */
+int assay_fanotify_exempt_other(struct assay_fanotify *f, pid_t pid, struct assay_err *err);
+/* @opened is called in assay_fanotify_read(), after the answer, and takes @fd. It is under the
+ * same bounds as that. Before the first read. */
+void assay_fanotify_on_exempted(struct assay_fanotify *f,
+				void (*opened)(void *ctx, int fd, int32_t tid, bool exec),
+				void *ctx);
 /* No more; @pid is one that was exempted. */
 void assay_fanotify_unexempt(struct assay_fanotify *f, pid_t pid);
 

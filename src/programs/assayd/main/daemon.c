@@ -27,6 +27,7 @@
 #include "programs/assayd/process/log.h"
 #include "programs/assayd/main/loop.h"
 #include "programs/assayd/main/mounts.h"
+#include "programs/assayd/main/needed.h"
 #include "programs/assayd/main/notify.h"
 #include "programs/assayd/main/policy_change.h"
 #include "programs/assayd/main/reader.h"
@@ -198,8 +199,6 @@ static int start_source(struct running *r, struct assay_err *err)
 	int rc = assay_fanotify_new(&d->group, err);
 
 	r->max_events = raise_file_limit();
-	for (uint32_t i = 0; rc == 0 && i < d->conf.exempt_pid.n; i++)
-		rc = assay_fanotify_exempt(d->group, (pid_t)d->conf.exempt_pid.value[i], err);
 	if (rc < 0)
 		return rc;
 	if (assay_fs_table_new(&d->fs) < 0)
@@ -243,6 +242,8 @@ static int prepare(struct running *r, struct assay_err *err)
 		rc = startup_record_settled(d, err);
 	if (rc == 0)
 		rc = startup_record_self(d, err);
+	if (rc == 0)
+		rc = needed_new(d, &d->needed, err);
 	if (rc == 0)
 		audit_policy(d, policy->name, 0);
 	if (rc == 0 && d->conf.lock_memory && mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
@@ -403,6 +404,7 @@ static int run(struct running *r, struct assay_err *err)
 			daemon_forget_verdicts(d);
 			view_link_segment(d->view);
 		}
+		needed_tend(d->needed, arrivals_now_ns());
 		pause_ms = staff_tend(&r->staff, d, TICK_MS);
 		if (p[2].revents)
 			on_mounts(d);
@@ -445,6 +447,7 @@ static void stop(struct running *r, const char *why)
 	else
 		anchor_free(d->anchor);
 	assay_fanotify_free(d->group);
+	needed_free(d->needed);
 	spawner_free(d->spawner);
 	policy_free(atomic_load(&d->policy));
 	scout_free(d->scout);

@@ -23,6 +23,7 @@ struct audit;
 struct control;
 struct loop;
 struct mounts;
+struct needed;
 struct reload;
 struct scout_link;
 struct view_link;
@@ -60,6 +61,7 @@ struct daemon {
 	struct audit *audit;
 	struct control *control;
 	struct reload *reload;
+	struct needed *needed;
 	struct scout_link *scout; /* NULL: mount= says all that is watched */
 	struct view_link *view;	  /* NULL: there is none */
 	/* Replaced whole by SIGHUP; those of before stay, as borrowers may be left. */

@@ -125,7 +125,7 @@ static void add(struct loop *l, const struct arrival_batch *b, uint32_t i)
 	if (!f) {
 		bool allow = l->daemon->conf.deadline_answer == ASSAY_CONF_ANSWER_ALLOW;
 
-		if (!b->late)
+		if (!b->late && !b->event[i].answered)
 			assay_fanotify_answer(l->daemon->group, b->event[i].fd, allow);
 		ledger_add(l->config.ledger, LEDGER_FULL, NULL, 0, 0);
 		close(b->event[i].fd);
@@ -135,6 +135,10 @@ static void add(struct loop *l, const struct arrival_batch *b, uint32_t i)
 	}
 	f->arrived_ns = b->arrived_ns;
 	f->late = b->late;
+	if (b->event[i].answered) {
+		f->answered = f->goes_on = true;
+		loop_file_unlink(l, f);
+	}
 	f->on_way = true;
 	loop_file_begin(l, f);
 }

@@ -17,6 +17,7 @@
 #include "programs/assayd/audit/audit_reply.h"
 #include "programs/assayd/process/log.h"
 #include "programs/assayd/main/loop.h"
+#include "programs/assayd/main/needed.h"
 #include "programs/assayd/main/mounts.h"
 #include "programs/assayd/main/scout.h"
 #include "programs/assayd/main/status_health.h"
@@ -343,15 +344,15 @@ static json_t *full_json(struct daemon *d)
 	processes = processes_json(d, &f.missing);
 	return json_pack(
 		"{s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:i, s:o, "
-		"s:i, s:o, s:o, "
-		"s:o}",
+		"s:i, s:o, s:o, s:o, s:o}",
 		"schema", SCHEMA, "version", ASSAY_VERSION, "health", health_json(d, &f),
 		"not_protected", health_not_protected(d, &f), "policy", policy_json(d), "anchor",
 		anchor_json(d, &f.list), "list", list_json(d, &f.list), "events", events_json(d),
 		"queues", queues_json(d), "waits", waits_json(d), "work", work_json(d), "audit",
 		audit_status(d->audit), "watched", (int)mounts_covered(d->mounts), "unwatched",
 		(int)f.uncovered, "uncovered", uncovered, "uncovered_more", (int)more, "elsewhere",
-		elsewhere_json(d), "reload", reload_json(&f.reload), "processes", processes);
+		elsewhere_json(d), "reload", reload_json(&f.reload), "processes", processes,
+		"exempt", needed_json(d->needed));
 }
 
 /* Numbers and answers to yes or no, with what they are in; no text, no list. */

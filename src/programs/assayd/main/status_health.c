@@ -5,6 +5,7 @@
 
 #include "base/fmt.h"
 #include "programs/assayd/main/control.h"
+#include "programs/assayd/main/needed.h"
 #include "programs/assayd/main/status.h"
 
 #define GAP_AGE_NS (3600 * 1000000000ull) /* a gap that is older was seen, or never will be */
@@ -65,9 +66,14 @@ static void add_coverage(json_t *list, const struct daemon *d, const struct heal
 	if (f->hung)
 		add(list, "hung_mounts",
 		    "%u places in other mount namespaces did not answer and are left out", f->hung);
-	if (d->conf.exempt_pid.n)
-		add(list, "exempt_processes", "%u processes open what they like, unmeasured",
-		    d->conf.exempt_pid.n);
+	if (needed_count(d->needed))
+		add(list, "exempt_processes",
+		    "%u processes open what they like, and are measured afterwards",
+		    needed_count(d->needed));
+	if (needed_unmeasured(d->needed))
+		add(list, "exempt_unmeasured",
+		    "%llu files that they opened were too many or too large",
+		    (unsigned long long)needed_unmeasured(d->needed));
 	if (d->scout)
 		add(list, "mount_window",
 		    "what is mounted in another mount namespace may go unseen for %llu ms",

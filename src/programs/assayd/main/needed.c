@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "programs/assayd/main/needed.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "backends/source_fanotify/content.h"
+#include "base/file.h"
+#include "base/fmt.h"
+#include "formats/batch.h"
+#include "programs/assayd/main/needed_find.h"
+#include "programs/assayd/process/log.h"
+#include "programs/assayd/process/rate.h"
+
+#define HELD_MAX    (ASSAY_CONF_LIST_MAX + 8u)
+#define LISTENER_NS 10000000000ull /* between two searches for who listens */
+/* What they open because we have measured what they opened: that must end. */
+#define AFTERWARDS    256u
+#define AFTERWARDS_NS 10000000000ull
+
+static const struct service {
+	const char *name, *unit;
+	bool root;
+	const char *tcti; /* needed with that way to the TPM alone */
+} services[] = {
+	{ "journald", "systemd-journald.service", true, NULL },
+	{ "auditd", "auditd.service", true, NULL },
+	{ "tee-supplicant", "tee-supplicant.service", false, NULL },
+	{ "tpm2-abrmd", "tpm2-abrmd.service", false, "tabrmd" },
+};
+
+struct held {
+	const char *name;
+	pid_t pid;
+	int pidfd;
+};
+
+struct needed {
+	struct daemon *daemon;
+	pthread_mutex_t lock; /* guards these */
+	struct held held[HELD_MAX];
+	size_t n;
+	pid_t refused[ARRAY_LEN(services) + 1]; /* of each, whom we have looked at in vain */
+	uint64_t listener_ns;
+	struct rate afterwards; /* the reader's */
+	_Atomic uint64_t unmeasured;
+};
+
+/* ---- what they open ------------------------------------------------------------------------- */
+
+/* In the reader: waits for nobody, not even for the server of a filesystem. */
+static void measure_afterwards(void *ctx, int fd, int32_t tid, bool exec)
+{
+	const struct assay_fanotify_event e = {
+		.fd = fd, .tid = tid, .exec = exec, .answered = true
+	};
+	struct needed *n = ctx;
+	struct daemon *d = n->daemon;
+	uint64_t most = (uint64_t)d->conf.max_file_size_mib << 20;
+	struct statx st = { 0 };
+
+	(void)statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_SIZE, &st);
+	if (S_ISREG(st.stx_mode)) {
+		if (st.stx_size <= most && rate_take(&n->afterwards, arrivals_now_ns()) &&
+		    arrivals_put(&d->arrivals, &e, 1, false))
+			return;
+		atomic_fetch_add(&n->unmeasured, 1);
+	}
+	close(fd);
+}
+
+/* ---- who ------------------------------------------------------------------------------------ */
+
+struct exempt_record {
+	const char *name;
+	pid_t pid;
+	char path[PATH_MAX];
+	struct assay_digest digest;
+};
+
+static void fill_exempt(void *ctx, struct assay_wr *w)
+{
+	const struct exempt_record *r = ctx;
+
+	assay_state_add(w, "kind", assay_bytes_str(r->name));
+	assay_state_add_u64(w, "pid", (uint64_t)r->pid);
+	assay_state_add(w, "path", assay_bytes_str(r->path));
+	assay_state_add(w, "alg", assay_bytes_str(assay_hash_name(r->digest.alg)));
+	assay_state_add_hex(w, "digest", assay_digest_bytes(&r->digest));
+}
+
+static int digest_of(struct needed *n, int fd, struct assay_digest *ret)
+{
+	AUTO(content) struct assay_content *content = NULL;
+	struct assay_err err;
+	uint64_t bytes;
+	int r = assay_content_new(&n->daemon->crypto, &n->daemon->hash, 1, &content, &err);
+
+	return r < 0 ? r : assay_content_digest(content, fd, NULL, NULL, ret, &bytes);
+}
+
+/* What it runs is in the list, whatever the policy says: it is let do what others are not. */
+static int record(struct needed *n, const char *name, pid_t pid)
+{
+	struct exempt_record r = { .name = name, .pid = pid };
+	AUTO(fd) int fd = -1;
+	struct assay_err err;
+	char link[64];
+	ssize_t len;
+	int rc;
+
+	assay_fmt(link, sizeof(link), "/proc/%d/exe", (int)pid);
+	len = readlink(link, r.path, sizeof(r.path) - 1);
+	r.path[len < 0 ? 0 : len] = '\0';
+	fd = open(link, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	rc = fd < 0 ? -errno : digest_of(n, fd, &r.digest);
+	return rc < 0 ? rc
+		      : anchor_state(n->daemon->anchor, "exempt", fill_exempt, &r, false, NULL,
+				     &err);
+}
+
+static void hold(struct needed *n, const char *name, pid_t pid, int pidfd)
+{
+	pthread_mutex_lock(&n->lock);
+	n->held[n->n++] = (struct held){ .name = name, .pid = pid, .pidfd = pidfd };
+	pthread_mutex_unlock(&n->lock);
+	log_line(LOG_NOTICE, "%s (process %d) opens what it likes, and is measured afterwards",
+		 name, (int)pid);
+}
+
+static bool has_ended(int pidfd)
+{
+	struct pollfd p = { .fd = pidfd, .events = POLLIN };
+
+	return poll(&p, 1, 0) != 0;
+}
+
+/* @is: asked again once the process is held, as the number may have been another's before. */
+static int exempt(struct needed *n, const char *name, pid_t pid,
+		  bool (*is)(const struct service *of, pid_t pid), const struct service *of)
+{
+	struct assay_fanotify *group = n->daemon->group;
+	AUTO(fd) int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	int r = pidfd < 0 ? -errno : 0;
+
+	if (n->n == HELD_MAX)
+		return -E2BIG;
+	if (r == 0 && is && !is(of, pid))
+		r = -ESRCH;
+	if (r == 0)
+		r = record(n, name, pid);
+	if (r == 0)
+		r = assay_fanotify_exempt_other(group, pid, NULL);
+	if (r == 0 && has_ended(pidfd)) {
+		assay_fanotify_unexempt(group, pid);
+		r = -ESRCH;
+	}
+	if (r == 0)
+		hold(n, name, pid, TAKE_FD(pidfd));
+	return r;
+}
+
+/* ---- when ----------------------------------------------------------------------------------- */
+
+static void drop_ended(struct needed *n)
+{
+	for (size_t i = 0; i < n->n;) {
+		if (!has_ended(n->held[i].pidfd)) {
+			i++;
+			continue;
+		}
+		assay_fanotify_unexempt(n->daemon->group, n->held[i].pid);
+		close(n->held[i].pidfd);
+		pthread_mutex_lock(&n->lock);
+		n->held[i] = n->held[--n->n];
+		pthread_mutex_unlock(&n->lock);
+		n->listener_ns = 0;
+	}
+}
+
+static bool is_held(const struct needed *n, const char *name, pid_t pid)
+{
+	for (size_t i = 0; i < n->n; i++)
+		if (n->held[i].pid == pid || strcmp(n->held[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+static bool is_service(const struct service *of, pid_t pid)
+{
+	return needed_is_service(pid, of->unit, of->root);
+}
+
+/* Once for each process: what is wrong with it does not change. */
+static void take(struct needed *n, size_t i, const char *name, pid_t pid, const struct service *of)
+{
+	int r;
+
+	if (pid == 0 || pid == n->refused[i] || is_held(n, name, pid))
+		return;
+	r = exempt(n, name, pid, of ? is_service : NULL, of);
+	n->refused[i] = r < 0 ? pid : 0;
+	if (r < 0 && r != -ESRCH)
+		log_line(LOG_WARNING, "%s (process %d) is not exempt: %s", name, (int)pid,
+			 strerror(-r));
+}
+
+static bool reaches_by(const struct daemon *d, const char *way)
+{
+	size_t len = strlen(way);
+
+	return d->conf.anchor == ASSAY_CONF_ANCHOR_TPM2 && strncmp(d->conf.tcti, way, len) == 0 &&
+	       (d->conf.tcti[len] == ':' || d->conf.tcti[len] == '\0');
+}
+
+static void find_listener(struct needed *n, uint64_t now_ns)
+{
+	const struct daemon *d = n->daemon;
+	pid_t pid;
+
+	if (!reaches_by(d, "swtpm") && !reaches_by(d, "mssim"))
+		return;
+	if (now_ns < n->listener_ns || is_held(n, "TPM", 0))
+		return;
+	pid = needed_find_listener(d->conf.tcti);
+	/* One that exempt_pid names is not searched for until somebody has ended. */
+	n->listener_ns = is_held(n, "", pid) ? UINT64_MAX : now_ns + LISTENER_NS;
+	take(n, ARRAY_LEN(services), "TPM", pid, NULL);
+}
+
+void needed_tend(struct needed *n, uint64_t now_ns)
+{
+	if (!n)
+		return;
+	drop_ended(n);
+	for (size_t i = 0; i < ARRAY_LEN(services); i++) {
+		const struct service *s = &services[i];
+
+		if ((!s->tcti || reaches_by(n->daemon, s->tcti)) && !is_held(n, s->name, 0))
+			take(n, i, s->name, needed_find_service(s->unit, s->root), s);
+	}
+	find_listener(n, now_ns);
+}
+
+int needed_new(struct daemon *d, struct needed **ret, struct assay_err *err)
+{
+	struct needed *n = calloc(1, sizeof(*n));
+	int r = 0;
+
+	if (!n)
+		return assay_err_set(err, -ENOMEM, "out of memory");
+	n->daemon = d;
+	n->afterwards = (struct rate){ .each_ns = AFTERWARDS_NS, .burst = AFTERWARDS };
+	pthread_mutex_init(&n->lock, NULL);
+	*ret = n;
+	assay_fanotify_on_exempted(d->group, measure_afterwards, n);
+	for (uint32_t i = 0; r == 0 && i < d->conf.exempt_pid.n; i++)
+		r = exempt(n, "exempt_pid", (pid_t)d->conf.exempt_pid.value[i], NULL, NULL);
+	if (r < 0)
+		return assay_err_set(err, r, "cannot exempt a process of exempt_pid: %s",
+				     strerror(-r));
+	needed_tend(n, arrivals_now_ns());
+	return 0;
+}
+
+void needed_free(struct needed *n)
+{
+	if (!n)
+		return;
+	while (n->n > 0)
+		close(n->held[--n->n].pidfd);
+	pthread_mutex_destroy(&n->lock);
+	free(n);
+}
+
+/* ---- for who asks --------------------------------------------------------------------------- */
+
+json_t *needed_json(struct needed *n)
+{
+	json_t *list = json_array();
+
+	if (!n || !list)
+		return list;
+	pthread_mutex_lock(&n->lock);
+	for (size_t i = 0; i < n->n; i++)
+		json_array_append_new(list, json_pack("{s:s, s:i}", "name", n->held[i].name, "pid",
+						      (int)n->held[i].pid));
+	pthread_mutex_unlock(&n->lock);
+	return list;
+}
+
+uint32_t needed_count(struct needed *n)
+{
+	uint32_t count;
+
+	if (!n)
+		return 0;
+	pthread_mutex_lock(&n->lock);
+	count = (uint32_t)n->n;
+	pthread_mutex_unlock(&n->lock);
+	return count;
+}
+
+uint64_t needed_unmeasured(const struct needed *n)
+{
+	return n ? atomic_load(&n->unmeasured) : 0;
+}

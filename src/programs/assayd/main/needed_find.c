@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "programs/assayd/main/needed_find.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/vfs.h>
+
+#include "base/file.h"
+#include "base/fmt.h"
+#include "base/num.h"
+
+#define SLICE	     "system.slice"
+#define TEXT_MAX     (64u << 10)
+#define SOCKETS_MAX  (16u << 20)
+#define SERVICE_PIDS 64u   /* of one service that are looked at */
+#define PORT	     2321u /* of tpm2-tss's, if none is given */
+
+/* ---- small files of /proc and cgroups ------------------------------------------------------- */
+
+/* Each line in turn, cut out of @text. */
+static char *next_line(char **text)
+{
+	char *line = *text, *end;
+
+	if (!*line)
+		return NULL;
+	end = strchr(line, '\n');
+	*text = end ? end + 1 : line + strlen(line);
+	if (end)
+		*end = '\0';
+	return line;
+}
+
+/* NULL: it is not there, or too long. */
+static char *read_text(const char *path, size_t max)
+{
+	AUTO(file) struct assay_file file = { 0 };
+
+	if (assay_file_read(AT_FDCWD, path, max, &file, NULL) < 0)
+		return NULL;
+	return strndup((const char *)file.bytes.data, file.bytes.len);
+}
+
+static char *read_of(pid_t pid, const char *name)
+{
+	char path[64];
+
+	assay_fmt(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
+	return read_text(path, TEXT_MAX);
+}
+
+static bool parse_pid(const char *text, pid_t *ret)
+{
+	uint64_t pid;
+
+	if (assay_num_parse(assay_bytes_str(text), 10, INT32_MAX, &pid) < 0 || pid == 0)
+		return false;
+	*ret = (pid_t)pid;
+	return true;
+}
+
+/* ---- who a process is ----------------------------------------------------------------------- */
+
+/* All four ids, and its parent. */
+static bool look_at_status(pid_t pid, bool root, bool child_of_init)
+{
+	char *text = read_of(pid, "status"), *at = text, *line;
+	bool is_roots = !root, is_child = !child_of_init;
+
+	while (text && (line = next_line(&at))) {
+		is_roots |= strcmp(line, "Uid:\t0\t0\t0\t0") == 0;
+		is_child |= strcmp(line, "PPid:\t1") == 0;
+	}
+	free(text);
+	return is_roots && is_child;
+}
+
+static bool is_in_cgroup(pid_t pid, const char *unit)
+{
+	char *text = read_of(pid, "cgroup"), *at = text, *line, wanted[256];
+	bool is = false;
+
+	assay_fmt(wanted, sizeof(wanted), "0::/" SLICE "/%s", unit);
+	while (text && (line = next_line(&at)))
+		is |= strcmp(line, wanted) == 0;
+	free(text);
+	return is;
+}
+
+bool needed_is_service(pid_t pid, const char *unit, bool root)
+{
+	return is_in_cgroup(pid, unit) && look_at_status(pid, root, true);
+}
+
+/* Where the one hierarchy is, or beside the old ones. */
+static const char *cgroup_root(void)
+{
+	static const char *const roots[] = { "/sys/fs/cgroup", "/sys/fs/cgroup/unified" };
+	struct statfs fs;
+
+	for (size_t i = 0; i < ARRAY_LEN(roots); i++)
+		if (statfs(roots[i], &fs) == 0 && (unsigned long)fs.f_type == CGROUP2_SUPER_MAGIC)
+			return roots[i];
+	return NULL;
+}
+
+pid_t needed_find_service(const char *unit, bool root)
+{
+	const char *top = cgroup_root();
+	char path[256], *text, *at, *line;
+	pid_t pid, found = 0;
+
+	if (!top)
+		return 0;
+	assay_fmt(path, sizeof(path), "%s/" SLICE "/%s/cgroup.procs", top, unit);
+	text = at = read_text(path, TEXT_MAX);
+	for (size_t i = 0; text && !found && i < SERVICE_PIDS && (line = next_line(&at)); i++)
+		if (parse_pid(line, &pid) && needed_is_service(pid, unit, root))
+			found = pid;
+	free(text);
+	return found;
+}
+
+/* ---- who listens ---------------------------------------------------------------------------- */
+
+/* The value of @key in "NAME:key=value,key=value". */
+static bool option(const char *tcti, const char *key, char *ret, size_t size)
+{
+	const char *at = strchr(tcti, ':');
+	size_t len = strlen(key);
+
+	while (at) {
+		at++;
+		if (strncmp(at, key, len) == 0 && at[len] == '=') {
+			int n = (int)strcspn(at + len + 1, ",");
+
+			return assay_fmt(ret, size, "%.*s", n, at + len + 1) < size;
+		}
+		at = strchr(at, ',');
+	}
+	return false;
+}
+
+/* "Num RefCount Protocol Flags Type St Inode Path", the flag of who listens set. */
+static uint64_t unix_inode(char *line, const char *path)
+{
+	char *word[8], *save = NULL;
+	uint64_t ino;
+	size_t n = 0;
+
+	for (char *w = strtok_r(line, " ", &save); w && n < ARRAY_LEN(word);
+	     w = strtok_r(NULL, " ", &save))
+		word[n++] = w;
+	if (n < 8 || strcmp(word[3], "00010000") != 0 || strcmp(word[7], path) != 0 ||
+	    assay_num_parse(assay_bytes_str(word[6]), 10, UINT64_MAX, &ino) < 0)
+		return 0;
+	return ino;
+}
+
+/* "sl local rem st tx:rx tr:tm retrnsmt uid timeout inode ...", state 0A. */
+static uint64_t tcp_inode(char *line, const char *port)
+{
+	char *word[10], *save = NULL, *colon;
+	uint64_t ino;
+	size_t n = 0;
+
+	for (char *w = strtok_r(line, " ", &save); w && n < ARRAY_LEN(word);
+	     w = strtok_r(NULL, " ", &save))
+		word[n++] = w;
+	if (n < 10 || !(colon = strrchr(word[1], ':')) || strcmp(colon + 1, port) != 0 ||
+	    strcmp(word[3], "0A") != 0 ||
+	    assay_num_parse(assay_bytes_str(word[9]), 10, UINT64_MAX, &ino) < 0)
+		return 0;
+	return ino;
+}
+
+static uint64_t find_inode(const char *table, const char *what,
+			   uint64_t (*look)(char *line, const char *what))
+{
+	char *text = read_text(table, SOCKETS_MAX), *at = text, *line;
+	uint64_t ino = 0;
+
+	while (text && !ino && (line = next_line(&at)))
+		ino = look(line, what);
+	free(text);
+	return ino;
+}
+
+static uint64_t socket_of(const char *tcti)
+{
+	char text[PATH_MAX], port[8];
+	uint64_t number = PORT, ino;
+
+	if (option(tcti, "path", text, sizeof(text)))
+		return find_inode("/proc/net/unix", text, unix_inode);
+	if (option(tcti, "host", text, sizeof(text)) && strcmp(text, "localhost") != 0 &&
+	    strcmp(text, "127.0.0.1") != 0 && strcmp(text, "::1") != 0)
+		return 0;
+	if (option(tcti, "port", text, sizeof(text)) &&
+	    assay_num_parse(assay_bytes_str(text), 10, UINT16_MAX, &number) < 0)
+		return 0;
+	assay_fmt(port, sizeof(port), "%04X", (unsigned)number);
+	ino = find_inode("/proc/net/tcp", port, tcp_inode);
+	return ino ? ino : find_inode("/proc/net/tcp6", port, tcp_inode);
+}
+
+static bool holds(pid_t pid, const char *socket)
+{
+	char path[64], link[64];
+	struct dirent *entry;
+	bool found = false;
+	DIR *fds;
+
+	assay_fmt(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	fds = opendir(path);
+	while (fds && !found && (entry = readdir(fds))) {
+		ssize_t n = readlinkat(dirfd(fds), entry->d_name, link, sizeof(link));
+
+		found = n == (ssize_t)strlen(socket) && memcmp(link, socket, (size_t)n) == 0;
+	}
+	if (fds)
+		closedir(fds);
+	return found;
+}
+
+pid_t needed_find_listener(const char *tcti)
+{
+	uint64_t ino = socket_of(tcti);
+	DIR *proc = ino ? opendir("/proc") : NULL;
+	struct dirent *entry;
+	char socket[64];
+	pid_t pid, found = 0;
+
+	assay_fmt(socket, sizeof(socket), "socket:[%llu]", (unsigned long long)ino);
+	while (proc && !found && (entry = readdir(proc)))
+		if (parse_pid(entry->d_name, &pid) && pid != 1 && pid != getpid() &&
+		    look_at_status(pid, true, false) && holds(pid, socket))
+			found = pid;
+	if (proc)
+		closedir(proc);
+	return found;
+}
