@@ -54,6 +54,25 @@ int assay_err_at_line(struct assay_err *err, int code, uint32_t line, uint32_t c
 	return code;
 }
 
+struct assay_err_quote assay_err_quote(struct assay_bytes input)
+{
+	struct assay_err_quote q = { "" };
+	size_t room = sizeof(q.text) - sizeof("...");
+	size_t at = 0;
+
+	for (size_t i = 0; i < input.len; i++) {
+		bool plain = input.data[i] >= 0x20 && input.data[i] < 0x7f;
+
+		if (at + (plain ? 1 : 4) > room) {
+			assay_fmt(q.text + at, sizeof(q.text) - at, "...");
+			break;
+		}
+		at += assay_fmt(q.text + at, sizeof(q.text) - at, plain ? "%c" : "\\x%02x",
+				input.data[i]);
+	}
+	return q;
+}
+
 int assay_err_prefix(struct assay_err *err, const char *fmt, ...)
 {
 	char text[sizeof(err->text)];

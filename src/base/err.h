@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/bytes.h"
 #include "base/macros.h"
 
 struct assay_err {
@@ -31,6 +32,13 @@ int assay_err_at(struct assay_err *err, int code, uint64_t offset, const char *f
 	ASSAY_PRINTF(4, 5);
 int assay_err_at_line(struct assay_err *err, int code, uint32_t line, uint32_t column,
 		      const char *fmt, ...) ASSAY_PRINTF(5, 6);
+
+/* A piece of somebody's input as it may stand in a message: at most 40 bytes of it, and of those
+ * only printable ones as they are, others as \xHH. No message steers a terminal. */
+struct assay_err_quote {
+	char text[44];
+};
+struct assay_err_quote assay_err_quote(struct assay_bytes input);
 
 /* Puts "TEXT: " in front of a message that is there already. Returns err->code, 0 if NULL. */
 int assay_err_prefix(struct assay_err *err, const char *fmt, ...) ASSAY_PRINTF(2, 3);

@@ -70,21 +70,25 @@ static int read_error(struct assay_err *err, int r, const char *path, size_t max
 	return assay_err_set(err, r, "cannot read '%s': %s", path, strerror(-r));
 }
 
-int assay_file_read(int dirfd, const char *path, size_t max, struct assay_file *ret,
-		    struct assay_err *err)
+static int read_open(int fd, const char *path, size_t max, struct assay_file *ret,
+		     struct assay_err *err)
 {
-	AUTO(fd) int fd = open_path(dirfd, path, err);
 	uint8_t *data = NULL;
 	size_t len = 0;
-	int r;
+	int r = read_all(fd, max, &data, &len);
 
-	if (fd < 0)
-		return fd;
-	r = read_all(fd, max, &data, &len);
 	if (r < 0)
 		return read_error(err, r, path, max);
 	*ret = (struct assay_file){ .bytes = assay_bytes(data, len) };
 	return 0;
+}
+
+int assay_file_read(int dirfd, const char *path, size_t max, struct assay_file *ret,
+		    struct assay_err *err)
+{
+	AUTO(fd) int fd = open_path(dirfd, path, err);
+
+	return fd < 0 ? fd : read_open(fd, path, max, ret, err);
 }
 
 /* What cannot be mapped fills memory. */
@@ -101,13 +105,14 @@ int assay_file_map(int dirfd, const char *path, size_t max, struct assay_file *r
 		return fd;
 	if (fstat(fd, &st) < 0)
 		return read_error(err, -errno, path, max);
+	/* By the descriptor that is open: whoever writes a FIFO may be gone already. */
 	if (!S_ISREG(st.st_mode) || st.st_size == 0 || strcmp(path, "-") == 0)
-		return assay_file_read(dirfd, path, max < STREAM_MAX ? max : STREAM_MAX, ret, err);
+		return read_open(fd, path, max < STREAM_MAX ? max : STREAM_MAX, ret, err);
 	if ((uint64_t)st.st_size > max)
 		return read_error(err, -E2BIG, path, max);
 	at = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (at == MAP_FAILED)
-		return assay_file_read(dirfd, path, max, ret, err);
+		return read_open(fd, path, max, ret, err);
 	*ret = (struct assay_file){ .bytes = assay_bytes(at, (size_t)st.st_size), .mapped = true };
 	return 0;
 }

@@ -12,6 +12,17 @@ bool assay_rd_copy(struct assay_rd *r, void *to, size_t len)
 	return true;
 }
 
+bool assay_rd_field16(struct assay_rd *r, size_t max, struct assay_bytes *ret)
+{
+	struct assay_rd at = *r;
+	uint16_t len;
+
+	if (!assay_rd_u16(&at, &len) || len > max || !assay_rd_bytes(&at, len, ret))
+		return false;
+	*r = at;
+	return true;
+}
+
 bool assay_rd_take(struct assay_rd *r, size_t len, struct assay_rd *ret)
 {
 	struct assay_bytes b;

@@ -47,6 +47,8 @@ ASSAY_MUST_CHECK static inline bool assay_rd_bytes(struct assay_rd *r, size_t le
 }
 
 bool assay_rd_copy(struct assay_rd *r, void *to, size_t len) ASSAY_MUST_CHECK;
+/* u16 length, then as many bytes, at most @max: a TPM's TPM2B. */
+bool assay_rd_field16(struct assay_rd *r, size_t max, struct assay_bytes *ret) ASSAY_MUST_CHECK;
 /* A reader over the next @len bytes, of the same byte order; offsets count from its own start. */
 bool assay_rd_take(struct assay_rd *r, size_t len, struct assay_rd *ret) ASSAY_MUST_CHECK;
 

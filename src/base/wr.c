@@ -85,9 +85,29 @@ void assay_wr_field(struct assay_wr *w, struct assay_bytes b)
 	assay_wr_bytes(w, b);
 }
 
+void assay_wr_field16(struct assay_wr *w, struct assay_bytes b)
+{
+	if (b.len > UINT16_MAX) {
+		w->full = true;
+		return;
+	}
+	assay_wr_u16(w, (uint16_t)b.len);
+	assay_wr_bytes(w, b);
+}
+
+void assay_wr_hex(struct assay_wr *w, struct assay_bytes b)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < b.len; i++) {
+		assay_wr_u8(w, (uint8_t)digits[b.data[i] >> 4]);
+		assay_wr_u8(w, (uint8_t)digits[b.data[i] & 15]);
+	}
+}
+
 void assay_wr_fmt(struct assay_wr *w, const char *fmt, ...)
 {
-	char text[512];
+	char text[ASSAY_WR_FMT_MAX + 1];
 	va_list ap;
 	size_t n;
 

@@ -41,5 +41,11 @@ void assay_wr_u32(struct assay_wr *w, uint32_t v);
 void assay_wr_u64(struct assay_wr *w, uint64_t v);
 /* u32 length, then the bytes: the shape of a template field. */
 void assay_wr_field(struct assay_wr *w, struct assay_bytes b);
-/* Text, without the NUL; see base/fmt.h for the conversions. */
+/* u16 length, then the bytes: a TPM's TPM2B. What is longer does not fit. */
+void assay_wr_field16(struct assay_wr *w, struct assay_bytes b);
+/* Two digits a byte, in lower case. */
+void assay_wr_hex(struct assay_wr *w, struct assay_bytes b);
+/* At most ASSAY_WR_FMT_MAX bytes of text, without the NUL: numbers and words of ours. A longer one
+ * does not fit: what others chose is for assay_wr_str(). See base/fmt.h for the conversions. */
+#define ASSAY_WR_FMT_MAX 511u
 void assay_wr_fmt(struct assay_wr *w, const char *fmt, ...) ASSAY_PRINTF(2, 3);

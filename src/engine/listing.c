@@ -149,9 +149,8 @@ static int parse(struct assay_listing *l, struct assay_bytes records, struct ass
 		 struct assay_err *err)
 {
 	struct assay_rd in = assay_rd(assay_bytes(records.data + l->in, records.len - l->in));
-	int r = assay_record_parse(&in, &stored, ret, err);
 
-	return r < 0 ? r : 0;
+	return assay_record_parse(&in, &stored, ret, err);
 }
 
 static void set_mark(struct assay_listing *l)
@@ -226,7 +225,8 @@ static int go_to(struct assay_listing *l, uint64_t offset)
 
 	while (i > 0 && l->mark[i - 1].out > offset)
 		i--;
-	if (offset >= l->out && (i == 0 || l->mark[i - 1].out <= l->out + l->text.len))
+	if ((l->steps || !l->kind.anchored) && offset >= l->out &&
+	    (i == 0 || l->mark[i - 1].out <= l->out + l->text.len))
 		return 0;
 	l->text.len = 0;
 	l->out = i ? l->mark[i - 1].out : 0;

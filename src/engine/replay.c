@@ -244,9 +244,8 @@ static int take_mode(struct assay_replay *r, struct assay_bytes buf, struct assa
 	else if (assay_bytes_is(word, "group") || assay_bytes_is(word, "ordered"))
 		r->mode = ASSAY_LIST_GROUP;
 	else
-		return assay_err_set(err, -EOPNOTSUPP, "unknown mode '%.*s'",
-				     word.len > 32 ? 32 : (int)word.len,
-				     word.len ? (const char *)word.data : "");
+		return assay_err_set(err, -EOPNOTSUPP, "unknown mode '%s'",
+				     assay_err_quote(word).text);
 	return 0;
 }
 
@@ -346,11 +345,8 @@ static int take_own(struct assay_replay *r, const struct assay_record *record, b
 	if (r->of_kernel)
 		return assay_err_set(err, -EBADMSG, "batch record among the kernel's records");
 	if (!assay_bytes_is(record->template_name, "ima-buf"))
-		return assay_err_set(err, -EBADMSG, "record of assay's under the template '%.*s'",
-				     record->template_name.len > 32
-					     ? 32
-					     : (int)record->template_name.len,
-				     (const char *)record->template_name.data);
+		return assay_err_set(err, -EBADMSG, "record of assay's under the template '%s'",
+				     assay_err_quote(record->template_name).text);
 	if (own == OWN_STATE)
 		return take_state(r, buf, ret_is_step, err);
 	*ret_is_step = true;

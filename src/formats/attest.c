@@ -50,11 +50,10 @@ static int parse_pcrs(struct assay_bytes list, uint32_t *ret, struct assay_err *
 
 		more = before > word.len;
 		if (assay_num_parse(word, 10, ASSAY_PCRS - 1, &pcr) < 0 || (mask & 1u << pcr))
-			return assay_err_set(err, -EBADMSG,
-					     "'%.*s' is not a PCR from 0 to %d, or "
-					     "stands there twice",
-					     (int)word.len, (const char *)word.data,
-					     ASSAY_PCRS - 1);
+			return assay_err_set(
+				err, -EBADMSG,
+				"'%s' is not a PCR from 0 to %d, or stands there twice",
+				assay_err_quote(word).text, ASSAY_PCRS - 1);
 		mask |= 1u << pcr;
 	}
 	*ret = mask;
@@ -68,8 +67,8 @@ static int parse_bank(struct assay_bytes word, struct assay_selection *s, struct
 	int r;
 
 	if (!assay_hash_by_name(name, &alg) || !assay_hash_tpm_id(alg))
-		return assay_err_set(err, -EOPNOTSUPP, "'%.*s' is not a PCR bank (sha1, sha256...)",
-				     (int)name.len, (const char *)name.data);
+		return assay_err_set(err, -EOPNOTSUPP, "'%s' is not a PCR bank (sha1, sha256...)",
+				     assay_err_quote(name).text);
 	if (s->n == ASSAY_SELECTION_MAX || has_bank(s, alg))
 		return assay_err_set(err, -EBADMSG, "bank '%s' stands there twice",
 				     assay_hash_name(alg));
@@ -175,20 +174,6 @@ static void encode_selection(const struct assay_selection *s, struct assay_wr *w
 
 /* ---- TPMS_ATTEST ---------------------------------------------------------------------------- */
 
-/* A TPM2B: u16 size and bytes. */
-static bool read_2b(struct assay_rd *in, size_t max, struct assay_bytes *ret)
-{
-	uint16_t size;
-
-	return assay_rd_u16(in, &size) && size <= max && assay_rd_bytes(in, size, ret);
-}
-
-static void write_2b(struct assay_wr *w, struct assay_bytes b)
-{
-	assay_wr_u16(w, (uint16_t)b.len);
-	assay_wr_bytes(w, b);
-}
-
 static bool read_clock(struct assay_rd *in, struct assay_tpm_clock *ret)
 {
 	uint8_t safe;
@@ -227,14 +212,14 @@ int assay_attest_parse(struct assay_bytes in, struct assay_attest *ret, struct a
 	r = parse_head(&rd, &a, err);
 	if (r < 0)
 		return r;
-	if (!read_2b(&rd, ASSAY_TPM_NAME_MAX, &a.signer) ||
-	    !read_2b(&rd, ASSAY_NONCE_MAX + 2, &a.nonce) || !read_clock(&rd, &a.clock) ||
+	if (!assay_rd_field16(&rd, ASSAY_TPM_NAME_MAX, &a.signer) ||
+	    !assay_rd_field16(&rd, ASSAY_NONCE_MAX + 2, &a.nonce) || !read_clock(&rd, &a.clock) ||
 	    !assay_rd_u64(&rd, &a.firmware))
 		return assay_err_at(err, -EBADMSG, assay_rd_offset(&rd), "a malformed quote");
 	r = parse_selection(&rd, &a.selection, err);
 	if (r < 0)
 		return r;
-	if (!read_2b(&rd, ASSAY_HASH_SIZE_MAX, &a.pcr_digest) || !assay_rd_end(&rd))
+	if (!assay_rd_field16(&rd, ASSAY_HASH_SIZE_MAX, &a.pcr_digest) || !assay_rd_end(&rd))
 		return assay_err_at(err, -EBADMSG, assay_rd_offset(&rd), "a malformed quote");
 	*ret = a;
 	return 0;
@@ -245,15 +230,15 @@ void assay_attest_encode(const struct assay_attest *a, struct assay_wr *w)
 	w->big = true;
 	assay_wr_u32(w, a->soft ? ASSAY_ATTEST_MAGIC_SOFT : ASSAY_ATTEST_MAGIC_TPM);
 	assay_wr_u16(w, ASSAY_ATTEST_QUOTE);
-	write_2b(w, a->signer);
-	write_2b(w, a->nonce);
+	assay_wr_field16(w, a->signer);
+	assay_wr_field16(w, a->nonce);
 	assay_wr_u64(w, a->clock.clock);
 	assay_wr_u32(w, a->clock.reset_count);
 	assay_wr_u32(w, a->clock.restart_count);
 	assay_wr_u8(w, a->clock.safe);
 	assay_wr_u64(w, a->firmware);
 	encode_selection(&a->selection, w);
-	write_2b(w, a->pcr_digest);
+	assay_wr_field16(w, a->pcr_digest);
 }
 
 /* ---- TPMT_SIGNATURE ------------------------------------------------------------------------- */
@@ -279,9 +264,10 @@ int assay_tpm_signature_parse(struct assay_bytes in, struct assay_tpm_signature 
 				     hash);
 	s.kind = alg == ALG_RSASSA ? ASSAY_TPM_SIG_RSASSA : ASSAY_TPM_SIG_ECDSA;
 	if (s.kind == ASSAY_TPM_SIG_RSASSA)
-		ok = read_2b(&rd, ASSAY_TPM_RSA_MAX, &s.rsa);
+		ok = assay_rd_field16(&rd, ASSAY_TPM_RSA_MAX, &s.rsa);
 	else
-		ok = read_2b(&rd, ASSAY_TPM_ECC_MAX, &s.r) && read_2b(&rd, ASSAY_TPM_ECC_MAX, &s.s);
+		ok = assay_rd_field16(&rd, ASSAY_TPM_ECC_MAX, &s.r) &&
+		     assay_rd_field16(&rd, ASSAY_TPM_ECC_MAX, &s.s);
 	if (!ok || !assay_rd_end(&rd))
 		return assay_err_set(err, -EBADMSG, "a malformed signature");
 	*ret = s;
@@ -294,11 +280,11 @@ void assay_tpm_signature_encode(const struct assay_tpm_signature *s, struct assa
 	assay_wr_u16(w, s->kind == ASSAY_TPM_SIG_RSASSA ? ALG_RSASSA : ALG_ECDSA);
 	assay_wr_u16(w, assay_hash_tpm_id(s->hash));
 	if (s->kind == ASSAY_TPM_SIG_RSASSA) {
-		write_2b(w, s->rsa);
+		assay_wr_field16(w, s->rsa);
 		return;
 	}
-	write_2b(w, s->r);
-	write_2b(w, s->s);
+	assay_wr_field16(w, s->r);
+	assay_wr_field16(w, s->s);
 }
 
 void assay_tpm_signature_der(const struct assay_tpm_signature *s, struct assay_wr *w)

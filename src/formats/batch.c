@@ -141,8 +141,7 @@ void assay_state_add_u64(struct assay_wr *w, const char *key, uint64_t value)
 void assay_state_add_hex(struct assay_wr *w, const char *key, struct assay_bytes value)
 {
 	assay_wr_fmt(w, "%s=", key);
-	for (size_t i = 0; i < value.len; i++)
-		assay_wr_fmt(w, "%02x", value.data[i]);
+	assay_wr_hex(w, value);
 	assay_wr_u8(w, ';');
 }
 

@@ -48,13 +48,8 @@ void assay_cel_encode(const struct assay_cel *c, struct assay_wr *w)
 
 static void print_hex(struct assay_wr *w, struct assay_bytes in)
 {
-	static const char digits[] = "0123456789abcdef";
-
 	assay_wr_u8(w, '"');
-	for (size_t i = 0; i < in.len; i++) {
-		assay_wr_u8(w, (uint8_t)digits[in.data[i] >> 4]);
-		assay_wr_u8(w, (uint8_t)digits[in.data[i] & 15]);
-	}
+	assay_wr_hex(w, in);
 	assay_wr_u8(w, '"');
 }
 

@@ -230,12 +230,6 @@ static struct assay_bytes trim(struct assay_bytes b)
 	return b;
 }
 
-/* For messages: the key as far as it can be shown. */
-static int shown(struct assay_bytes key)
-{
-	return key.len > 64 ? 64 : (int)key.len;
-}
-
 /* Puts the place into a message that is there already. */
 static int at(struct assay_err *err, int code, uint32_t line, size_t column)
 {
@@ -257,14 +251,14 @@ static int parse_line(struct assay_bytes line, uint32_t number, uint64_t *seen,
 	key = trim(assay_bytes(line.data, equals ? (size_t)(equals - line.data) : line.len));
 	if (!equals)
 		return at(err,
-			  assay_err_set(err, -EINVAL, "no '=' after '%.*s'", shown(key),
-					(const char *)key.data),
+			  assay_err_set(err, -EINVAL, "no '=' after '%s'",
+					assay_err_quote(key).text),
 			  number, (size_t)(key.data - line.data) + key.len);
 	r = find_row(key);
 	if (!r)
 		return at(err,
-			  assay_err_set(err, -EINVAL, "unknown key '%.*s'; see assayd.conf(5)",
-					shown(key), (const char *)key.data),
+			  assay_err_set(err, -EINVAL, "unknown key '%s'; see assayd.conf(5)",
+					assay_err_quote(key).text),
 			  number, (size_t)(key.data - line.data));
 	if (r->kind != KIND_STRINGS && r->kind != KIND_NUMBERS && *seen & 1ull << (r - rows))
 		return at(err, assay_err_set(err, -EINVAL, "'%s' is given twice", r->key), number,

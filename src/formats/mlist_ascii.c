@@ -337,16 +337,6 @@ void assay_ascii_escape(struct assay_bytes in, struct assay_wr *w)
 	}
 }
 
-static void print_hex(struct assay_bytes in, struct assay_wr *w)
-{
-	static const char digits[] = "0123456789abcdef";
-
-	for (size_t i = 0; i < in.len; i++) {
-		assay_wr_u8(w, (uint8_t)digits[in.data[i] >> 4]);
-		assay_wr_u8(w, (uint8_t)digits[in.data[i] & 15]);
-	}
-}
-
 /* Up to the NUL as text, the rest in hexadecimal. */
 static void print_digest(struct assay_bytes in, struct assay_wr *w)
 {
@@ -354,7 +344,7 @@ static void print_digest(struct assay_bytes in, struct assay_wr *w)
 	size_t len = nul ? (size_t)(nul - in.data) : 0;
 
 	assay_wr_raw(w, in.data, len);
-	print_hex(assay_bytes(in.data + len + 1, in.len - len - 1), w);
+	assay_wr_hex(w, assay_bytes(in.data + len + 1, in.len - len - 1));
 }
 
 void assay_field_print(enum assay_field id, struct assay_bytes field, bool big,
@@ -380,7 +370,7 @@ void assay_field_print(enum assay_field id, struct assay_bytes field, bool big,
 		break;
 	case ASSAY_KIND_DIGEST:
 	case ASSAY_KIND_HEX:
-		print_hex(field, w);
+		assay_wr_hex(w, field);
 		break;
 	}
 }
@@ -389,7 +379,7 @@ void assay_ascii_print(const struct assay_record *record, const struct assay_tem
 		       bool big, enum assay_ascii_names names, struct assay_wr *w)
 {
 	assay_wr_fmt(w, "%2u ", record->pcr);
-	print_hex(record->template_digest, w);
+	assay_wr_hex(w, record->template_digest);
 	assay_wr_u8(w, ' ');
 	assay_wr_bytes(w, record->template_name);
 	for (uint32_t i = 0; i < cut->template.n_fields; i++) {

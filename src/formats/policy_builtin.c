@@ -111,7 +111,7 @@ static int choose_name(struct assay_bytes name, uint32_t column, uint32_t *chose
 		err, -EINVAL, 1, column,
 		"there is no built-in policy '%s'; allowed: tcb ima_tcb secure_boot "
 		"appraise_tcb critical_data fail_securely",
-		assay_policy_quote(name).text);
+		assay_err_quote(name).text);
 }
 
 static int choose_names(struct assay_bytes names, uint32_t *ret, struct assay_err *err)

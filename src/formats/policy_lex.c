@@ -5,7 +5,6 @@
  */
 #include <string.h>
 
-#include "base/fmt.h"
 #include "formats/policy_parser.h"
 
 void assay_policy_lex_init(struct assay_policy_lex *lex, struct assay_bytes text)
@@ -78,23 +77,4 @@ bool assay_policy_lex_token(struct assay_policy_lex *lex, struct assay_policy_to
 	}
 	*ret = t;
 	return true;
-}
-
-struct assay_policy_quote assay_policy_quote(struct assay_bytes token)
-{
-	struct assay_policy_quote q = { "" };
-	size_t room = sizeof(q.text) - sizeof("...");
-	size_t at = 0;
-
-	for (size_t i = 0; i < token.len; i++) {
-		bool plain = token.data[i] > 0x20 && token.data[i] < 0x7f;
-
-		if (at + (plain ? 1 : 4) > room) {
-			assay_fmt(q.text + at, sizeof(q.text) - at, "...");
-			break;
-		}
-		at += assay_fmt(q.text + at, sizeof(q.text) - at, plain ? "%c" : "\\x%02x",
-				token.data[i]);
-	}
-	return q;
 }

@@ -129,7 +129,7 @@ int assay_policy_value_algos(struct assay_policy_parser *p, const struct assay_p
 				p->err, -EINVAL, p->lex.line, t->value_column + (uint32_t)start,
 				"'%s' is no hash algorithm; allowed: names separated by commas, "
 				"such as sha256,sha512",
-				assay_policy_quote(name).text);
+				assay_err_quote(name).text);
 		algos |= 1u << alg;
 		start = i + 1;
 	}

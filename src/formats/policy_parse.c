@@ -41,7 +41,7 @@ static int parse_action(struct assay_policy_parser *p, const struct assay_policy
 		return assay_err_at_line(p->err, -EINVAL, p->lex.line, t->column,
 					 "a second action '%s'; a rule has one, and this one has "
 					 "'%s'",
-					 assay_policy_quote(t->whole).text,
+					 assay_err_quote(t->whole).text,
 					 assay_action_name(p->rule->action));
 	p->rule->action = action;
 	p->action_column = t->column;
@@ -54,8 +54,8 @@ static int refuse_unknown(struct assay_policy_parser *p, const struct assay_poli
 
 	assay_policy_allowed(p, allowed, sizeof(allowed));
 	return assay_err_at_line(p->err, -EINVAL, p->lex.line, t->column,
-				 "unknown token '%s'; allowed: %s",
-				 assay_policy_quote(t->whole).text, allowed);
+				 "unknown token '%s'; allowed: %s", assay_err_quote(t->whole).text,
+				 allowed);
 }
 
 /* "func" alone, "fsmagic>5", "permit_directio=1", "fsname=". */
@@ -68,9 +68,8 @@ static int check_shape(struct assay_policy_parser *p, const struct assay_policy_
 	if (*key->ops && (!t->op || !strchr(key->ops, t->op)))
 		return assay_err_at_line(p->err, -EINVAL, p->lex.line,
 					 t->column + (uint32_t)t->word.len,
-					 "'%s': after %s comes %s",
-					 assay_policy_quote(t->whole).text, key->word,
-					 key->ops[1] ? "one of = > <" : "=");
+					 "'%s': after %s comes %s", assay_err_quote(t->whole).text,
+					 key->word, key->ops[1] ? "one of = > <" : "=");
 	if (*key->ops && t->value.len == 0)
 		return assay_err_at_line(p->err, -EINVAL, p->lex.line, t->value_column,
 					 "%s has no value", key->word);
@@ -112,7 +111,7 @@ static int check_again(struct assay_policy_parser *p, const struct assay_policy_
 		return assay_err_at_line(
 			p->err, -EINVAL, p->lex.line, t->column,
 			"'%s' is given twice: the place of %s was taken in column %u",
-			assay_policy_quote(t->whole).text, key->word, before);
+			assay_err_quote(t->whole).text, key->word, before);
 	assay_fmt(text, sizeof(text), "%s is given twice, the last one counts", key->word);
 	assay_policy_warn(p, ASSAY_POLICY_WARN_TWICE, t->column, text);
 	return 0;

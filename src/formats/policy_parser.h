@@ -29,12 +29,6 @@ bool assay_policy_lex_line(struct assay_policy_lex *lex);
 /* The next token of the line; false at its end or at a comment. */
 bool assay_policy_lex_token(struct assay_policy_lex *lex, struct assay_policy_token *ret);
 
-/* A token as it may stand in a message: cut, and with unprintable bytes escaped. */
-struct assay_policy_quote {
-	char text[44];
-};
-struct assay_policy_quote assay_policy_quote(struct assay_bytes token);
-
 /* ---- keys (policy_key.c) -------------------------------------------------------------------- */
 
 struct assay_policy_parser;

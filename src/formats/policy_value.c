@@ -15,7 +15,7 @@ int assay_policy_bad_value(struct assay_policy_parser *p, const struct assay_pol
 {
 	return assay_err_at_line(p->err, -EINVAL, p->lex.line, t->value_column,
 				 "'%s' is no value of %s; allowed: %s",
-				 assay_policy_quote(t->value).text, key->word, allowed);
+				 assay_err_quote(t->value).text, key->word, allowed);
 }
 
 /* The kernel's kstrtoul(): one plus sign may stand in front. */

@@ -5,7 +5,8 @@
 
 #include "base/rd.h"
 
-#define VERSION 1u
+#define VERSION	   1u
+#define SIGNED_MAX 1024u /* bytes of the attestation, and of its signature */
 static const char magic[8] = { 'A', 'S', 'Y', 'Q', 'U', 'O', 'T', 'E' };
 
 /* Room that the C structures of tpm2-tss have, used or not. */
@@ -50,22 +51,15 @@ static int parse_value(struct assay_rd *in, struct assay_quote_pcrs *pcrs, struc
 	return 0;
 }
 
-static bool read_u16_bytes(struct assay_rd *in, size_t max, struct assay_bytes *ret)
-{
-	uint16_t size;
-
-	return assay_rd_u16(in, &size) && size <= max && assay_rd_bytes(in, size, ret);
-}
-
 int assay_quote_parse(struct assay_bytes file, struct assay_quote *ret, struct assay_err *err)
 {
 	struct assay_rd in = assay_rd(file);
+	struct assay_quote q = { 0 };
 	struct assay_bytes head;
 	uint16_t version, count;
 	int r = 0;
 
 	in.big = true;
-	ret->pcrs.n = 0;
 	if (file.len > ASSAY_QUOTE_SIZE_MAX)
 		return assay_err_set(err, -E2BIG, "a quote of more than %d bytes",
 				     ASSAY_QUOTE_SIZE_MAX);
@@ -74,15 +68,17 @@ int assay_quote_parse(struct assay_bytes file, struct assay_quote *ret, struct a
 		return assay_err_set(err, -EBADMSG, "not a quote file of assay");
 	if (version != VERSION)
 		return assay_err_set(err, -EOPNOTSUPP, "a quote file of version %u", version);
-	if (!read_u16_bytes(&in, 1024, &ret->attest) ||
-	    !read_u16_bytes(&in, 1024, &ret->signature) || !assay_rd_u16(&in, &count) ||
+	if (!assay_rd_field16(&in, SIGNED_MAX, &q.attest) ||
+	    !assay_rd_field16(&in, SIGNED_MAX, &q.signature) || !assay_rd_u16(&in, &count) ||
 	    count > ASSAY_QUOTE_PCRS_MAX)
 		return assay_err_at(err, -EBADMSG, assay_rd_offset(&in), "a malformed quote file");
 	for (uint32_t i = 0; i < count && r == 0; i++)
-		r = parse_value(&in, &ret->pcrs, err);
+		r = parse_value(&in, &q.pcrs, err);
 	if (r == 0 && !assay_rd_end(&in))
 		r = assay_err_at(err, -EBADMSG, assay_rd_offset(&in),
 				 "bytes after the end of the quote");
+	if (r == 0)
+		*ret = q;
 	return r;
 }
 
@@ -91,10 +87,8 @@ void assay_quote_encode(const struct assay_quote *q, struct assay_wr *w)
 	w->big = true;
 	assay_wr_raw(w, magic, sizeof(magic));
 	assay_wr_u16(w, VERSION);
-	assay_wr_u16(w, (uint16_t)q->attest.len);
-	assay_wr_bytes(w, q->attest);
-	assay_wr_u16(w, (uint16_t)q->signature.len);
-	assay_wr_bytes(w, q->signature);
+	assay_wr_field16(w, q->attest);
+	assay_wr_field16(w, q->signature);
 	assay_wr_u16(w, (uint16_t)q->pcrs.n);
 	for (uint32_t i = 0; i < q->pcrs.n; i++) {
 		const struct assay_quote_pcr *v = &q->pcrs.v[i];
@@ -220,12 +214,16 @@ static int parse_serialized(struct assay_bytes file, struct assay_quote_pcrs *re
 int assay_quote_parse_tools(struct assay_bytes file, const struct assay_selection *selection,
 			    struct assay_quote_pcrs *ret, struct assay_err *err)
 {
+	struct assay_quote_pcrs pcrs = { 0 };
 	size_t bare = 0;
+	int r;
 
 	for (uint32_t i = 0; i < selection->n; i++)
 		bare += (size_t)__builtin_popcount(selection->bank[i].mask) *
 			assay_hash_size(selection->bank[i].alg);
-	if (file.len == bare)
-		return parse_bare(file, selection, ret, err);
-	return parse_serialized(file, ret, err);
+	r = file.len == bare ? parse_bare(file, selection, &pcrs, err)
+			     : parse_serialized(file, &pcrs, err);
+	if (r == 0)
+		*ret = pcrs;
+	return r;
 }

@@ -87,9 +87,8 @@ static int parse_format(struct assay_bytes format, struct assay_template *ret,
 			return assay_err_set(err, -E2BIG, "template with more than %u fields",
 					     ASSAY_TEMPLATE_FIELDS_MAX);
 		if (!find_field(name, &t.fields[t.n_fields]))
-			return assay_err_set(err, -EOPNOTSUPP, "unknown template or field '%.*s'",
-					     name.len > 32 ? 32 : (int)name.len,
-					     name.len ? (const char *)name.data : "");
+			return assay_err_set(err, -EOPNOTSUPP, "unknown template or field '%s'",
+					     assay_err_quote(name).text);
 		t.n_fields++;
 	}
 	*ret = t;

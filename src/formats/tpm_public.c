@@ -33,13 +33,6 @@ static const uint8_t oid_rsa[] = {
 };
 static const uint8_t oid_ec[] = { 6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1 };
 
-static bool read_2b(struct assay_rd *in, size_t max, struct assay_bytes *ret)
-{
-	uint16_t size;
-
-	return assay_rd_u16(in, &size) && size <= max && assay_rd_bytes(in, size, ret);
-}
-
 static bool is_2b(struct assay_bytes in)
 {
 	return in.len >= 2 && (size_t)(in.data[0] << 8 | in.data[1]) == in.len - 2;
@@ -77,7 +70,8 @@ static bool read_scheme(struct assay_rd *in, struct assay_tpm_public *p)
 static bool parse_rsa(struct assay_rd *in, struct assay_tpm_public *p)
 {
 	if (!skip_symmetric(in) || !read_scheme(in, p) || !assay_rd_u16(in, &p->bits) ||
-	    !assay_rd_u32(in, &p->exponent) || !read_2b(in, ASSAY_TPM_RSA_MAX, &p->modulus))
+	    !assay_rd_u32(in, &p->exponent) ||
+	    !assay_rd_field16(in, ASSAY_TPM_RSA_MAX, &p->modulus))
 		return false;
 	if (!p->exponent)
 		p->exponent = 65537; /* part 2, 12.2.3.5 */
@@ -98,8 +92,8 @@ static int parse_ecc(struct assay_rd *in, struct assay_tpm_public *p)
 	}
 	if (!found)
 		return -EOPNOTSUPP;
-	return read_2b(in, curves[p->curve].size, &p->x) &&
-			       read_2b(in, curves[p->curve].size, &p->y)
+	return assay_rd_field16(in, curves[p->curve].size, &p->x) &&
+			       assay_rd_field16(in, curves[p->curve].size, &p->y)
 		       ? 0
 		       : -EBADMSG;
 }
@@ -111,7 +105,7 @@ static int parse_area(struct assay_rd *in, struct assay_tpm_public *p, struct as
 	int r;
 
 	if (!assay_rd_u16(in, &type) || !assay_rd_u16(in, &name_alg) ||
-	    !assay_rd_u32(in, &p->attributes) || !read_2b(in, POLICY_MAX, &policy))
+	    !assay_rd_u32(in, &p->attributes) || !assay_rd_field16(in, POLICY_MAX, &policy))
 		return assay_err_set(err, -EBADMSG, "a malformed TPM public area");
 	if ((type != ALG_RSA && type != ALG_ECC) || !assay_hash_by_tpm_id(name_alg, &p->name_alg))
 		return assay_err_set(err, -EOPNOTSUPP,

@@ -2,9 +2,14 @@
 #include "unit/test.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/file.h"
 #include "base/fmt.h"
 #include "base/hex.h"
 #include "base/num.h"
@@ -46,6 +51,21 @@ static void err_has_place_and_prefix(void **state)
 	assay_err_prefix(&err, "entry %d", 3);
 	assert_string_equal(err.text, "entry 3: bad thing");
 	assert_int_equal(assay_err_at_line(NULL, -EINVAL, 1, 2, "x"), -EINVAL);
+}
+
+static void quotes_are_printable_and_short(void **state)
+{
+	static const char in[] = "a \x1b[2J\xff\n";
+	char many[100];
+
+	memset(many, 'x', sizeof(many));
+	assert_string_equal(assay_err_quote(assay_bytes(in, sizeof(in) - 1)).text,
+			    "a \\x1b[2J\\xff\\x0a");
+	assert_string_equal(assay_err_quote(assay_bytes(many, 40)).text,
+			    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
+	assert_string_equal(assay_err_quote(assay_bytes(many, 41)).text,
+			    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...");
+	assert_string_equal(assay_err_quote(assay_bytes(in, 0)).text, "");
 }
 
 static void reader_never_passes_the_end(void **state)
@@ -121,6 +141,37 @@ static void numbers_are_whole_and_fit(void **state)
 	assert_int_equal(assay_num_parse(assay_bytes_str("-1"), 10, 100, &v), -EBADMSG);
 }
 
+static void write_fifo(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	_exit(fd < 0 || write(fd, "text", 4) != 4);
+}
+
+/* One who writes a FIFO and goes is read by the one open that he waited for. */
+static void a_fifo_is_opened_once(void **state)
+{
+	char dir[] = "/tmp/assay-base.XXXXXX", path[64];
+
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/fifo", dir);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	alarm(30);
+	for (unsigned i = 0; i < 50; i++) {
+		AUTO(file) struct assay_file f = { 0 };
+		pid_t child = fork();
+
+		if (child == 0)
+			write_fifo(path);
+		assert_int_equal(assay_file_map(-1, path, 64, &f, NULL), 0);
+		assert_true(assay_bytes_is(f.bytes, "text"));
+		assert_int_equal(waitpid(child, NULL, 0), child);
+	}
+	alarm(0);
+	unlink(path);
+	rmdir(dir);
+}
+
 static void arena_is_bounded(void **state)
 {
 	uint8_t memory[64] __attribute__((aligned(16)));
@@ -145,10 +196,12 @@ int main(void)
 		cmocka_unit_test(fmt_is_printf),
 		cmocka_unit_test(fmt_cuts_and_ends),
 		cmocka_unit_test(err_has_place_and_prefix),
+		cmocka_unit_test(quotes_are_printable_and_short),
 		cmocka_unit_test(reader_never_passes_the_end),
 		cmocka_unit_test(writer_is_the_readers_twin),
 		cmocka_unit_test(hex_both_ways),
 		cmocka_unit_test(numbers_are_whole_and_fit),
+		cmocka_unit_test(a_fifo_is_opened_once),
 		cmocka_unit_test(arena_is_bounded),
 	};
 

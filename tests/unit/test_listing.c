@@ -268,6 +268,41 @@ static void the_anchored_form_is_that_of_its_open(void **state)
 	free((void *)(uintptr_t)before.data);
 }
 
+static bool hash_is_out;
+static bool (*real_has_hash)(void *ctx, enum assay_hash alg);
+
+static bool has_hash(void *ctx, enum assay_hash alg)
+{
+	return !hash_is_out && real_has_hash(ctx, alg);
+}
+
+/* A read that goes back, and cannot begin again: an error, and the next read begins anew. */
+static void going_back_may_fail(void **state)
+{
+	struct fixture *f = *state;
+	struct assay_crypto_ops ops = *f->crypto.ops;
+	AUTO(listing) struct assay_listing *l = NULL;
+	struct assay_bytes records, all;
+	uint8_t piece[64];
+	struct assay_wr w = assay_wr(piece, sizeof(piece));
+	size_t at[4];
+
+	build_group_list(&f->b, at);
+	records = assay_wr_done(&f->b.w);
+	real_has_hash = ops.has_hash;
+	ops.has_hash = has_hash;
+	f->crypto.ops = &ops;
+	l = open_listing(f, true, false, ASSAY_HASH_SHA1, records);
+	all = read_all(l, records, 4096);
+	hash_is_out = true;
+	assert_true(assay_listing_read(l, records, 0, &w, NULL) < 0);
+	assert_true(assay_listing_read(l, records, all.len - 1, &w, NULL) < 0);
+	hash_is_out = false;
+	assert_int_equal(assay_listing_read(l, records, 0, &w, NULL), 0);
+	assert_same(assay_wr_done(&w), assay_bytes(all.data, sizeof(piece)));
+	free((void *)(uintptr_t)all.data);
+}
+
 /* Every byte of a list changed: what is shown stays within bounds, and what is no list is an error.
  */
 static void damage_is_an_error_at_its_place(void **state)
@@ -314,6 +349,7 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(the_anchored_form_is_that_of_its_open, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(going_back_may_fail, setup, teardown),
 		cmocka_unit_test_setup_teardown(damage_is_an_error_at_its_place, setup, teardown),
 	};
 
