@@ -124,6 +124,22 @@ static void test_quote(void **state)
 	assay_anchor_soft_free(a);
 }
 
+/* The public half is made of the key: it comes back, as a crash may have been between the two. */
+static void test_public_is_made_again(void **state)
+{
+	struct assay_file was = { 0 }, is = { 0 };
+
+	assay_anchor_soft_free(open_soft());
+	assert_int_equal(assay_file_read(dirfd_, "soft-anchor.pem", 4096, &was, NULL), 0);
+	assert_int_equal(unlinkat(dirfd_, "soft-anchor.pem", 0), 0);
+	assay_anchor_soft_free(open_soft());
+	assert_int_equal(assay_file_read(dirfd_, "soft-anchor.pem", 4096, &is, NULL), 0);
+	assert_int_equal(is.bytes.len, was.bytes.len);
+	assert_memory_equal(is.bytes.data, was.bytes.data, was.bytes.len);
+	assay_file_free(&was);
+	assay_file_free(&is);
+}
+
 /* Any changed bit and any cut of the state is found, and the file stays as it is. */
 static void test_damaged(void **state)
 {
@@ -153,6 +169,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_extend),
 		cmocka_unit_test(test_quote),
+		cmocka_unit_test(test_public_is_made_again),
 		cmocka_unit_test(test_damaged),
 	};
 

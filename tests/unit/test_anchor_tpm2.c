@@ -486,6 +486,29 @@ static void test_config(void **state)
 	assert_null(a);
 }
 
+static void check_tcti(const char *tcti, const char *says)
+{
+	struct assay_anchor_tpm2_config config = { .size = sizeof(config), .tcti = tcti };
+	struct assay_anchor_tpm2 *a = NULL;
+	struct assay_err err = { 0 };
+
+	assert_int_equal(assay_anchor_tpm2_new(&config, &a, &err), -ENODEV);
+	assert_null(a);
+	if (!strstr(err.text, says))
+		fail_msg("'%s' is not in '%s'", says, err.text);
+}
+
+/* No socket is tried that was not named. */
+static void test_place(void **state)
+{
+	char deep[300] = "swtpm:path=/";
+
+	memset(deep + strlen(deep), 'd', sizeof(deep) - 1 - strlen(deep));
+	check_tcti(deep, "File name too long");
+	check_tcti("swtpm:frob=/tmp/sock", "it takes path=PATH");
+	check_tcti("swtpm:path", "it takes path=PATH");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -503,6 +526,7 @@ int main(void)
 		cmocka_unit_test(test_pinned),
 		cmocka_unit_test(test_info),
 		cmocka_unit_test(test_config),
+		cmocka_unit_test(test_place),
 	};
 
 	if (!swtpm_installed()) {

@@ -73,6 +73,7 @@ static int extend(void *ctx, uint32_t pcr, const struct assay_pcr_value *digests
 {
 	struct assay_anchor_soft *a = ctx;
 	struct soft_state next = a->state;
+	struct assay_err why = { 0 };
 	int r = 0;
 
 	if (pcr >= ASSAY_PCRS)
@@ -83,9 +84,9 @@ static int extend(void *ctx, uint32_t pcr, const struct assay_pcr_value *digests
 	if (r < 0)
 		return assay_err_set(err, r, "cannot compute a digest");
 	/* Whether a write that failed has reached the file is as unknown as a lost reply. */
-	r = assay_anchor_soft_store(a->dirfd, &a->crypto, &next, err);
+	r = assay_anchor_soft_store(a->dirfd, &a->crypto, &next, &why);
 	if (r < 0)
-		return assay_err_set(err, -EIO, "the software anchor cannot be written");
+		return assay_err_set(err, -EIO, "the software anchor: %s", why.text);
 	a->state = next;
 	return 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The local key, and quotes by it: the shape of a TPM's, the magic of software. */
 #include <errno.h>
+#include <fcntl.h>
 #include <openssl/ec.h>
 #include <openssl/ecdsa.h>
 #include <openssl/err.h>
@@ -19,6 +20,11 @@
 static void assay_auto_bio(BIO **p)
 {
 	BIO_free(*p);
+}
+
+static void assay_auto_pkey(EVP_PKEY **p)
+{
+	EVP_PKEY_free(*p);
 }
 
 static void assay_auto_md_ctx(EVP_MD_CTX **p)
@@ -41,56 +47,77 @@ static int write_pem(int dirfd, const char *name, unsigned mode, BIO *bio, struc
 	return assay_file_replace(dirfd, name, mode, assay_bytes(text, (size_t)len), err);
 }
 
-static int store_key(int dirfd, EVP_PKEY *key, struct assay_err *err)
+static int no_memory(struct assay_err *err)
 {
-	AUTO(bio) BIO *secret = BIO_new(BIO_s_secmem());
-	AUTO(bio) BIO *open = BIO_new(BIO_s_mem());
-	int r;
+	return assay_err_set(err, -ENOMEM, "cannot write the software anchor's key");
+}
 
-	if (!secret || !open ||
-	    PEM_write_bio_PrivateKey(secret, key, NULL, NULL, 0, NULL, NULL) != 1 ||
-	    PEM_write_bio_PUBKEY(open, key) != 1)
-		return assay_err_set(err, -ENOMEM, "cannot write the software anchor's key");
-	r = write_pem(dirfd, KEY_NAME, 0600, secret, err);
-	return r < 0 ? r : write_pem(dirfd, PUBLIC_NAME, 0644, open, err);
+static int store_private(int dirfd, EVP_PKEY *key, struct assay_err *err)
+{
+	AUTO(bio) BIO *bio = BIO_new(BIO_s_secmem());
+
+	if (!bio || PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) != 1)
+		return no_memory(err);
+	return write_pem(dirfd, KEY_NAME, 0600, bio, err);
+}
+
+/* For verifiers; made again if it is gone, or if we ended before it was written. */
+static int store_public(int dirfd, EVP_PKEY *key, struct assay_err *err)
+{
+	AUTO(bio) BIO *bio = BIO_new(BIO_s_mem());
+
+	if (faccessat(dirfd, PUBLIC_NAME, F_OK, 0) == 0)
+		return 0;
+	if (!bio || PEM_write_bio_PUBKEY(bio, key) != 1)
+		return no_memory(err);
+	return write_pem(dirfd, PUBLIC_NAME, 0644, bio, err);
 }
 
 static int make_key(int dirfd, EVP_PKEY **ret, struct assay_err *err)
 {
-	EVP_PKEY *key = EVP_EC_gen("P-256");
+	AUTO(pkey) EVP_PKEY *key = EVP_EC_gen("P-256");
 	int r;
 
 	if (!key)
 		return assay_err_set(err, -EOPNOTSUPP, "OpenSSL cannot make a P-256 key");
-	r = store_key(dirfd, key, err);
+	(void)unlinkat(dirfd, PUBLIC_NAME, 0); /* of a key that is gone */
+	r = store_private(dirfd, key, err);
 	if (r == 0)
-		*ret = key;
-	else
-		EVP_PKEY_free(key);
+		*ret = TAKE(key);
 	return r;
 }
 
-int assay_anchor_soft_key(int dirfd, EVP_PKEY **ret, struct assay_err *err)
+static int read_key(int dirfd, EVP_PKEY **ret, struct assay_err *err)
 {
 	AUTO(file) struct assay_file f = { 0 };
 	AUTO(bio) BIO *bio = NULL;
-	EVP_PKEY *key;
+	AUTO(pkey) EVP_PKEY *key = NULL;
 	int r = assay_file_read(dirfd, KEY_NAME, KEY_MAX, &f, err);
 
-	if (r == -ENOENT)
-		return make_key(dirfd, ret, err);
 	if (r < 0)
 		return r;
 	bio = BIO_new_mem_buf(f.bytes.data, (int)f.bytes.len);
 	key = bio ? PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL) : NULL;
 	explicit_bzero((void *)(uintptr_t)f.bytes.data, f.bytes.len);
-	if (key && EVP_PKEY_is_a(key, "EC") && EVP_PKEY_get_bits(key) == 8 * NUMBER_SIZE) {
-		*ret = key;
-		return 0;
-	}
-	EVP_PKEY_free(key);
 	ERR_clear_error();
-	return assay_err_set(err, -EBADMSG, "'%s' is not a P-256 key", KEY_NAME);
+	if (!key || !EVP_PKEY_is_a(key, "EC") || EVP_PKEY_get_bits(key) != 8 * NUMBER_SIZE)
+		return assay_err_set(err, -EBADMSG, "'%s' is not a P-256 key", KEY_NAME);
+	*ret = TAKE(key);
+	return 0;
+}
+
+int assay_anchor_soft_key(int dirfd, EVP_PKEY **ret, struct assay_err *err)
+{
+	AUTO(pkey) EVP_PKEY *key = NULL;
+	int r = read_key(dirfd, &key, err);
+
+	if (r == -ENOENT)
+		r = make_key(dirfd, &key, err);
+	if (r == 0)
+		r = store_public(dirfd, key, err);
+	if (r == 0)
+		*ret = TAKE(key);
+	return r;
 }
 
 /* ---- quotes --------------------------------------------------------------------------------- */

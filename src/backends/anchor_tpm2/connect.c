@@ -8,6 +8,7 @@
 
 #define TIMEOUT_MS     20000u
 #define TIMEOUT_MS_MAX 3600000u
+
 int assay_tpm2_connect(struct assay_anchor_tpm2 *a, struct assay_err *err)
 {
 	TSS2_RC rc;

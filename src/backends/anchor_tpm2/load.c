@@ -158,6 +158,8 @@ int assay_tpm2_load(struct assay_anchor_tpm2 *a, struct assay_err *err)
 	if (!assay_tpm2_socket_is(a->tcti_name))
 		return load_by_tss(a, err);
 	r = assay_tpm2_socket_open(a->tcti_name, a->timeout_ms, &a->tcti);
+	if (r == -EINVAL)
+		return load_failed(a, "it takes path=PATH, or host=NAME and port=NUMBER", err);
 	return r < 0 ? load_failed(a, strerror(-r), err) : 0;
 }
 

@@ -47,7 +47,8 @@ int assay_tpm2_ready(const struct assay_anchor_tpm2 *a, struct assay_err *err);
 /* ---- socket.c: swtpm's socket, with time-outs ---- */
 
 bool assay_tpm2_socket_is(const char *tcti);
-/* 0 or -errno of the connection. */
+/* 0 or -errno of the connection; -EINVAL a key that is none of path, host and port, -ENAMETOOLONG.
+ */
 int assay_tpm2_socket_open(const char *tcti, uint32_t timeout_ms, TSS2_TCTI_CONTEXT **ret);
 void assay_tpm2_socket_free(TSS2_TCTI_CONTEXT *tcti);
 

@@ -14,7 +14,6 @@
 
 #include "backends/anchor_tpm2/private.h"
 #include "base/file.h"
-#include "base/num.h"
 #include "base/rd.h"
 
 #define SOCKET_MAGIC 0x617373617973776bu
@@ -96,7 +95,7 @@ static TSS2_RC gather(struct tpm2_socket *s, int32_t timeout_ms)
 
 		if (n == 0)
 			return TSS2_TCTI_RC_TRY_AGAIN;
-		if (n > 0 && !read_some(s, want))
+		if (n < 0 ? errno != EINTR : !read_some(s, want))
 			return TSS2_TCTI_RC_IO_ERROR;
 		left = until > now_ms() ? until - now_ms() : 0;
 	}
@@ -220,23 +219,51 @@ static int connect_tcp(const char *host, const char *port, uint32_t timeout_ms)
 	return r;
 }
 
-/* The value of KEY in "KEY=VALUE,KEY=VALUE"; cut to @cap, which then finds nobody. */
-static bool option(const char *options, const char *key, char *to, size_t cap)
-{
-	size_t len = strlen(key);
+/* Where the TPM listens: at a path, or else at a port of a host. */
+struct place {
+	char path[256], host[256], port[16];
+};
 
-	for (const char *at = options, *end; at; at = *end ? end + 1 : NULL) {
-		end = strchrnul(at, ',');
-		if (strncmp(at, key, len) != 0 || at[len] != '=')
+/* "KEY=VALUE" of @len bytes. A value that was cut, or a key that was passed over, would lead to
+ * another TPM. */
+static int take_option(const char *option, size_t len, struct place *p)
+{
+	const struct {
+		const char *key;
+		char *to;
+		size_t size;
+	} keys[] = {
+		{ "path=", p->path, sizeof(p->path) },
+		{ "host=", p->host, sizeof(p->host) },
+		{ "port=", p->port, sizeof(p->port) },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		size_t skip = strlen(keys[i].key);
+
+		if (len <= skip || strncmp(option, keys[i].key, skip) != 0)
 			continue;
-		at += len + 1;
-		if ((size_t)(end - at) >= cap)
-			return false;
-		memcpy(to, at, (size_t)(end - at));
-		to[end - at] = '\0';
-		return true;
+		if (len - skip >= keys[i].size)
+			return -ENAMETOOLONG;
+		memcpy(keys[i].to, option + skip, len - skip);
+		keys[i].to[len - skip] = '\0';
+		return 0;
 	}
-	return false;
+	return -EINVAL;
+}
+
+static int parse_place(const char *options, struct place *ret)
+{
+	struct place p = { .host = "localhost", .port = SOCKET_PORT };
+	int r = 0;
+
+	for (size_t len; *options && r == 0; options += len + (options[len] == ',')) {
+		len = strcspn(options, ",");
+		r = take_option(options, len, &p);
+	}
+	if (r == 0)
+		*ret = p;
+	return r;
 }
 
 bool assay_tpm2_socket_is(const char *tcti)
@@ -246,17 +273,13 @@ bool assay_tpm2_socket_is(const char *tcti)
 
 int assay_tpm2_socket_open(const char *tcti, uint32_t timeout_ms, TSS2_TCTI_CONTEXT **ret)
 {
-	const char *options = tcti[5] == ':' ? tcti + 6 : "";
-	char path[256], host[256] = "localhost", port[16] = SOCKET_PORT;
+	struct place p;
 	AUTO(fd) int fd = -1;
+	int r = parse_place(tcti[5] == ':' ? tcti + 6 : "", &p);
 
-	if (option(options, "path", path, sizeof(path))) {
-		fd = connect_unix(path, timeout_ms);
-	} else {
-		option(options, "host", host, sizeof(host));
-		option(options, "port", port, sizeof(port));
-		fd = connect_tcp(host, port, timeout_ms);
-	}
+	if (r < 0)
+		return r;
+	fd = p.path[0] ? connect_unix(p.path, timeout_ms) : connect_tcp(p.host, p.port, timeout_ms);
 	if (fd < 0)
 		return fd;
 	*ret = socket_new(fd);
