@@ -206,6 +206,40 @@ if command -v swtpm tpm2_pcrread tpm2_pcrextend >/dev/null; then
 	has pcr ok 'f["pcr"] == 11 and f["initial"] is False'
 	has pcr ok 'f["pcr"] == 12 and f["initial"] is True'
 	has_not tpm-owner warn
+	# One that says its banks, and fails when it is to give their values: nobody else is said to have given them.
+	cat >"$SCRATCH/unread.py" <<-'PY'
+		import os, socket, struct, sys
+		def message(s):
+		    m = b''
+		    while len(m) < 10 or len(m) < struct.unpack('>I', m[2:6])[0]:
+		        got = s.recv(4096)
+		        if not got:
+		            return None
+		        m += got
+		    return m
+		front = socket.socket(socket.AF_UNIX)
+		front.bind(sys.argv[1] + '.new')
+		front.listen()
+		os.rename(sys.argv[1] + '.new', sys.argv[1])
+		reads = 0
+		while True:
+		    client, tpm = front.accept()[0], socket.socket(socket.AF_UNIX)
+		    tpm.connect(sys.argv[2])
+		    while m := message(client):
+		        reads += struct.unpack('>I', m[6:10])[0] == 0x17e # TPM2_PCR_Read
+		        if reads > int(sys.argv[3]): # TPM_RC_FAILURE
+		            client.sendall(struct.pack('>HII', 0x8001, 10, 0x101))
+		            continue
+		        tpm.sendall(m)
+		        client.sendall(message(tpm))
+		    client.close()
+		    tpm.close()
+	PY
+	background python3 "$SCRATCH/unread.py" "$SCRATCH/unread" "$SCRATCH/swtpm/sock" 11
+	wait_for 10 test -S "$SCRATCH/unread"
+	expect_here "$ASSAY" doctor --root "$FAKE" --tcti "swtpm:path=$SCRATCH/unread" --json
+	has tpm-answer any '"TPM2_PCR_Read" in x["found"]'
+	has_not tpm-banks any
 	tpm2_changeauth -T "$TCTI" -c owner secret
 	expect_here "$ASSAY" doctor --tcti "$TCTI" --json
 	has tpm-owner warn

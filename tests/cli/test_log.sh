@@ -175,6 +175,22 @@ diff <(grep -v /names/ "$SCRATCH/shown") <(grep -v -e /names/ -e '^line ' "$run/
 cp "$list" "$SCRATCH/-dash"
 (cd "$SCRATCH" && "$ASSAY" log show -- -dash) | cmp - "$SCRATCH/shown" || fail "--"
 
+# What a list says of itself in an error steers no terminal, and is JSON.
+python3 - "$list" >"$SCRATCH/hostile" <<'PY'
+import struct, sys
+name = b'\x1b[2J\xff'
+sys.stdout.buffer.write(open(sys.argv[1], 'rb').read() +
+                        struct.pack('<I20sI', 10, bytes(20), len(name)) + name + struct.pack('<I', 0))
+PY
+for command in "log show" "log stat" "log verify"; do
+	# shellcheck disable=SC2086
+	expect 2 "$ASSAY" $command "$SCRATCH/hostile"
+	LC_ALL=C grep -q $'[\x1b\xff]' "$SCRATCH/stdout" "$SCRATCH/stderr" && fail "'$command' steers the terminal"
+	has "unknown template or field '\\x1b[2J\\xff'"
+done
+expect 2 "$ASSAY" log verify --json "$SCRATCH/hostile"
+python3 -c 'import json, sys; assert json.load(sys.stdin)["error"]["entry"] == 495' <<<"$OUT" || fail "verify --json: $OUT"
+
 # JSON is JSON, an object an entry.
 "$ASSAY" log show --json "$list" | python3 -c '
 import json, sys

@@ -186,6 +186,24 @@ expect 0 "$ASSAY" log verify --pcrs "$SCRATCH/late.pcrs" "$SCRATCH/late"
 has "holds from its first entry on"
 expect 1 "$ASSAY" log verify -c --pcrs "$SCRATCH/late.pcrs" "$SCRATCH/late"
 
+# A folder is shown with the file of each entry, however deep and whatever its name.
+deep=$SCRATCH/$'odd"\x1b\xff'
+for i in {1..6}; do deep+=/$(printf "$i%.0s" {1..100}); done
+mkdir -p "$deep"
+cp "$SCRATCH/whole" "$deep/segment-00000001"
+expect 0 "$ASSAY" log show "$deep"
+[ "$(grep -c '/6*/segment-00000001' "$SCRATCH/stdout")" = 9 ] || fail "not 9 entries of it: $OUT"
+for command in show:0 verify:1 stat:0; do # nothing vouches for its head
+	expect "${command#*:}" "$ASSAY" log "${command%:*}" --json "$deep"
+	python3 -c '
+import json, sys
+text = open(sys.argv[1], "rb").read().decode()
+for line in text.splitlines():
+    json.loads(line)
+assert "666/segment-00000001" in text
+' "$SCRATCH/stdout" || fail "$command --json: $OUT"
+done
+
 # An end without its batch record has no standing.
 expect 1 "$ASSAY" log verify -v -c "$SCRATCH/open"
 has "12 entries at the end wait for a batch record"

@@ -40,6 +40,9 @@ expect 0 "$ASSAY" log verify -v -c --tpm --tcti "$TCTI" "$SCRATCH/flat"
 expect 0 "$ASSAY" log verify -v --tpm --tcti "$TCTI" "$SCRATCH/anchored"
 tpm2_pcrread >"$SCRATCH/pcrread"
 expect 0 "$ASSAY" log verify -v -c --pcrs "$SCRATCH/pcrread" "$SCRATCH/flat"
+expect 0 "$ASSAY" log verify -v -c --tpm --tcti "$TCTI" --pcrs "$SCRATCH/pcrread" "$SCRATCH/flat"
+expect 2 "$ASSAY" log verify -v --tpm --tcti "$TCTI" -p "sha256:10:$(printf '5%.0s' {1..64})" "$SCRATCH/flat"
+has "two values for PCR 10 of bank sha256"
 
 # Something else extends: the list no longer explains the PCR.
 tpm2_pcrextend "10:sha256=$(printf '5%.0s' {1..64})"

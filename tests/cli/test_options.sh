@@ -35,7 +35,8 @@ says() { # TEXT "COMMAND" [ARG]...
 }
 says "unknown option '-Z'" "log verify" -Z
 says "unknown option '-Z'" "log verify" -vZc x
-says "unknown option '--json=1'" "log show" --json=1 x
+says "unknown option '-x'" "log show" --json -xj
+says "--json: it takes no argument: '--json=1'" "log show" --json=1 x
 says "--pcr: its argument BANK:INDEX:HEX is missing" "log verify" --pcr
 says "--pcr: its argument BANK:INDEX:HEX is missing" "log verify" -p
 says "--pcr: 'x' is not BANK:INDEX:HEX" "log verify" -p x

@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "base/macros.h"
+#include "base/wr.h"
 #include "programs/assay/cmd.h"
 #include "programs/assay/doctor.h"
 
@@ -80,6 +81,36 @@ static void kernel_list_is_counted(void **state)
 		assert_true(r == 0 || (r < 0 && memcmp(&before, &list, sizeof(list)) == 0));
 		list = before;
 	}
+}
+
+static void put_be32(struct assay_wr *w, uint32_t v)
+{
+	assay_wr_u32(w, __builtin_bswap32(v));
+}
+
+/* Of a kernel whose numbers are the other way round. */
+static void big_endian_list_is_counted(void **state)
+{
+	static const char ng[] = "sha384:";
+	struct doctor_ima_list list = { 0 };
+	struct assay_err err = { 0 };
+	uint8_t buf[512], digest[48] = { 1 };
+	struct assay_wr w = assay_wr(buf, sizeof(buf));
+
+	put_be32(&w, 10);
+	assay_wr_raw(&w, digest, 20);
+	put_be32(&w, 6);
+	assay_wr_bytes(&w, STR("ima-ng"));
+	put_be32(&w, 4 + sizeof(ng) + sizeof(digest) + 4 + 3);
+	put_be32(&w, sizeof(ng) + sizeof(digest));
+	assay_wr_bytes(&w, assay_bytes(ng, sizeof(ng)));
+	assay_wr_raw(&w, digest, sizeof(digest));
+	put_be32(&w, 3);
+	assay_wr_bytes(&w, assay_bytes("/x", 3));
+	assert_true(assay_wr_ok(&w));
+	assert_int_equal(doctor_ima_list_parse(assay_wr_done(&w), &list, &err), 0);
+	assert_int_equal(list.in_pcr[10], 1);
+	assert_string_equal(list.hash, "sha384");
 }
 
 #define PHASE(pcr, name)                                                                           \
@@ -209,6 +240,7 @@ int main(void)
 		cmocka_unit_test(lockdown_and_efi),
 		cmocka_unit_test(pcr_files),
 		cmocka_unit_test(kernel_list_is_counted),
+		cmocka_unit_test(big_endian_list_is_counted),
 		cmocka_unit_test(measure_log_names_events),
 		cmocka_unit_test(measure_log_refuses),
 		cmocka_unit_test(measure_log_flips),

@@ -63,10 +63,10 @@ json_t *answer_pcrs(const struct assay_quote_pcrs *pcrs)
 	return all;
 }
 
-int answer_print(const char *command, json_t *answer)
+static int print(const char *command, json_t *answer, size_t flags)
 {
 	struct assay_err err;
-	int r = json_dumpf(answer, stdout, JSON_COMPACT);
+	int r = json_dumpf(answer, stdout, flags);
 
 	json_decref(answer);
 	if (r < 0) {
@@ -75,4 +75,14 @@ int answer_print(const char *command, json_t *answer)
 	}
 	putchar('\n');
 	return EXIT_YES;
+}
+
+int answer_print(const char *command, json_t *answer)
+{
+	return print(command, answer, JSON_COMPACT);
+}
+
+int answer_print_indented(const char *command, json_t *answer)
+{
+	return print(command, answer, JSON_INDENT(2));
 }

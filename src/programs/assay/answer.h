@@ -15,5 +15,6 @@ json_t *answer_clock(const struct assay_tpm_clock *clock);
 /* An array of bank, pcr, value. */
 json_t *answer_pcrs(const struct assay_quote_pcrs *pcrs);
 
-/* One line on stdout; frees @answer. Returns an exit status. */
+/* One line on stdout, or several for people to read; frees @answer. Returns an exit status. */
 int answer_print(const char *command, json_t *answer);
+int answer_print_indented(const char *command, json_t *answer);

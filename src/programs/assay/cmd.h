@@ -12,10 +12,9 @@ enum { EXIT_YES = 0, EXIT_NO = 1, EXIT_TROUBLE = 2 };
 
 struct command {
 	const char *name;
-	const char *synopsis;	       /* what follows "assay NAME ", one form a line */
-	const char *summary;	       /* one line */
-	const struct option_row *rows; /* its options; or, where they are read otherwise: */
-	const char *options; /* for --help: one option a line, "  -x, --long ARG   what it does" */
+	const char *synopsis;		   /* what follows "assay NAME ", one form a line */
+	const char *summary;		   /* one line */
+	const struct option_row *rows;	   /* its options; NULL: none */
 	int (*run)(int argc, char **argv); /* argv[0] is the command's name */
 	/* Subcommands, ended by a NULL name; with run too, that is what no subcommand means. */
 	const struct command *sub;

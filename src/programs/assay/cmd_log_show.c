@@ -51,18 +51,17 @@ static void json_record(struct show *s, const struct assay_record *record,
 {
 	struct assay_wr *w = &s->text.w;
 
-	log_text_reserve(&s->text,
-			 8 * record->data.len + 2048 + (s->path ? 6 * strlen(s->path) : 0));
+	log_text_reserve(&s->text, 8 * record->data.len + 2048);
 	assay_wr_str(w, "{");
 	if (s->path) {
 		assay_wr_str(w, "\"file\":");
-		log_json_string(w, assay_bytes_str(s->path));
+		log_json_text(&s->text, s->path);
+		log_text_reserve(&s->text, 8 * record->data.len + 2048);
 		assay_wr_fmt(w, ",\"segment\":%llu,", (unsigned long long)s->input->head->number);
 	}
 	assay_wr_fmt(w, "\"index\":%llu,\"offset\":%llu,\"pcr\":%u,\"digest\":\"",
 		     (unsigned long long)s->index, (unsigned long long)offset, record->pcr);
-	for (size_t i = 0; i < record->template_digest.len; i++)
-		assay_wr_fmt(w, "%02x", record->template_digest.data[i]);
+	assay_wr_hex(w, record->template_digest);
 	assay_wr_fmt(w, "\",\"template\":\"%.*s\",\"violation\":%s,\"role\":%s,\"fields\":{",
 		     (int)record->template_name.len, (const char *)record->template_name.data,
 		     record->violation ? "true" : "false", role_of(s, record));
@@ -79,7 +78,8 @@ static void text_record(struct show *s, const struct assay_record *record,
 {
 	if (s->path) {
 		log_text_reserve(&s->text, strlen(s->path) + 2);
-		assay_wr_fmt(&s->text.w, "%s: ", s->path);
+		assay_wr_str(&s->text.w, s->path);
+		assay_wr_str(&s->text.w, ": ");
 	}
 	log_text_record(&s->text, record, cut, s->input->form.big);
 }

@@ -121,15 +121,13 @@ static void print_json(const struct log_part *part, bool chain, const struct sta
 {
 	const struct log_input *in = &part->input;
 	const char *comma = "";
-	char buf[8192];
-	struct assay_wr w = assay_wr(buf, sizeof(buf));
 
 	putchar('{');
-	log_json_string(&w, assay_bytes_str(part->path));
-	if (chain)
-		printf("\"segment\":%llu,\"file\":%.*s,", (unsigned long long)in->head->number,
-		       (int)w.len, buf);
-
+	if (chain) {
+		printf("\"segment\":%llu,\"file\":", (unsigned long long)in->head->number);
+		log_json_print(part->path);
+		putchar(',');
+	}
 	printf("\"source\":\"%s\",\"column\":\"%s\",\"big_endian\":%s,\"bytes\":%zu,"
 	       "\"entries\":%llu,\"violations\":%llu,\"boot_aggregates\":%llu,\"states\":%llu,"
 	       "\"batches\":%llu,\"covered\":%llu,\"form\":\"%s\",\"pcrs\":{",

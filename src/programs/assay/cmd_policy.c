@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* assay policy check, show and explain: the table, and the first two. */
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,14 +10,8 @@
 #include "programs/assay/commands.h"
 #include "programs/assay/policy_file.h"
 
-static int print_json(json_t *json)
-{
-	int r = json_dumpf(json, stdout, JSON_INDENT(2));
-
-	json_decref(json);
-	putchar('\n');
-	return r;
-}
+#define CHECK "policy check"
+#define SHOW  "policy show"
 
 /* Rule by rule: a whole policy would need a buffer of its size. */
 static int print_rules(const struct policy_file *p)
@@ -46,13 +39,23 @@ struct check_args {
 	bool print, json;
 };
 
+static const struct option_row check_rows[] = {
+	{ 0, "print", NULL, "the rules in their canonical form", OPTION_FLAG,
+	  offsetof(struct check_args, print) },
+	{ 0, "json", NULL, "the result for a machine", OPTION_FLAG,
+	  offsetof(struct check_args, json) },
+	{ 0, "template", "TEMPLATE", "the default template, whose format rules may name",
+	  OPTION_TEXT, offsetof(struct check_args, template) },
+	{ 0 },
+};
+
 /* As compilers do: the place stands first on the line. */
 static void print_error(const char *file, const struct assay_err *err)
 {
 	if (err->line)
 		fprintf(stderr, "%s:%u:%u: %s\n", file, err->line, err->column, err->text);
 	else
-		fprintf(stderr, "assay policy check: %s\n", err->text);
+		fprintf(stderr, "assay " CHECK ": %s\n", err->text);
 }
 
 static int check_json(const struct policy_file *p, const struct assay_err *err)
@@ -63,11 +66,11 @@ static int check_json(const struct policy_file *p, const struct assay_err *err)
 
 	if (err)
 		json_object_set_new(json, "error",
-				    json_pack("{s:i, s:i, s:s}", "line", (int)err->line, "column",
-					      (int)err->column, "text", err->text));
+				    json_pack("{s:i, s:i, s:o}", "line", (int)err->line, "column",
+					      (int)err->column, "text", answer_text(err->text)));
 	else
 		json_object_set_new(json, "rules", policy_file_json_rules(p));
-	return print_json(json);
+	return answer_print_indented(CHECK, json);
 }
 
 static int check_file(const struct check_args *args)
@@ -80,9 +83,9 @@ static int check_file(const struct check_args *args)
 	if (r != 0)
 		print_error(args->file, &err);
 	if (args->json) {
-		p.name = args->file;
-		return check_json(&p, r != 0 ? &err : NULL) != 0 || r != 0 ? EXIT_TROUBLE
-									   : EXIT_YES;
+		int status = check_json(&p, r != 0 ? &err : NULL);
+
+		return r != 0 ? EXIT_TROUBLE : status;
 	}
 	if (r != 0)
 		return EXIT_TROUBLE;
@@ -95,36 +98,21 @@ static int check_file(const struct check_args *args)
 
 static int run_check(int argc, char **argv)
 {
-	static const struct option longs[] = {
-		{ "print", no_argument, NULL, 'p' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "template", required_argument, NULL, 't' },
-		{ 0 },
-	};
 	struct check_args args = { 0 };
 	struct assay_template template;
 	struct assay_err err;
-	int c;
+	int first, r = options_parse(CHECK, check_rows, argc, argv, &args, &first);
 
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
-		if (c == 'p')
-			args.print = true;
-		else if (c == 'j')
-			args.json = true;
-		else if (c == 't')
-			args.template = optarg;
-		else
-			return assay_cmd_usage("policy check", "'%s' is wrong", argv[optind - 1]);
-	}
-	if (argc - optind != 1)
-		return assay_cmd_usage("policy check", "one FILE is expected");
+	if (r)
+		return r;
+	if (first + 1 != argc)
+		return assay_cmd_usage(CHECK, "one FILE is needed ('-' is standard input)");
 	if (args.print && args.json)
-		return assay_cmd_usage("policy check", "--print or --json, not both");
+		return assay_cmd_usage(CHECK, "--print or --json, not both");
 	if (args.template &&
 	    assay_template_parse(assay_bytes_str(args.template), &template, &err) != 0)
-		return assay_cmd_usage("policy check", "--template: %s", err.text);
-	args.file = argv[optind];
+		return assay_cmd_usage(CHECK, "--template: %s", err.text);
+	args.file = argv[first];
 	return check_file(&args);
 }
 
@@ -142,7 +130,7 @@ static int list_builtins(bool json)
 			puts(name);
 	}
 	if (json)
-		return print_json(array) == 0 ? EXIT_YES : EXIT_TROUBLE;
+		return answer_print_indented(SHOW, array);
 	json_decref(array);
 	return EXIT_YES;
 }
@@ -158,40 +146,36 @@ static int show_builtin(const char *names, bool json)
 	if (policy_file_builtin(&p, names, &err) != 0 ||
 	    assay_policy_builtin_write(assay_bytes_str(names), &w, &unused, &err) != 0) {
 		err.line = 0; /* there is no file */
-		return assay_cmd_fail("policy show", NULL, &err);
+		return assay_cmd_fail(SHOW, NULL, &err);
 	}
 	if (json)
-		return print_json(json_pack("{s:s, s:b, s:o}", "name", names, "fail_securely",
-					    p.text.fail_securely, "rules",
-					    policy_file_json_rules(&p))) == 0
-			       ? EXIT_YES
-			       : EXIT_TROUBLE;
+		return answer_print_indented(SHOW, json_pack("{s:s, s:b, s:o}", "name", names,
+							     "fail_securely", p.text.fail_securely,
+							     "rules", policy_file_json_rules(&p)));
 	fwrite(text, 1, w.len, stdout);
 	return EXIT_YES;
 }
 
+struct show_args {
+	bool list, json;
+};
+
+static const struct option_row show_rows[] = {
+	{ 0, "list", NULL, "the names", OPTION_FLAG, offsetof(struct show_args, list) },
+	{ 0, "json", NULL, "for a machine", OPTION_FLAG, offsetof(struct show_args, json) },
+	{ 0 },
+};
+
 static int run_show(int argc, char **argv)
 {
-	static const struct option longs[] = {
-		{ "list", no_argument, NULL, 'l' },
-		{ "json", no_argument, NULL, 'j' },
-		{ 0 },
-	};
-	bool list = false, json = false;
-	int c;
+	struct show_args args = { 0 };
+	int first, r = options_parse(SHOW, show_rows, argc, argv, &args, &first);
 
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
-		if (c == 'l')
-			list = true;
-		else if (c == 'j')
-			json = true;
-		else
-			return assay_cmd_usage("policy show", "'%s' is wrong", argv[optind - 1]);
-	}
-	if (argc - optind != (list ? 0 : 1))
-		return assay_cmd_usage("policy show", "one NAME or --list is expected");
-	return list ? list_builtins(json) : show_builtin(argv[optind], json);
+	if (r)
+		return r;
+	if (argc - first != (args.list ? 0 : 1))
+		return assay_cmd_usage(SHOW, "one NAME or --list is needed");
+	return args.list ? list_builtins(args.json) : show_builtin(argv[first], args.json);
 }
 
 /* ---- the table ------------------------------------------------------------------------------ */
@@ -201,26 +185,21 @@ static const struct command subcommands[] = {
 		.name = "check",
 		.synopsis = "[--print | --json] [--template TEMPLATE] FILE",
 		.summary = "say whether the kernel would take a policy, and where not",
-		.options = "  --print               the rules in their canonical form\n"
-			   "  --json                the result for a machine\n"
-			   "  --template TEMPLATE   the default template, whose format rules may "
-			   "name\n"
-			   "\nFILE may be -, standard input.\n",
+		.rows = check_rows,
 		.run = run_check,
 	},
 	{
 		.name = "show",
 		.synopsis = "[--json] NAME[|NAME]...\n[--json] --list",
 		.summary = "print built-in policies, as the kernel puts them together",
-		.options = "  --list   the names\n"
-			   "  --json   for a machine\n",
+		.rows = show_rows,
 		.run = run_show,
 	},
 	{
 		.name = "explain",
 		.synopsis = "--func HOOK [OPTION]... [PATH]",
 		.summary = "say which rule decides about an event, and why no earlier one did",
-		.options = CMD_POLICY_EXPLAIN_OPTIONS,
+		.rows = policy_explain_rows,
 		.run = cmd_policy_explain,
 	},
 	{ 0 },

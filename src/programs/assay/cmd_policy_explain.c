@@ -3,7 +3,6 @@
  * assay policy explain: one event, put together from options and from what the system says about a
  * path, and what each pair of actions makes of it, rule by rule.
  */
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,28 +11,13 @@
 #include "base/fmt.h"
 #include "base/macros.h"
 #include "base/num.h"
+#include "programs/assay/answer.h"
 #include "programs/assay/cmd.h"
 #include "programs/assay/cmd_policy.h"
 #include "programs/assay/explain.h"
 #include "programs/assay/path_facts.h"
 
 #define COMMAND "policy explain"
-
-enum {
-	OPT_FUNC = 256,
-	OPT_MASK,
-	OPT_POLICY,
-	OPT_CAP_SETUID,
-	OPT_CAP_SETGID,
-	OPT_FSMAGIC,
-	OPT_FSNAME,
-	OPT_FS_SUBTYPE,
-	OPT_FSUUID,
-	OPT_LABEL,
-	OPT_ANY_SUBJECT,
-	OPT_JSON,
-	OPT_ID, /* and the following, in the order of enum id */
-};
 
 enum id { ID_UID, ID_EUID, ID_SUID, ID_GID, ID_EGID, ID_SGID, ID_FOWNER, ID_FGROUP, ID_COUNT };
 
@@ -43,81 +27,53 @@ struct args {
 	bool any_subject, json;
 };
 
-static const struct option longs[] = {
-	{ "func", required_argument, NULL, OPT_FUNC },
-	{ "mask", required_argument, NULL, OPT_MASK },
-	{ "policy", required_argument, NULL, OPT_POLICY },
-	{ "uid", required_argument, NULL, OPT_ID + ID_UID },
-	{ "euid", required_argument, NULL, OPT_ID + ID_EUID },
-	{ "suid", required_argument, NULL, OPT_ID + ID_SUID },
-	{ "gid", required_argument, NULL, OPT_ID + ID_GID },
-	{ "egid", required_argument, NULL, OPT_ID + ID_EGID },
-	{ "sgid", required_argument, NULL, OPT_ID + ID_SGID },
-	{ "cap-setuid", required_argument, NULL, OPT_CAP_SETUID },
-	{ "cap-setgid", required_argument, NULL, OPT_CAP_SETGID },
-	{ "fowner", required_argument, NULL, OPT_ID + ID_FOWNER },
-	{ "fgroup", required_argument, NULL, OPT_ID + ID_FGROUP },
-	{ "fsmagic", required_argument, NULL, OPT_FSMAGIC },
-	{ "fsname", required_argument, NULL, OPT_FSNAME },
-	{ "fs-subtype", required_argument, NULL, OPT_FS_SUBTYPE },
-	{ "fsuuid", required_argument, NULL, OPT_FSUUID },
-	{ "label", required_argument, NULL, OPT_LABEL },
-	{ "any-subject", no_argument, NULL, OPT_ANY_SUBJECT },
-	{ "json", no_argument, NULL, OPT_JSON },
+#define AT(field) offsetof(struct args, field)
+
+const struct option_row policy_explain_rows[] = {
+	{ 0, "func", "HOOK", "what happens: FILE_CHECK, BPRM_CHECK, MMAP_CHECK, KEY_CHECK...",
+	  OPTION_TEXT, AT(func) },
+	{ 0, "mask", "MASK", "MAY_READ, MAY_WRITE, MAY_EXEC, MAY_APPEND, joined by |", OPTION_TEXT,
+	  AT(mask) },
+	{ 0, "policy", "POLICY", "a file, or built-in policies by name; tcb if not given",
+	  OPTION_TEXT, AT(policy) },
+	{ 0, "uid", "ID", "of the process, as are the next; yours if not given", OPTION_TEXT,
+	  AT(id[ID_UID]) },
+	{ 0, "euid", "ID", "like --uid if not given", OPTION_TEXT, AT(id[ID_EUID]) },
+	{ 0, "suid", "ID", "like --euid if not given", OPTION_TEXT, AT(id[ID_SUID]) },
+	{ 0, "gid", "ID", "yours if not given", OPTION_TEXT, AT(id[ID_GID]) },
+	{ 0, "egid", "ID", "like --gid if not given", OPTION_TEXT, AT(id[ID_EGID]) },
+	{ 0, "sgid", "ID", "like --egid if not given", OPTION_TEXT, AT(id[ID_SGID]) },
+	{ 0, "cap-setuid", "BOOL", "has CAP_SETUID: yes or no; yes for euid 0 if not given",
+	  OPTION_TEXT, AT(cap_setuid) },
+	{ 0, "cap-setgid", "BOOL", "the same for CAP_SETGID", OPTION_TEXT, AT(cap_setgid) },
+	{ 0, "fowner", "ID", "of the file, as are the next; PATH's if not given", OPTION_TEXT,
+	  AT(id[ID_FOWNER]) },
+	{ 0, "fgroup", "ID", "its group", OPTION_TEXT, AT(id[ID_FGROUP]) },
+	{ 0, "fsmagic", "HEX", "of its filesystem, as are the next: f_type of statfs(2)",
+	  OPTION_TEXT, AT(fsmagic) },
+	{ 0, "fsname", "NAME", "as in /proc/filesystems", OPTION_TEXT, AT(fsname) },
+	{ 0, "fs-subtype", "NAME", "what stands behind \"fuse.\" in a mount of that type",
+	  OPTION_TEXT, AT(fs_subtype) },
+	{ 0, "fsuuid", "UUID", "as blkid(8) has it", OPTION_TEXT, AT(fsuuid) },
+	{ 0, "label", "NAME", "keyring of KEY_CHECK, label of CRITICAL_DATA", OPTION_TEXT,
+	  AT(label) },
+	{ 0, "any-subject", NULL, "what would be done for somebody, as with first_sight=eager",
+	  OPTION_FLAG, AT(any_subject) },
+	{ 0, "json", NULL, "for a machine", OPTION_FLAG, AT(json) },
 	{ 0 },
 };
 
-static const char **arg_slot(struct args *a, int option)
-{
-	switch (option) {
-	case OPT_FUNC:
-		return &a->func;
-	case OPT_MASK:
-		return &a->mask;
-	case OPT_POLICY:
-		return &a->policy;
-	case OPT_CAP_SETUID:
-		return &a->cap_setuid;
-	case OPT_CAP_SETGID:
-		return &a->cap_setgid;
-	case OPT_FSMAGIC:
-		return &a->fsmagic;
-	case OPT_FSNAME:
-		return &a->fsname;
-	case OPT_FS_SUBTYPE:
-		return &a->fs_subtype;
-	case OPT_FSUUID:
-		return &a->fsuuid;
-	case OPT_LABEL:
-		return &a->label;
-	default:
-		return option >= OPT_ID && option < OPT_ID + ID_COUNT ? &a->id[option - OPT_ID]
-								      : NULL;
-	}
-}
-
 static int parse_args(int argc, char **argv, struct args *a)
 {
-	int c;
+	int first, r = options_parse(COMMAND, policy_explain_rows, argc, argv, a, &first);
 
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
-		const char **slot = arg_slot(a, c);
-
-		if (slot)
-			*slot = optarg;
-		else if (c == OPT_ANY_SUBJECT)
-			a->any_subject = true;
-		else if (c == OPT_JSON)
-			a->json = true;
-		else
-			return assay_cmd_usage(COMMAND, "'%s' is wrong", argv[optind - 1]);
-	}
-	if (argc - optind > 1)
-		return assay_cmd_usage(COMMAND, "at most one PATH is expected");
+	if (r)
+		return r;
+	if (argc - first > 1)
+		return assay_cmd_usage(COMMAND, "at most one PATH is needed");
 	if (!a->func)
 		return assay_cmd_usage(COMMAND, "--func is missing");
-	a->path = argv[optind];
+	a->path = argv[first];
 	return EXIT_YES;
 }
 
@@ -218,7 +174,6 @@ static int fill_mask(const char *text, uint32_t *ret)
 	return EXIT_YES;
 }
 
-/* What neither the options nor PATH say; see explain.h. */
 static void fill_from_path(const struct path_facts *path, struct explain *e)
 {
 	struct assay_match_facts *f = &e->facts;
@@ -265,13 +220,9 @@ static int fill_object(const struct args *a, struct explain *e)
 static int load_policy(const char *name, struct policy_file *p)
 {
 	struct assay_err err;
-	int r;
+	int r = policy_name_is_builtin(name) ? policy_file_builtin(p, name, &err)
+					     : policy_file_read(p, name, NULL, &err);
 
-	/* A name of several parts is of built-in policies, too; the rest is a file. */
-	if (assay_policy_builtin(name) || strchr(name, '|'))
-		r = policy_file_builtin(p, name, &err);
-	else
-		r = policy_file_read(p, name, NULL, &err);
 	policy_file_print_warnings(p);
 	return r == 0 ? EXIT_YES : assay_cmd_fail(COMMAND, name, &err);
 }
@@ -309,7 +260,7 @@ static int explain_event(const struct args *a, struct explain *e)
 		return assay_cmd_fail(COMMAND, NULL, &err);
 	}
 	assay_policy_match(e->policy, &e->facts, &e->match);
-	return a->json ? explain_print_json(e) : explain_print(e);
+	return a->json ? answer_print_indented(COMMAND, explain_json(e)) : explain_print(e);
 }
 
 int cmd_policy_explain(int argc, char **argv)

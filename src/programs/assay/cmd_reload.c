@@ -3,6 +3,7 @@
  * it. */
 #include <stdio.h>
 
+#include "programs/assay/answer.h"
 #include "programs/assay/commands.h"
 #include "programs/assay/status_page.h"
 #include "programs/common/control_msg.h"
@@ -68,13 +69,10 @@ static int run(int argc, char **argv)
 		return assay_cmd_usage(NAME, "it takes no argument, not '%s'", argv[first]);
 	if (control_ask(o.control, &request, TIMEOUT_MS, &reply, &err) < 0)
 		return assay_cmd_fail(NAME, NULL, &err);
-	if (o.json) {
-		json_dumpf(reply, stdout, JSON_INDENT(2));
-		putchar('\n');
-	} else {
-		print_result(reply);
-	}
 	status = json_is_true(json_object_get(reply, "in_force")) ? EXIT_YES : EXIT_NO;
+	if (o.json)
+		return answer_print_indented(NAME, reply) == EXIT_YES ? status : EXIT_TROUBLE;
+	print_result(reply);
 	json_decref(reply);
 	return status;
 }

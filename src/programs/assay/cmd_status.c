@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* "assay status": what a running assayd says of itself, and of its TPM's PCRs. */
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/hex.h"
+#include "programs/assay/answer.h"
 #include "programs/assay/commands.h"
 #include "programs/assay/status_page.h"
 #include "programs/common/control_msg.h"
@@ -54,13 +54,13 @@ static bool in_trouble(const json_t *reply)
 	return !json_is_true(status_find(reply, "health.ok"));
 }
 
-static int print(const struct options *o, const json_t *reply)
+static int print(const struct options *o, json_t *reply)
 {
 	struct assay_err err;
+	int r = EXIT_YES;
 
 	if (o->json) {
-		json_dumpf(reply, stdout, JSON_INDENT(2));
-		putchar('\n');
+		r = answer_print_indented(NAME, json_incref(reply));
 	} else if (o->pcrs) {
 		if (print_pcrs(reply, &err) < 0)
 			return assay_cmd_fail(NAME, NULL, &err);
@@ -69,7 +69,7 @@ static int print(const struct options *o, const json_t *reply)
 	} else {
 		status_page_print(reply);
 	}
-	return !o->pcrs && in_trouble(reply) ? EXIT_NO : EXIT_YES;
+	return r == EXIT_YES && !o->pcrs && in_trouble(reply) ? EXIT_NO : r;
 }
 
 static int run(int argc, char **argv)

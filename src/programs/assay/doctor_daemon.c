@@ -76,24 +76,8 @@ static void look_at_order(struct doctor *d)
 int doctor_ask(const struct doctor *d, const struct control_request *request, json_t **ret,
 	       struct assay_err *err)
 {
-	json_t *message = control_request_pack(request);
-	AUTO(fd) int fd = -1;
-	int r = control_connect(d->control ? d->control : d->conf.control_socket, TIMEOUT_MS, &fd,
-				err);
-
-	if (r == 0)
-		r = control_send(fd, message, err);
-	json_decref(message);
-	if (r == 0)
-		r = control_receive(fd, TIMEOUT_MS, ret, err);
-	if (r < 0)
-		return r;
-	r = control_reply_check(*ret, err);
-	if (r < 0) {
-		json_decref(*ret);
-		*ret = NULL;
-	}
-	return r;
+	return control_ask(d->control ? d->control : d->conf.control_socket, request, TIMEOUT_MS,
+			   ret, err);
 }
 
 static void look_at_health(struct doctor *d)

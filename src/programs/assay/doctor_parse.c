@@ -82,7 +82,7 @@ static void keep_word(char *to, size_t size, struct assay_bytes word)
 		assay_fmt(to, size, "%.*s", (int)word.len, (const char *)word.data);
 }
 
-static void look_at_record(const struct assay_record *record, struct doctor_ima_list *ret)
+static void look_at_record(const struct assay_record *record, bool big, struct doctor_ima_list *ret)
 {
 	struct assay_template t;
 	struct assay_template_data data;
@@ -93,7 +93,7 @@ static void look_at_record(const struct assay_record *record, struct doctor_ima_
 	ret->in_pcr[record->pcr]++;
 	keep_word(ret->template, sizeof(ret->template), record->template_name);
 	if (assay_template_parse(record->template_name, &t, NULL) == 0 &&
-	    assay_template_cut(&t, record->data, false, &data, NULL) == 0 &&
+	    assay_template_cut(&t, record->data, big, &data, NULL) == 0 &&
 	    assay_field_digest(ASSAY_FIELD_D_NG, assay_template_field(&data, ASSAY_FIELD_D_NG),
 			       &digest, NULL) == 0)
 		keep_word(ret->hash, sizeof(ret->hash),
@@ -112,7 +112,7 @@ int doctor_ima_list_parse(struct assay_bytes list, struct doctor_ima_list *ret,
 	while (r == 0 && !assay_rd_end(&in)) {
 		r = assay_record_parse(&in, &form, &record, err);
 		if (r == 0)
-			look_at_record(&record, &got);
+			look_at_record(&record, form.big, &got);
 	}
 	if (r == 0)
 		*ret = got;

@@ -19,8 +19,7 @@
  * one. */
 static bool is_builtin(const struct doctor *d, const char *name)
 {
-	return d->policy_name ? assay_policy_builtin(name) || strchr(name, '|')
-			      : !strchr(name, '/');
+	return d->policy_name ? policy_name_is_builtin(name) : !strchr(name, '/');
 }
 
 static int read_policy(struct doctor *d, const char *name, struct assay_err *err)

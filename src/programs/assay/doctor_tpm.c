@@ -207,19 +207,23 @@ static void no_answer(struct doctor *d, const struct assay_err *err)
 	doctor_add(d, &a, "%s", err->text);
 }
 
-static int read_values(struct doctor *d, struct assay_anchor_tpm2 *tpm, struct assay_err *err)
+/* Banks without values are nobody's: others may still be asked for them. */
+static int read_values(struct doctor_tpm *t, struct assay_anchor_tpm2 *tpm, struct assay_err *err)
 {
 	struct assay_anchor port = assay_anchor_tpm2_port(tpm);
+	struct assay_banks banks = { 0 };
 	struct assay_tpm_clock clock;
-	int r = port.ops->banks(port.ctx, &d->tpm.banks, err);
+	int r = port.ops->banks(port.ctx, &banks, err);
 
 	if (r == 0)
-		r = port.ops->read(port.ctx, (1u << ASSAY_PCRS) - 1, d->tpm.value, &clock, err);
-	for (unsigned i = 0; r == 0 && i < ASSAY_PCRS; i++)
-		d->tpm.read[i] = true;
-	if (r == 0)
-		d->tpm.source = "the TPM";
-	return r;
+		r = port.ops->read(port.ctx, (1u << ASSAY_PCRS) - 1, t->value, &clock, err);
+	if (r < 0)
+		return r;
+	t->banks = banks;
+	t->source = "the TPM";
+	for (unsigned i = 0; i < ASSAY_PCRS; i++)
+		t->read[i] = true;
+	return 0;
 }
 
 static void look_inside(struct doctor *d)
@@ -238,7 +242,8 @@ static void look_inside(struct doctor *d)
 		return; /* assayd's alone */
 	if (assay_anchor_tpm2_new(&config, &tpm, &err) < 0 ||
 	    assay_anchor_tpm2_info(tpm, &info, &err) < 0 ||
-	    assay_anchor_tpm2_health(tpm, &health, &err) < 0 || read_values(d, tpm, &err) < 0) {
+	    assay_anchor_tpm2_health(tpm, &health, &err) < 0 ||
+	    read_values(&d->tpm, tpm, &err) < 0) {
 		no_answer(d, &err);
 		return;
 	}
@@ -260,7 +265,8 @@ static bool take_bank(struct doctor_tpm *t, enum assay_hash alg, const struct as
 		memcpy(t->value[got->v[i].pcr].value[0], got->v[i].value, assay_hash_size(alg));
 		t->read[got->v[i].pcr] = true;
 	}
-	t->banks = (struct assay_banks){ .alg = { alg }, .n = 1 };
+	if (got->n)
+		t->banks = (struct assay_banks){ .alg = { alg }, .n = 1 };
 	return got->n;
 }
 

@@ -301,7 +301,7 @@ static json_t *json_earlier(const struct explain *e, uint32_t i)
 
 	format_fact(e, failed, fact, sizeof(fact));
 	json_object_set_new(json, "failed", failed ? json_string(cond_name(failed)) : json_null());
-	json_object_set_new(json, "is", failed ? json_string(fact) : json_null());
+	json_object_set_new(json, "is", failed ? answer_text(fact) : json_null());
 	return json;
 }
 
@@ -350,7 +350,7 @@ static json_t *json_event(const struct explain *e)
 		if (cond == ASSAY_COND_LSM || cond == ASSAY_COND_KEYRINGS)
 			continue;
 		format_fact(e, cond, fact, sizeof(fact));
-		json_object_set_new(json, cond_names[i].name, json_string(fact));
+		json_object_set_new(json, cond_names[i].name, answer_text(fact));
 	}
 	if (e->path)
 		json_object_set_new(json, "path", answer_text(e->path));
@@ -358,17 +358,13 @@ static json_t *json_event(const struct explain *e)
 	return json;
 }
 
-int explain_print_json(const struct explain *e)
+json_t *explain_json(const struct explain *e)
 {
 	json_t *json = json_pack("{s:o, s:o, s:o, s:b, s:b}", "policy", answer_text(e->file.name),
 				 "event", json_event(e), "options", json_options(&e->match),
 				 "by_subject", e->match.by_subject, "by_mask", e->match.by_mask);
-	int r;
 
 	for (size_t i = 0; i < ARRAY_LEN(pairs); i++)
 		json_object_set_new(json, pairs[i].name, json_pair(e, &pairs[i]));
-	r = json_dumpf(json, stdout, JSON_INDENT(2));
-	json_decref(json);
-	putchar('\n');
-	return r == 0 && fflush(stdout) == 0 ? EXIT_YES : EXIT_TROUBLE;
+	return json;
 }

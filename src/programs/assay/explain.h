@@ -17,6 +17,7 @@ struct explain {
 	struct assay_match match;
 };
 
-/* On stdout. Return an exit status. */
+/* On stdout. Returns an exit status. */
 int explain_print(const struct explain *e);
-int explain_print_json(const struct explain *e);
+/* The caller owns it; NULL: out of memory. */
+json_t *explain_json(const struct explain *e);

@@ -145,3 +145,6 @@ void log_name_print(const struct assay_template_data *cut, char to[static 256]);
 
 /* A JSON string with its quotes, of text that is escaped as assay_ascii_escape() does. */
 void log_json_string(struct assay_wr *w, struct assay_bytes text);
+/* The same of any text, a path or a message, which is escaped here; makes room for it. */
+void log_json_text(struct log_text *t, const char *text);
+void log_json_print(const char *text); /* on stdout */

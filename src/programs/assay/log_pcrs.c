@@ -23,6 +23,26 @@ static bool parse_bank(struct assay_bytes word, enum assay_hash *ret)
 	return assay_hash_by_name(assay_bytes(name, word.len), ret) && assay_hash_tpm_id(*ret);
 }
 
+/* The same value may be given again: by a file, and by the TPM. */
+static int add_claim(struct log_claims *c, bool named, const struct assay_pcr_claim *claim,
+		     struct assay_err *err)
+{
+	for (size_t i = 0; i < c->n; i++) {
+		if (c->claim[i].alg != claim->alg || c->claim[i].pcr != claim->pcr)
+			continue;
+		if (memcmp(c->claim[i].value, claim->value, assay_hash_size(claim->alg)) != 0)
+			return assay_err_set(err, -EBADMSG, "two values for PCR %u of bank %s",
+					     claim->pcr, assay_hash_name(claim->alg));
+		c->named[i] |= named;
+		return 0;
+	}
+	if (c->n == ASSAY_CLAIMS_MAX)
+		return assay_err_set(err, -E2BIG, "more than %u PCR values", ASSAY_CLAIMS_MAX);
+	c->named[c->n] = named;
+	c->claim[c->n++] = *claim;
+	return 0;
+}
+
 static int add(struct log_claims *c, bool named, enum assay_hash alg, struct assay_bytes index,
 	       struct assay_bytes hex, struct assay_err *err)
 {
@@ -30,31 +50,16 @@ static int add(struct log_claims *c, bool named, enum assay_hash alg, struct ass
 	uint64_t pcr;
 
 	if (assay_num_parse(index, 10, ASSAY_RECORD_PCR_MAX, &pcr) < 0)
-		return assay_err_set(err, -EBADMSG, "'%.*s' is no PCR index (0 to %u)",
-				     (int)index.len, (const char *)index.data,
-				     ASSAY_RECORD_PCR_MAX);
+		return assay_err_set(err, -EBADMSG, "'%s' is no PCR index (0 to %u)",
+				     assay_err_quote(index).text, ASSAY_RECORD_PCR_MAX);
 	claim.pcr = (uint32_t)pcr;
 	if (hex.len > 2 && hex.data[0] == '0' && (hex.data[1] | 0x20) == 'x')
 		hex = assay_bytes(hex.data + 2, hex.len - 2);
 	if (assay_hex_decode(hex, claim.value, sizeof(claim.value)) != (long)assay_hash_size(alg))
-		return assay_err_set(err, -EBADMSG,
-				     "a %s PCR has %zu hexadecimal digits, not '%.*s'",
-				     assay_hash_name(alg), 2 * assay_hash_size(alg), (int)hex.len,
-				     (const char *)hex.data);
-	for (size_t i = 0; i < c->n; i++) {
-		if (c->claim[i].alg != alg || c->claim[i].pcr != claim.pcr)
-			continue;
-		if (memcmp(c->claim[i].value, claim.value, sizeof(claim.value)) != 0)
-			return assay_err_set(err, -EBADMSG, "two values for PCR %u of bank %s",
-					     claim.pcr, assay_hash_name(alg));
-		c->named[i] |= named;
-		return 0;
-	}
-	if (c->n == ASSAY_CLAIMS_MAX)
-		return assay_err_set(err, -E2BIG, "more than %u PCR values", ASSAY_CLAIMS_MAX);
-	c->named[c->n] = named;
-	c->claim[c->n++] = claim;
-	return 0;
+		return assay_err_set(err, -EBADMSG, "a %s PCR has %zu hexadecimal digits, not '%s'",
+				     assay_hash_name(alg), 2 * assay_hash_size(alg),
+				     assay_err_quote(hex).text);
+	return add_claim(c, named, &claim, err);
 }
 
 int log_claims_add(struct log_claims *c, const char *text, struct assay_err *err)
@@ -65,8 +70,9 @@ int log_claims_add(struct log_claims *c, const char *text, struct assay_err *err
 	if (!second)
 		return assay_err_set(err, -EBADMSG, "'%s' is not BANK:INDEX:HEX", text);
 	if (!parse_bank(assay_bytes(text, (size_t)(first - text)), &alg))
-		return assay_err_set(err, -EOPNOTSUPP, "'%.*s' is no PCR bank", (int)(first - text),
-				     text);
+		return assay_err_set(
+			err, -EOPNOTSUPP, "'%s' is no PCR bank",
+			assay_err_quote(assay_bytes(text, (size_t)(first - text))).text);
 	return add(c, true, alg, assay_bytes(first + 1, (size_t)(second - first - 1)),
 		   assay_bytes_str(second + 1), err);
 }
@@ -114,9 +120,8 @@ static int take_line(struct log_claims *c, struct assay_bytes line, enum assay_h
 	if (!(n == 3 && !colon[0] && !colon[1]) && !(n == 1 && colon[0]))
 		return assay_err_set(err, -EBADMSG, "neither BANK INDEX HEX nor tpm2_pcrread's");
 	if (!parse_bank(word[0], bank))
-		return assay_err_set(err, -EOPNOTSUPP, "'%.*s' is no PCR bank",
-				     word[0].len > 32 ? 32 : (int)word[0].len,
-				     (const char *)word[0].data);
+		return assay_err_set(err, -EOPNOTSUPP, "'%s' is no PCR bank",
+				     assay_err_quote(word[0]).text);
 	*has_bank = n == 1;
 	return n == 3 ? add(c, false, *bank, word[1], word[2], err) : 0;
 }
@@ -175,13 +180,10 @@ int log_claims_tpm(struct log_claims *c, const char *tcti, struct assay_err *err
 		r = port.ops->read(port.ctx, (1u << ASSAY_PCRS) - 1, values, &clock, err);
 	for (uint32_t p = 0; r == 0 && p < ASSAY_PCRS; p++)
 		for (uint32_t b = 0; r == 0 && b < banks.n; b++) {
-			struct assay_pcr_claim *claim = &c->claim[c->n];
+			struct assay_pcr_claim claim = { .alg = banks.alg[b], .pcr = p };
 
-			if (c->n == ASSAY_CLAIMS_MAX)
-				return assay_err_set(err, -E2BIG, "too many PCR values");
-			*claim = (struct assay_pcr_claim){ .alg = banks.alg[b], .pcr = p };
-			memcpy(claim->value, values[p].value[b], sizeof(claim->value));
-			c->named[c->n++] = false;
+			memcpy(claim.value, values[p].value[b], sizeof(claim.value));
+			r = add_claim(c, false, &claim, err);
 		}
 	return r;
 }

@@ -84,3 +84,23 @@ void log_json_string(struct assay_wr *w, struct assay_bytes text)
 	}
 	assay_wr_u8(w, '"');
 }
+
+void log_json_text(struct log_text *t, const char *text)
+{
+	struct log_text escaped = { 0 };
+
+	log_text_reserve(&escaped, 4 * strlen(text));
+	assay_ascii_escape(assay_bytes_str(text), &escaped.w);
+	log_text_reserve(t, 2 * escaped.w.len + 2); /* no control character is left */
+	log_json_string(&t->w, assay_wr_done(&escaped.w));
+	log_text_done(&escaped);
+}
+
+void log_json_print(const char *text)
+{
+	struct log_text t = { 0 };
+
+	log_json_text(&t, text);
+	log_text_flush(&t);
+	log_text_done(&t);
+}

@@ -310,12 +310,8 @@ static void json_boot(const struct assay_boot_finding *b)
 
 static void json_text(const char *name, const char *text)
 {
-	char buf[8192];
-	struct assay_wr w = assay_wr(buf, sizeof(buf));
-
-	log_json_string(&w, assay_bytes_str(text));
-	printf(",\"%s\":%.*s", name, assay_wr_ok(&w) ? (int)w.len : 2,
-	       assay_wr_ok(&w) ? buf : "\"\"");
+	printf(",\"%s\":", name);
+	log_json_print(text);
 }
 
 static void json_segment(const struct log_verdict *v, size_t i)
@@ -338,12 +334,8 @@ static void json_segment(const struct log_verdict *v, size_t i)
 
 static void json_error(const struct log_verdict *v)
 {
-	char buf[2048];
-	struct assay_wr w = assay_wr(buf, sizeof(buf));
-
-	log_json_string(&w, assay_bytes_str(v->found.err.text));
-	printf(",\"error\":{\"entry\":%llu,\"text\":%.*s", U(v->found.sum.entries), (int)w.len,
-	       buf);
+	printf(",\"error\":{\"entry\":%llu", U(v->found.sum.entries));
+	json_text("text", v->found.err.text);
 	if (v->found.err.has_offset)
 		printf(",\"offset\":%llu", U(v->found.err.offset));
 	putchar('}');
@@ -354,15 +346,17 @@ void log_verdict_json(const struct log_verdict *v)
 	static const char *const verdicts[] = { "holds", "does-not-hold", "could-not-tell" };
 	const struct assay_verify_summary *s = &v->found.sum;
 
-	printf("{\"verdict\":\"%s\",\"reason\":\"%s\",\"source\":\"%s\",\"column\":\"%s\","
+	printf("{\"verdict\":\"%s\"", verdicts[v->exit_status]);
+	json_text("reason", v->reason);
+	printf(",\"source\":\"%s\",\"column\":\"%s\","
 	       "\"big_endian\":%s,\"anchored\":%s,\"entries\":%llu,\"violations\":%llu,"
 	       "\"bare_violations\":%llu,"
 	       "\"waiting\":%llu,\"absent\":%llu,\"batches\":%llu,\"boot_aggregates\":%llu,"
 	       "\"not_proved\":%llu,\"base\":\"%s\",\"pcrs\":[",
-	       verdicts[v->exit_status], v->reason, log_source_name(v->input->source),
-	       assay_hash_name(v->input->form.column), v->input->form.big ? "true" : "false",
-	       s->absent ? "true" : "false", U(s->entries), U(s->violations), U(s->bare_violations),
-	       U(s->waiting), U(s->absent), U(s->batches), U(s->boot_aggregates), U(s->uncovered),
+	       log_source_name(v->input->source), assay_hash_name(v->input->form.column),
+	       v->input->form.big ? "true" : "false", s->absent ? "true" : "false", U(s->entries),
+	       U(s->violations), U(s->bare_violations), U(s->waiting), U(s->absent), U(s->batches),
+	       U(s->boot_aggregates), U(s->uncovered),
 	       !s->base_set	 ? "initial"
 	       : s->base_vouched ? "vouched"
 				 : "not-vouched");

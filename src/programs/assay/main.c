@@ -29,8 +29,6 @@ static void print_own_help(const char *path, const struct command *c)
 	if (c->rows) {
 		puts("");
 		options_print(c->rows);
-	} else if (c->options) {
-		printf("\n%s", c->options);
 	}
 }
 

@@ -2,6 +2,7 @@
 #include "programs/assay/options.h"
 
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -35,6 +36,12 @@ static int take(const char *command, const struct option_row *row, void *options
 	return r < 0 ? assay_cmd_usage(command, "--%s: %s", row->name, err.text) : r;
 }
 
+/* What getopt_long() returns for a row: its letter, or a number that is none. */
+static int value_of(const struct option_row *rows, size_t i)
+{
+	return rows[i].letter ? rows[i].letter : (int)(UCHAR_MAX + 1 + i);
+}
+
 /* What getopt_long() wants to know, out of the table. */
 static size_t translate(const struct option_row *rows, struct option longs[static OPTIONS_MAX + 1],
 			char shorts[static 2 * OPTIONS_MAX + 2])
@@ -46,7 +53,9 @@ static size_t translate(const struct option_row *rows, struct option longs[stati
 		longs[n] =
 			(struct option){ .name = rows[n].name,
 					 .has_arg = rows[n].arg ? required_argument : no_argument,
-					 .val = rows[n].letter };
+					 .val = value_of(rows, n) };
+		if (!rows[n].letter)
+			continue;
 		shorts[len++] = rows[n].letter;
 		if (rows[n].arg)
 			shorts[len++] = ':';
@@ -56,12 +65,26 @@ static size_t translate(const struct option_row *rows, struct option longs[stati
 	return n;
 }
 
-static const struct option_row *find(const struct option_row *rows, size_t n, int letter)
+static const struct option_row *find(const struct option_row *rows, size_t n, int value)
 {
 	for (size_t i = 0; i < n; i++)
-		if (rows[i].letter == letter)
+		if (value_of(rows, i) == value)
 			return &rows[i];
 	return NULL;
+}
+
+/* getopt_long() has returned '?': a letter that is no option is in optopt, and the number of one
+ * that was given what it does not take; of a word that is none optopt is 0. */
+static int refuse(const char *command, const struct option_row *rows, size_t n, const char *word)
+{
+	const struct option_row *row = find(rows, n, optopt);
+
+	if (row)
+		return assay_cmd_usage(command, "--%s: it takes no argument: '%s'", row->name,
+				       word);
+	if (optopt)
+		return assay_cmd_usage(command, "unknown option '-%c'", optopt);
+	return assay_cmd_usage(command, "unknown option '%s'", word);
 }
 
 int options_parse(const char *command, const struct option_row *rows, int argc, char **argv,
@@ -76,10 +99,8 @@ int options_parse(const char *command, const struct option_row *rows, int argc, 
 	while (r == 0 && (c = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
 		const struct option_row *row = find(rows, n, c == ':' ? optopt : c);
 
-		if (!row && optopt && strncmp(argv[optind - 1], "--", 2) != 0)
-			r = assay_cmd_usage(command, "unknown option '-%c'", optopt);
-		else if (!row)
-			r = assay_cmd_usage(command, "unknown option '%s'", argv[optind - 1]);
+		if (!row)
+			r = refuse(command, rows, n, argv[optind - 1]);
 		else if (c == ':')
 			r = assay_cmd_usage(command, "--%s: its argument %s is missing", row->name,
 					    row->arg);
@@ -100,7 +121,11 @@ void options_print(const struct option_row *rows)
 	}
 	for (const struct option_row *r = rows; r->name; r++) {
 		len = strlen(r->name) + (r->arg ? 1 + strlen(r->arg) : 0);
-		printf("  -%c, --%s%s%s%*s  %s\n", r->letter, r->name, r->arg ? " " : "",
-		       r->arg ? r->arg : "", (int)(width - len), "", r->help);
+		if (r->letter)
+			printf("  -%c, ", r->letter);
+		else
+			printf("      ");
+		printf("--%s%s%s%*s  %s\n", r->name, r->arg ? " " : "", r->arg ? r->arg : "",
+		       (int)(width - len), "", r->help);
 	}
 }

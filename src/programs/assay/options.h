@@ -20,7 +20,7 @@ enum option_kind {
 };
 
 struct option_row {
-	char letter;
+	char letter; /* 0: it has none */
 	const char *name;
 	const char *arg; /* what --help calls its argument; NULL: it has none */
 	const char *help;

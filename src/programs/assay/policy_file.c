@@ -33,6 +33,11 @@ static void keep_warning(void *ctx, enum assay_policy_warning what, uint32_t lin
 	p->n_warnings++;
 }
 
+bool policy_name_is_builtin(const char *name)
+{
+	return assay_policy_builtin(name) || strchr(name, '|');
+}
+
 static int take_memory(struct policy_file *p, size_t size, struct assay_err *err)
 {
 	uint8_t *memory = malloc(size);

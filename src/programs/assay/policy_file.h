@@ -26,6 +26,10 @@ static inline void assay_auto_policy_file(struct policy_file *p)
 	policy_file_done(p);
 }
 
+/* Whether a POLICY of the command line is of built-in ones, of which several may be named ("a|b");
+ * else it is a file. */
+bool policy_name_is_builtin(const char *name);
+
 /* Used as AUTO(policy_file) struct policy_file p = { 0 }; warnings are there even if it fails. */
 int policy_file_read(struct policy_file *p, const char *file, const char *template,
 		     struct assay_err *err);

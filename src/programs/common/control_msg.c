@@ -100,7 +100,8 @@ static int op_parse(const json_t *message, enum control_op *ret, struct assay_er
 		*ret = (enum control_op)i;
 		return 0;
 	}
-	return assay_err_set(err, -EOPNOTSUPP, "unknown op '%.40s'", name);
+	return assay_err_set(err, -EOPNOTSUPP, "unknown op '%s'",
+			     assay_err_quote(assay_bytes_str(name)).text);
 }
 
 /* How many of the keys that @op may have @message has. */
@@ -213,12 +214,13 @@ static json_t *values_pack(const struct assay_quote_pcrs *pcrs)
 static int value_parse(const json_t *field, struct assay_quote_pcr *ret, struct assay_err *err)
 {
 	const char *bank = json_string_value(json_object_get(field, "bank"));
-	json_int_t pcr = json_integer_value(json_object_get(field, "pcr"));
+	const json_t *number = json_object_get(field, "pcr");
+	json_int_t pcr = json_integer_value(number);
 	size_t len = 0;
 	int r;
 
-	if (!bank || !assay_hash_by_name(assay_bytes_str(bank), &ret->bank) || pcr < 0 ||
-	    pcr >= ASSAY_PCRS)
+	if (!bank || !assay_hash_by_name(assay_bytes_str(bank), &ret->bank) ||
+	    !json_is_integer(number) || pcr < 0 || pcr >= ASSAY_PCRS)
 		return assay_err_set(err, -EBADMSG, "a malformed PCR value");
 	ret->pcr = (uint32_t)pcr;
 	r = hex_parse(json_object_get(field, "value"), "value", sizeof(ret->value), ret->value,
