@@ -200,8 +200,8 @@ start_assayd() {
 
 # entries: how many records the list has now.
 entries() {
-	"$bin/assay" status --json --control "$work/control" |
-		sed -n '/^ *"list": {/,/}/ s/^ *"records": *\([0-9]*\),*$/\1/p'
+	"$bin/assay" status --openmetrics --control "$work/control" |
+		awk '$1 == "assay_list_records_total" { print $2 }'
 }
 
 # segment: the file that the list is in; a list is a chain of them, one for each start of the TPM.

@@ -63,21 +63,37 @@ static void print_head(const char *name, const char *type, const char *help)
 	printf("# TYPE %s %s\n# HELP %s %s\n", name, type, name, help);
 }
 
+/* What follows a name: nanoseconds, as seconds. */
+static void print_seconds(json_int_t ns)
+{
+	printf(" %" JSON_INTEGER_FORMAT ".%09" JSON_INTEGER_FORMAT "\n", ns / 1000000000,
+	       ns % 1000000000);
+}
+
+/* @end: of the name. */
+static void print_number(const char *end, json_int_t n)
+{
+	printf("%s %" JSON_INTEGER_FORMAT "\n", end, n);
+}
+
 static void print_metric(const struct metric *m, const json_t *value)
 {
 	json_int_t n = json_is_boolean(value) ? json_is_true(value) : json_integer_value(value);
 
 	print_head(m->name, m->kind == GAUGE ? "gauge" : "counter", m->help);
-	if (m->kind == SECONDS)
-		printf("%s_total %" JSON_INTEGER_FORMAT ".%09" JSON_INTEGER_FORMAT "\n", m->name,
-		       n / 1000000000, n % 1000000000);
-	else
-		printf("%s%s %" JSON_INTEGER_FORMAT "\n", m->name,
-		       m->kind == COUNTER ? "_total" : "", n);
+	printf("%s", m->name);
+	if (m->kind == SECONDS) {
+		fputs("_total", stdout);
+		print_seconds(n);
+	} else {
+		print_number(m->kind == COUNTER ? "_total" : "", n);
+	}
 }
 
-static void print_label(const char *value)
+/* One of those that a label tells apart. */
+static void print_labelled(const char *name, const char *label, const char *value, json_int_t n)
 {
+	printf("%s{%s=\"", name, label);
 	for (; *value; value++) {
 		if (*value == '\n')
 			fputs("\\n", stdout);
@@ -86,6 +102,7 @@ static void print_label(const char *value)
 		else
 			putchar(*value);
 	}
+	print_number("\"}", n);
 }
 
 /* One sample a word, which is there while it holds. */
@@ -100,9 +117,7 @@ static void print_words(const json_t *list, const char *name, const char *help)
 		const char *word =
 			json_string_value(json_is_object(one) ? json_object_get(one, "what") : one);
 
-		printf("%s{what=\"", name);
-		print_label(word ? word : "?");
-		puts("\"} 1");
+		print_labelled(name, "what", word ? word : "?", 1);
 	}
 }
 
@@ -133,10 +148,8 @@ static void print_restarts(const json_t *list)
 
 		if (!role || !is_first(list, i, role))
 			continue;
-		fputs("assay_process_restarts_total{role=\"", stdout);
-		print_label(role);
-		printf("\"} %" JSON_INTEGER_FORMAT "\n",
-		       json_integer_value(json_object_get(one, "restarts")));
+		print_labelled("assay_process_restarts_total", "role", role,
+			       json_integer_value(json_object_get(one, "restarts")));
 	}
 }
 
@@ -151,15 +164,11 @@ static void print_waits(const json_t *waits)
 		return;
 	print_head("assay_wait_seconds", "histogram", "How long openers waited");
 	json_object_foreach(json_object_get(waits, "within"), bound, n)
-	{
-		fputs("assay_wait_seconds_bucket{le=\"", stdout);
-		print_label(bound);
-		printf("\"} %" JSON_INTEGER_FORMAT "\n", json_integer_value(n));
-	}
-	printf("assay_wait_seconds_bucket{le=\"+Inf\"} %" JSON_INTEGER_FORMAT "\n", count);
-	printf("assay_wait_seconds_count %" JSON_INTEGER_FORMAT "\n", count);
-	printf("assay_wait_seconds_sum %" JSON_INTEGER_FORMAT ".%09" JSON_INTEGER_FORMAT "\n",
-	       sum / 1000000000, sum % 1000000000);
+		print_labelled("assay_wait_seconds_bucket", "le", bound, json_integer_value(n));
+	print_labelled("assay_wait_seconds_bucket", "le", "+Inf", count);
+	print_number("assay_wait_seconds_count", count);
+	fputs("assay_wait_seconds_sum", stdout);
+	print_seconds(sum);
 }
 
 void status_metrics_print(const json_t *reply)
@@ -168,9 +177,7 @@ void status_metrics_print(const json_t *reply)
 
 	if (version) {
 		print_head("assay_build", "info", "Version of assayd");
-		fputs("assay_build_info{version=\"", stdout);
-		print_label(version);
-		puts("\"} 1");
+		print_labelled("assay_build_info", "version", version, 1);
 	}
 	for (size_t i = 0; i < ARRAY_LEN(metrics); i++) {
 		const json_t *value = status_find(reply, metrics[i].path);
