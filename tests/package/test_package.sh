@@ -30,7 +30,7 @@ need_files() {
 }
 need_files assay usr/bin/assay usr/share/man/man1/assay.1.gz usr/share/man/man5/assay-policy.5.gz \
 	usr/share/doc/assay/{copyright,changelog.gz,SECURITY.md.gz,examples/policies/server.policy}
-need_files assayd usr/sbin/assayd etc/assay/assayd.conf usr/lib/sysusers.d/assayd.conf \
+need_files assayd usr/sbin/assayd usr/libexec/assay/assayd-{spawner,worker,anchor,control,view,scout,fetch} etc/assay/assayd.conf usr/lib/sysusers.d/assayd.conf \
 	usr/share/man/man8/assayd.8.gz usr/share/man/man5/assayd.conf.5.gz
 unit=$(find assayd -name assayd.service)
 [ "$(wc -w <<<"$unit")" = 1 ] || fail "units: $unit"

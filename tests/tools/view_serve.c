@@ -149,7 +149,7 @@ int main(int argc, char **argv)
 		return 2;
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	s.policy = argv[3];
-	if (spawner_new(&spawner, &err) < 0) {
+	if (spawner_new(NULL, &spawner, &err) < 0) {
 		fprintf(stderr, "view_serve: %s\n", err.text);
 		return 2;
 	}

@@ -55,7 +55,7 @@ static int set_up(void **state)
 {
 	return mkdtemp(dir) && chdir(dir) == 0 && system("echo content >file; >empty") == 0 &&
 			       symlink("file", "link") == 0 && mkfifo("fifo", 0600) == 0
-		       ? spawner_new(&by.spawner, NULL)
+		       ? spawner_new(NULL, &by.spawner, NULL)
 		       : -1;
 }
 

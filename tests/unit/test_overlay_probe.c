@@ -41,7 +41,7 @@ static enum overlay_kind ask(const char *role)
 	struct spawner *s;
 
 	setenv(which, role, 1);
-	assert_int_equal(spawner_new(&s, NULL), 0);
+	assert_int_equal(spawner_new(NULL, &s, NULL), 0);
 	answer = overlay_probe(s);
 	spawner_free(s);
 	return answer;

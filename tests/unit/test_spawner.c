@@ -8,11 +8,14 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/macros.h"
 #include "programs/assayd/process/ipc.h"
+#include "programs/assayd/process/programs.h"
 #include "programs/assayd/process/spawner.h"
 
 #define PATIENCE_MS 20000
@@ -85,7 +88,7 @@ static void a_child_gets_what_it_is_given_and_no_more(void **state)
 	struct spawner *s;
 	struct child c;
 
-	assert_int_equal(spawner_new(&s, NULL), 0);
+	assert_int_equal(spawner_new(NULL, &s, NULL), 0);
 	for (size_t n = 0; n <= 2; n += 2) {
 		assert_int_equal(spawner_start(s, CHILD_WORKER, given, n, NULL, NULL, &c, NULL), 0);
 		receive(&c, &buffer, &m);
@@ -129,7 +132,7 @@ static void a_child_waits_for_leave(void **state)
 	struct spawner *s;
 	struct child c;
 
-	assert_int_equal(spawner_new(&s, NULL), 0);
+	assert_int_equal(spawner_new(NULL, &s, NULL), 0);
 	assert_int_equal(spawner_start(s, CHILD_WORKER, NULL, 0, admit, &a, &c, NULL), -EACCES);
 	assert_true(a.seen);
 	assert_false(a.executed);
@@ -149,7 +152,7 @@ static void all_end_with_the_spawner(void **state)
 	struct child c[3];
 	struct spawner *s;
 
-	assert_int_equal(spawner_new(&s, NULL), 0);
+	assert_int_equal(spawner_new(NULL, &s, NULL), 0);
 	for (size_t i = 0; i < ARRAY_LEN(c); i++) {
 		assert_int_equal(spawner_start(s, CHILD_VIEW, NULL, 0, NULL, NULL, &c[i], NULL), 0);
 		receive(&c[i], &buffer, &m);
@@ -179,7 +182,7 @@ static void all_end_with_main(void **state)
 		struct child c;
 
 		close(pair[0]);
-		if (spawner_new(&s, NULL) == 0 &&
+		if (spawner_new(NULL, &s, NULL) == 0 &&
 		    spawner_start(s, CHILD_VIEW, NULL, 0, NULL, NULL, &c, NULL) == 0 &&
 		    wait_readable(c.socket)) {
 			out.fd[0] = c.pidfd;
@@ -203,7 +206,7 @@ static void what_cannot_be_started_is_said(void **state)
 	struct spawner *s;
 	struct child c;
 
-	assert_int_equal(spawner_new(&s, NULL), 0);
+	assert_int_equal(spawner_new(NULL, &s, NULL), 0);
 	assert_int_equal(spawner_start(s, CHILD_SPAWNER, NULL, 0, NULL, NULL, &c, &err), -EINVAL);
 	assert_non_null(strstr(err.text, "cannot start a process"));
 	assert_int_equal(spawner_start(s, CHILD_WORKER, fds, ARRAY_LEN(fds), NULL, NULL, &c, &err),
@@ -215,6 +218,51 @@ static void what_cannot_be_started_is_said(void **state)
 	spawner_free(s);
 }
 
+/* As an upgrade does: what was opened is executed, whatever its path leads to by now. */
+static void what_was_opened_is_executed(void **state)
+{
+	static struct programs programs;
+	char copy[] = "/tmp/assay-program-XXXXXX", path[64], link[64] = { 0 };
+	int from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), to = mkstemp(copy);
+	struct ipc_buffer buffer;
+	struct ipc_message m;
+	struct spawner *s;
+	struct child c;
+
+	while (sendfile(to, from, NULL, 1 << 20) > 0)
+		;
+	fchmod(to, 0700);
+	close(to);
+	for (int i = 0; i < CHILD_ROLE_COUNT; i++)
+		programs.fd[i] = -1; /* that there is none does not move the others */
+	programs.fd[CHILD_SPAWNER] = from;
+	programs.fd[CHILD_VIEW] = open(copy, O_RDONLY | O_CLOEXEC);
+	unlink(copy);
+	assert_int_equal(spawner_new(&programs, &s, NULL), 0);
+	close(programs.fd[CHILD_VIEW]);
+	assert_int_equal(spawner_start(s, CHILD_VIEW, NULL, 0, NULL, NULL, &c, NULL), 0);
+	receive(&c, &buffer, &m);
+	snprintf(path, sizeof(path), "/proc/%d/exe", (int)c.pid);
+	assert_true(readlink(path, link, sizeof(link) - 1) > 0);
+	assert_memory_equal(link, copy, strlen(copy));
+	child_close(&c);
+	spawner_free(s);
+	close(from);
+}
+
+static void another_version_is_no_child(void **state)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		execl("/proc/self/exe", "assayd: view", CHILD_OPTION, "view", "0.0", NULL);
+		_exit(1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 127);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -223,6 +271,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(all_end_with_the_spawner),
 		cmocka_unit_test(all_end_with_main),
 		cmocka_unit_test(what_cannot_be_started_is_said),
+		cmocka_unit_test(what_was_opened_is_executed),
+		cmocka_unit_test(another_version_is_no_child),
 	};
 
 	child_main(argc, argv, roles);

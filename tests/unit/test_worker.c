@@ -254,7 +254,7 @@ static int start_spawner(void **state)
 {
 	struct assay_err err;
 
-	return spawner_new(&spawner, &err);
+	return spawner_new(NULL, &spawner, &err);
 }
 
 static int stop_spawner(void **state)

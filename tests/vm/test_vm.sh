@@ -11,6 +11,7 @@ need_root
 [ "$(uname -m)" = x86_64 ] || skip "needs an x86-64 machine"
 export VM_STORE=${VM_STORE:-$SOURCE/build-vm} ASSAYD
 jobs=$1 suite=$2 debs=()
+mapfile -t programs < <(find "$(dirname "$ASSAYD")" -maxdepth 1 -type f -name 'assayd-*')
 shift 2
 
 # The packages of this tree, and the same as the next version.
@@ -50,7 +51,7 @@ while [ -n "$jobs" ]; do
 	printf '#!/bin/bash\nexec ./%s.sh %s\n' "${job%%=*}" "$word" >"$SCRATCH/start"
 	chmod +x "$SCRATCH/start"
 	"$here/run" --state "$SCRATCH/machine" --seconds 200 "${options[@]}" "$@" "$kernel" "$SCRATCH/start" \
-		"$here"/guest/*.sh "$SOURCE"/packaging/assayd.service* "$kernel/vmlinuz" "$ASSAY" "$ASSAYD" "${debs[@]}" ||
-		status=$?
+		"$here"/guest/*.sh "$SOURCE"/packaging/assayd.service* "$kernel/vmlinuz" "$ASSAY" "$ASSAYD" "${programs[@]}" \
+		"${debs[@]}" || status=$?
 	[ $status = 0 ] || fail "$job on the kernel of $suite: $status"
 done

@@ -9,17 +9,10 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "programs/assayd/anchor/anchor_process.h"
-#include "programs/assayd/control/control_process.h"
 #include "programs/assayd/fetch/fetch.h"
 #include "programs/assayd/main/daemon.h"
 #include "programs/assayd/process/log.h"
 #include "programs/assayd/process/memory.h"
-#include "programs/assayd/scout/overlay_probe.h"
-#include "programs/assayd/scout/scout_process.h"
-#include "programs/assayd/process/spawner.h"
-#include "programs/assayd/view/view.h"
-#include "programs/assayd/worker/worker.h"
 
 #define CONF_PATH "/etc/assay/assayd.conf"
 
@@ -216,19 +209,6 @@ static int set_core(struct daemon *d, struct assay_err *err)
 	return 0;
 }
 
-/* What this program is when the spawner executes it. */
-static const child_fn roles[CHILD_ROLE_COUNT] = {
-	[CHILD_ANCHOR] = anchor_process,
-	[CHILD_SCOUT] = scout_process,
-	[CHILD_OVERLAY_PROBE] = overlay_probe_process,
-	[CHILD_FETCH] = fetch_process,
-	[CHILD_CONTROL] = control_process,
-#if ASSAY_HAS_VIEW
-	[CHILD_VIEW] = view_process,
-#endif
-	[CHILD_WORKER] = worker_process,
-};
-
 int main(int argc, char **argv)
 {
 	static struct daemon d;
@@ -237,7 +217,6 @@ int main(int argc, char **argv)
 	int status;
 
 	memory_spare();
-	child_main(argc, argv, roles);
 	status = parse_arguments(argc, argv, &arguments);
 	if (status >= 0)
 		return status;

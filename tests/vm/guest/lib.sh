@@ -20,9 +20,13 @@ step() {
 
 # install_assay [KEY=VALUE]...: the programs, where the packaged unit looks for them, and a configuration.
 install_assay() {
-	local kv
+	local kv program
 	cmp -s assay /usr/bin/assay || cp assay /usr/bin/assay
 	cmp -s assayd /usr/sbin/assayd || cp assayd /usr/sbin/assayd
+	mkdir -p /usr/libexec/assay
+	for program in assayd-*; do
+		cmp -s "$program" "/usr/libexec/assay/$program" || cp "$program" /usr/libexec/assay/
+	done
 	mkdir -p /etc/assay /var/lib/assay
 	for kv; do echo "${kv%%=*} = ${kv#*=}"; done >$CONF
 }

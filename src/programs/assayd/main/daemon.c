@@ -25,6 +25,7 @@
 #include "programs/assayd/main/control.h"
 #include "programs/assayd/main/gaps.h"
 #include "programs/assayd/process/log.h"
+#include "programs/assayd/process/programs.h"
 #include "programs/assayd/main/loop.h"
 #include "programs/assayd/main/mounts.h"
 #include "programs/assayd/main/needed.h"
@@ -214,7 +215,9 @@ static int prepare(struct running *r, struct assay_err *err)
 	int rc;
 
 	/* First, so that it has nothing of what comes now. */
-	rc = spawner_new(&d->spawner, err);
+	rc = programs_new(&d->programs, err);
+	if (rc == 0)
+		rc = spawner_new(d->programs, &d->spawner, err);
 	if (rc < 0)
 		return rc;
 	d->fetch = (struct fetch){
@@ -240,8 +243,6 @@ static int prepare(struct running *r, struct assay_err *err)
 		rc = anchor_set_policy(d->anchor, policy, err);
 	if (rc == 0)
 		rc = startup_record_settled(d, err);
-	if (rc == 0)
-		rc = startup_record_self(d, err);
 	if (rc == 0)
 		rc = needed_new(d, &d->needed, err);
 	if (rc == 0)
@@ -315,6 +316,8 @@ static int watch(struct running *r, struct assay_err *err)
 		rc = loop_start(d->loop, anchor_socket(d->anchor), err);
 	if (rc == 0)
 		rc = start_reader(r, err);
+	if (rc == 0)
+		rc = startup_record_self(d, err);
 	if (rc == 0)
 		rc = mounts_new(d, &d->mounts, err);
 	if (rc == 0)
@@ -449,6 +452,7 @@ static void stop(struct running *r, const char *why)
 	assay_fanotify_free(d->group);
 	needed_free(d->needed);
 	spawner_free(d->spawner);
+	programs_free(d->programs);
 	policy_free(atomic_load(&d->policy));
 	scout_free(d->scout);
 	mounts_free(d->mounts);
@@ -472,6 +476,8 @@ static int run_off(struct running *r, struct assay_err *err)
 	notify_manager(
 		"READY=1\nSTATUS=Off, as the kernel's command line says: nothing is watched");
 	rc = prepare(r, err);
+	if (rc == 0)
+		rc = startup_record_self(r->daemon, err);
 	stop(r, rc == 0 ? "cmdline" : "start");
 	return rc;
 }

@@ -47,6 +47,7 @@ struct daemon {
 	struct assay_crypto crypto;
 	enum assay_hash hash; /* of contents */
 	struct assay_core_config core;
+	struct programs *programs;
 	struct spawner *spawner; /* for the main thread */
 	struct fetch fetch;	 /* while openers wait; for the main thread */
 	struct assay_fanotify *group;

@@ -4,17 +4,23 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/fmt.h"
 #include "backends/source_fanotify/content.h"
 #include "formats/batch.h"
 #include "programs/assayd/process/log.h"
+#include "programs/assayd/process/programs.h"
 #include "programs/assayd/main/maps.h"
 #include "programs/assayd/main/unit_files.h"
+#include "programs/assayd/view/view_link.h"
 
-#define SEEN_MAX      256u   /* more are recorded once for each process */
+#define SEEN_MAX      256u /* more are recorded once for each process */
+#define VIEW_MS	      2000u
 #define TPM_DRIVER_MS 10000u /* a driver that is a module comes late */
 
 struct self {
@@ -117,25 +123,61 @@ static bool was_seen(void *ctx, uint64_t dev, uint64_t ino)
 	return false;
 }
 
-/* Of all processes that assayd is. What cannot be opened is told: then these records are not all
- * that assayd is made of. */
-static int record_maps(struct self *s)
+/* The view comes up by itself: it has all that it maps when it says so. */
+static void wait_for_view(const struct daemon *d)
 {
-	const pid_t pids[] = { getpid(), anchor_pid(s->daemon->anchor) };
-	struct maps_walk walk = { .all = true,
+	struct pollfd p = { .fd = view_link_fd(d->view), .events = POLLIN };
+
+	if (p.fd >= 0)
+		(void)poll(&p, 1, VIEW_MS);
+}
+
+/* Of all processes that assayd is. */
+static int walk_maps(struct self *s)
+{
+	struct spawner_child child[SPAWNER_CHILDREN_MAX];
+	uint32_t ended[CHILD_ROLE_COUNT];
+	size_t n = spawner_list(s->daemon->spawner, child, ARRAY_LEN(child), ended);
+	struct maps_walk walk = { .pid = getpid(),
+				  .all = true,
 				  .skip = was_seen,
 				  .each = record_mapped,
 				  .unreadable = count_unreadable,
 				  .ctx = s };
-	int r = 0;
+	int r = maps_walk(&walk);
 
-	for (size_t i = 0; r == 0 && i < ARRAY_LEN(pids); i++) {
-		walk.pid = pids[i];
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		walk.pid = child[i].pid;
 		r = maps_walk(&walk);
 	}
+	return r;
+}
+
+/* What cannot be opened is told: then these records are not all that assayd is made of. */
+static int record_maps(struct self *s)
+{
+	int r = walk_maps(s);
+
 	if (r < 0 || s->unreadable == 0)
 		return r;
 	return anchor_state(s->daemon->anchor, "self", fill_unreadable, s, false, NULL, s->err);
+}
+
+/* Those that do not run by now, too. */
+static int record_programs(struct self *s)
+{
+	const struct programs *p = s->daemon->programs;
+	char path[PATH_MAX + 32];
+	struct stat st;
+	int r = 0;
+
+	for (int i = 0; r == 0 && i < CHILD_ROLE_COUNT; i++) {
+		if (p->fd[i] < 0 || fstat(p->fd[i], &st) < 0 || was_seen(s, st.st_dev, st.st_ino))
+			continue;
+		assay_fmt(path, sizeof(path), "%s/%s", p->folder, program_name((enum child_role)i));
+		r = record_fd(s, "exe", path, p->fd[i]);
+	}
+	return r;
 }
 
 static int record_unit_file(void *ctx, const struct unit_file *file)
@@ -163,8 +205,11 @@ int startup_record_self(struct daemon *d, struct assay_err *err)
 	if (r == 0 && !realpath(d->conf.list_dir, s.list))
 		r = assay_err_set(err, -errno, "cannot look at '%s': %s", d->conf.list_dir,
 				  strerror(errno));
+	wait_for_view(d);
 	if (r == 0)
 		r = record_maps(&s);
+	if (r == 0)
+		r = record_programs(&s);
 	if (r == 0)
 		r = record_unit(&s);
 	if (r == 0 && d->conf_path)

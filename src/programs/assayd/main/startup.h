@@ -4,8 +4,8 @@
 
 #include "programs/assayd/main/daemon.h"
 
-/* Before the first mark: digests of assayd, every file it maps, its unit, configuration and policy,
- * as state records "self". Errors: the recorder's. */
+/* Before the first mark, when the other processes run: digests of the programs, every file that
+ * they map, the unit, configuration and policy, as state records "self". Errors: the recorder's. */
 int startup_record_self(struct daemon *d, struct assay_err *err);
 
 /* What the kernel's command line says, and which anchor there is, where that was to be found out:

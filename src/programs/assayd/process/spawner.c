@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "programs/assayd/process/ipc.h"
+#include "programs/assayd/process/programs.h"
 #include "programs/assayd/process/spawner_process.h"
 
 struct spawner {
@@ -29,7 +30,7 @@ struct spawner {
 	uint32_t ended[CHILD_ROLE_COUNT];
 };
 
-int spawner_new(struct spawner **ret, struct assay_err *err)
+int spawner_new(const struct programs *programs, struct spawner **ret, struct assay_err *err)
 {
 	struct spawner *s = calloc(1, sizeof(*s));
 	int pair[2], r = s ? ipc_pair(pair) : -ENOMEM;
@@ -40,7 +41,8 @@ int spawner_new(struct spawner **ret, struct assay_err *err)
 	s->socket = pair[0];
 	s->pid = fork();
 	if (s->pid == 0)
-		child_exec(CHILD_SPAWNER, pair[1], NULL, 0);
+		child_exec(CHILD_SPAWNER, programs ? programs->fd[CHILD_SPAWNER] : -1, pair[1],
+			   programs ? programs->fd : NULL, programs ? CHILD_ROLE_COUNT : 0);
 	r = s->pid < 0 ? -errno : 0;
 	close(pair[1]);
 	if (r == 0) {

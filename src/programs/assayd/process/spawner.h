@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Starts the daemon's other processes from one that never has the fanotify group (decision 0040).
- * Each re-executes this program as "--child ROLE", with its socket as descriptor 3 and what it is
- * given from 4 on. Knows nothing of what they do.
+ * Each executes its program as "--child ROLE VERSION", with its socket as descriptor 3 and what it
+ * is given from 4 on. Knows nothing of what they do.
  */
 #pragma once
 
@@ -46,9 +46,11 @@ struct child {
 };
 
 struct spawner;
+struct programs;
 
-/* Before the first thread and the first descriptor that no child may have. Errors: as fork(). */
-int spawner_new(struct spawner **ret, struct assay_err *err);
+/* Before the first thread and the first descriptor that no child may have. @programs: borrowed
+ * during the call; NULL: this one plays all roles. Errors: as fork(). */
+int spawner_new(const struct programs *programs, struct spawner **ret, struct assay_err *err);
 /* Kills all children and waits for them, but not for who cannot end. NULL allowed. */
 void spawner_free(struct spawner *s);
 
@@ -84,6 +86,9 @@ void child_kill(const struct child *c);
 /* Closes our ends; the child ends when its socket does. */
 void child_close(struct child *c);
 
-/* For main(), first of all: "--child ROLE" runs as that, and never returns; else nothing happens.
- * @roles: by enum child_role; the spawner's own may be NULL. */
+/* For main(), first of all: "--child ROLE VERSION" runs as that, and never returns; else nothing
+ * happens. @roles: by enum child_role; the spawner's own may be NULL. */
 void child_main(int argc, char **argv, const child_fn roles[CHILD_ROLE_COUNT]);
+
+/* main() of a program that is nothing but that. */
+int child_program(int argc, char **argv, const child_fn roles[CHILD_ROLE_COUNT]);

@@ -7,11 +7,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -20,11 +22,13 @@
 #include "base/macros.h"
 #include "programs/assayd/process/ipc.h"
 #include "programs/assayd/process/log.h"
+#include "programs/assayd/process/memory.h"
 
 #define CHILDREN_MAX SPAWNER_CHILDREN_MAX
 #define END_STEPS    100
 #define END_STEP_MS  30
-#define CLEAR_OF     (CHILD_FDS + (int)CHILD_FDS_MAX) /* the descriptors that a child gets */
+#define CLEAR_OF     (CHILD_FDS + CHILD_ROLE_COUNT) /* the descriptors that a child gets */
+_Static_assert(CHILD_FDS_MAX <= CHILD_ROLE_COUNT, "the spawner gets most of them");
 
 static const char *const role_names[] = { "spawner", "worker", "anchor",	"control",
 					  "view",    "scout",  "overlay-probe", "fetch" };
@@ -37,6 +41,7 @@ const char *child_role_name(enum child_role role)
 
 struct spawner_state {
 	int signal_fd;
+	int program[CHILD_ROLE_COUNT];
 	bool ending;
 	size_t n;
 	struct {
@@ -53,27 +58,40 @@ static void place_fd(int from, int to)
 		_exit(127);
 }
 
-void child_exec(enum child_role role, int socket, const int *fds, size_t n_fds)
+/* Of what is executed, by its descriptor: its path may lead to another by now. */
+_Noreturn static void execute(int program, enum child_role role)
 {
 	char title[32];
-	char *const argv[] = { title, (char *)CHILD_OPTION, (char *)role_names[role], NULL };
-	int high[1 + CHILD_FDS_MAX];
+	char *const argv[] = { title, (char *)CHILD_OPTION, (char *)role_names[role],
+			       (char *)ASSAY_VERSION, NULL };
+
+	snprintf(title, sizeof(title), "assayd: %s", role_names[role]);
+	execveat(program, "", argv, environ, AT_EMPTY_PATH);
+	_exit(127);
+}
+
+void child_exec(enum child_role role, int program, int socket, const int *fds, size_t n_fds)
+{
+	int high[1 + CHILD_ROLE_COUNT];
 	sigset_t none;
 
 	/* Out of the way first: one may stand where another has to go. */
+	if (program < 0)
+		program = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	program = fcntl(program, F_DUPFD_CLOEXEC, CLEAR_OF);
 	high[0] = fcntl(socket, F_DUPFD_CLOEXEC, CLEAR_OF);
 	for (size_t i = 0; i < n_fds; i++)
-		high[i + 1] = fcntl(fds[i], F_DUPFD_CLOEXEC, CLEAR_OF);
-	for (size_t i = 0; i <= n_fds; i++)
-		place_fd(high[i], CHILD_SOCKET + (int)i);
+		high[i + 1] = fds[i] < 0 ? -1 : fcntl(fds[i], F_DUPFD_CLOEXEC, CLEAR_OF);
 	/* Whoever started us may have left some open. */
-	if (close_range(CHILD_FDS + (unsigned)n_fds, ~0u, 0) < 0)
+	if (close_range(CHILD_SOCKET, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
 		_exit(127);
+	place_fd(high[0], CHILD_SOCKET);
+	for (size_t i = 0; i < n_fds; i++)
+		if (fds[i] >= 0)
+			place_fd(high[i + 1], CHILD_FDS + (int)i);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	snprintf(title, sizeof(title), "assayd: %s", role_names[role]);
-	execv("/proc/self/exe", argv);
-	_exit(127);
+	execute(program, role);
 }
 
 static int find_role(const char *name)
@@ -84,14 +102,31 @@ static int find_role(const char *name)
 	return -1;
 }
 
+/* For who looks at lists of processes: it was executed without a name. */
+static void name_process(const char *role)
+{
+	char name[16];
+
+	snprintf(name, sizeof(name), "assayd-%s", role);
+	prctl(PR_SET_NAME, name);
+}
+
 void child_main(int argc, char **argv, const child_fn roles[CHILD_ROLE_COUNT])
 {
 	const struct sigaction ignore = { .sa_handler = SIG_IGN };
 	int role;
 
-	if (argc != 3 || strcmp(argv[1], CHILD_OPTION) != 0)
+	if (argc != 4 || strcmp(argv[1], CHILD_OPTION) != 0)
 		return;
+	memory_spare();
+	name_process(argv[2]);
 	role = find_role(argv[2]);
+	if (role >= 0 && strcmp(argv[3], ASSAY_VERSION) != 0) {
+		log_line(LOG_ERR,
+			 "%s is of version " ASSAY_VERSION ", assayd of %s: start it again",
+			 role_names[role], argv[3]);
+		exit(127);
+	}
 	sigaction(SIGPIPE, &ignore, NULL);
 	sigaction(SIGXFSZ, &ignore, NULL);
 	/* What is sent to all processes of a terminal or a unit is for main: the others end when it
@@ -102,6 +137,13 @@ void child_main(int argc, char **argv, const child_fn roles[CHILD_ROLE_COUNT])
 	if (role == CHILD_SPAWNER)
 		exit(spawner_process());
 	exit(role >= 0 && roles[role] ? roles[role]() : 127);
+}
+
+int child_program(int argc, char **argv, const child_fn roles[CHILD_ROLE_COUNT])
+{
+	child_main(argc, argv, roles);
+	fputs("this is a part of assayd, which starts it: see assayd(8)\n", stderr);
+	return 2;
 }
 
 /* ---- children ------------------------------------------------------------------------------- */
@@ -185,7 +227,8 @@ static int pass_leave(int gate)
 	return 0;
 }
 
-static pid_t fork_child(const struct ipc_message *m, const int gate[2])
+static pid_t fork_child(const struct spawner_state *s, const struct ipc_message *m,
+			const int gate[2])
 {
 	pid_t pid = fork();
 
@@ -193,7 +236,7 @@ static pid_t fork_child(const struct ipc_message *m, const int gate[2])
 		return pid;
 	close(gate[1]); /* or its end would never be seen */
 	wait_for_leave(gate[0]);
-	child_exec((enum child_role)m->id, m->fd[0], m->fd + 1, m->n_fds - 1);
+	child_exec((enum child_role)m->id, s->program[m->id], m->fd[0], m->fd + 1, m->n_fds - 1);
 }
 
 static int start_child(struct spawner_state *s, const struct ipc_message *m)
@@ -207,7 +250,7 @@ static int start_child(struct spawner_state *s, const struct ipc_message *m)
 		return reply(SPAWNER_FAILED, EAGAIN, -1);
 	if (pipe2(gate, O_CLOEXEC) < 0)
 		return reply(SPAWNER_FAILED, (uint64_t)errno, -1);
-	pid = fork_child(m, gate);
+	pid = fork_child(s, m, gate);
 	pidfd = pid < 0 ? -1 : (int)syscall(SYS_pidfd_open, pid, 0);
 	if (pidfd < 0) {
 		r = reply(SPAWNER_FAILED, (uint64_t)errno, -1);
@@ -237,12 +280,22 @@ static int serve(struct spawner_state *s)
 	return r;
 }
 
+/* To where no child's go. */
+static void take_programs(int ret[CHILD_ROLE_COUNT])
+{
+	for (int i = 0; i < CHILD_ROLE_COUNT; i++) {
+		ret[i] = fcntl(CHILD_FDS + i, F_DUPFD_CLOEXEC, CLEAR_OF);
+		close(CHILD_FDS + i);
+	}
+}
+
 int spawner_process(void)
 {
 	static struct spawner_state s;
 	struct pollfd p[] = { { .fd = CHILD_SOCKET, .events = POLLIN }, { .events = POLLIN } };
 	sigset_t set;
 
+	take_programs(s.program);
 	fcntl(CHILD_SOCKET, F_SETFD, FD_CLOEXEC);
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);

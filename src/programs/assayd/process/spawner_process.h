@@ -12,9 +12,11 @@ enum spawner_message {
 	SPAWNER_END,	   /* it must not */
 };
 
-/* Executes this program as a child: @socket becomes descriptor 3, @fds those after it. Does not
- * return. */
-_Noreturn void child_exec(enum child_role role, int socket, const int *fds, size_t n_fds);
+/* Executes @program as a child, -1: this one: @socket becomes descriptor 3, @fds, at most
+ * CHILD_ROLE_COUNT, those after it; one that is -1 is left out. Does not return. */
+_Noreturn void child_exec(enum child_role role, int program, int socket, const int *fds,
+			  size_t n_fds);
 
-/* Serves until its socket ends; then all children are killed. */
+/* Serves until its socket ends; then all children are killed. It is given the programs, by role, or
+ * nothing: then its own is that of all. */
 int spawner_process(void);
