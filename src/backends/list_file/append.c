@@ -15,7 +15,7 @@
 #define BLOCK	    4096u	 /* what direct writes are aligned to */
 #define PIECE	    (256u << 10) /* of one such write */
 
-#define REST	    (256u << 10) /* of the map: at least so much is given back at once */
+#define REST	    (128u << 10) /* of the map: at least so much is given back at once */
 
 #define NEW_NAME    "segment.new"
 #define HASH_ROUNDS 8		/* over what came during the one before */

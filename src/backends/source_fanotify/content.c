@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -25,6 +26,7 @@ struct assay_content {
 	struct assay_hash_ctx *hash[ASSAY_CONTENT_ALGS_MAX];
 	size_t n;
 	uint8_t *buf;
+	bool filled;		       /* most of it has been used since it was given back */
 	struct assay_readahead *ahead; /* borrowed; NULL: none */
 };
 
@@ -102,6 +104,7 @@ static ssize_t next_slice(struct assay_content *c, int fd, bool ahead, uint64_t 
 	do
 		n = pread(fd, c->buf, SLICE, (off_t)at);
 	while (n < 0 && errno == EINTR);
+	c->filled |= n > SLICE / 4;
 	*ret = c->buf;
 	return n < 0 ? -errno : n;
 }
@@ -171,4 +174,13 @@ int assay_content_digest(struct assay_content *c, int fd, bool (*go_on)(void *ct
 	if (r == 0)
 		*ret_bytes = bytes;
 	return r;
+}
+
+void assay_content_rest(struct assay_content *c)
+{
+	if (c->filled)
+		(void)madvise(c->buf, SLICE, MADV_DONTNEED);
+	c->filled = false;
+	if (c->ahead)
+		assay_readahead_rest(c->ahead);
 }

@@ -29,3 +29,6 @@ void assay_content_read_ahead(struct assay_content *c, struct assay_readahead *a
  */
 int assay_content_digest(struct assay_content *c, int fd, bool (*go_on)(void *ctx), void *ctx,
 			 struct assay_digest *ret, uint64_t *ret_bytes);
+
+/* Between two files, when there may be none for long: gives back the memory of what was read. */
+void assay_content_rest(struct assay_content *c);

@@ -312,7 +312,8 @@ int worker_process(void)
 			continue;
 		}
 		send_findings(&w);
-		assay_readahead_rest(w.ahead);
+		if (w.content)
+			assay_content_rest(w.content);
 		wait_for(POLLIN);
 	}
 }
