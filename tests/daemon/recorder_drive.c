@@ -88,8 +88,10 @@ static bool measure(struct drive *d)
 				     .match = { .hook = ASSAY_HOOK_FILE_CHECK,
 						.mask = ASSAY_MAY_READ },
 				     .digest = { .alg = ASSAY_HASH_SHA256 } };
+	const struct assay_facts *one = &facts;
 	struct assay_decision decision;
 	struct assay_err err;
+	int error;
 	char name[32];
 	uint32_t i;
 
@@ -105,8 +107,11 @@ static bool measure(struct drive *d)
 	facts.path = assay_bytes_str(name);
 	facts.match.fowner = i % 5 ? 0 : 11;
 	facts.open_writers = i % 11 == 0;
-	if (recorder_event(d->recorder, &facts, &decision, &err) < 0)
+	recorder_events(d->recorder, &one, 1, &decision, &error);
+	if (error < 0) {
+		assay_err_set(&err, error, "%s", strerror(-error));
 		die("event", &err);
+	}
 	pthread_mutex_lock(&d->lock);
 	while (decision.wait_for != ASSAY_NO_RECORD && d->upto <= decision.wait_for)
 		pthread_cond_wait(&d->anchored, &d->lock);

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# What openers are told when their file is not measured in time: at the deadline, when the kernel cannot
-# give us the file, and when assayd is stopped while its TPM is gone. The list says it each time.
+# How long a lone opener waits, and what openers are told when their file is not measured in time: at the
+# deadline, when the kernel cannot give us the file, and when assayd is stopped while its TPM is gone. The
+# list says it each time.
 . "$TEST_LIB"
 . "$SOURCE/tests/daemon/lib.sh"
 daemon_test mount tpm
@@ -30,6 +31,21 @@ opens() {
 		print(what, int((time.monotonic() - t) * 1000))
 	EOP
 }
+
+# ---- alone -----------------------------------------------------------------------------------------------
+# Who opens a file while nobody else does waits for no pause: each of these would take 100 ms.
+LIST=$SCRATCH/list-alone
+start_assayd "policy=$SCRATCH/policy" gather_us=100000
+least=100000
+for i in 1 2 3 4 5 6 7 8; do
+	echo "$i" >"$MNT/alone-$i"
+	read -r what took < <(opens "$MNT/alone-$i")
+	[ "$what" = ok ] || fail "a lone opener is refused: $what"
+	[ "$took" -ge "$least" ] || least=$took
+done
+echo "a lone opener waits for $least ms or more"
+[ "$least" -lt 90 ] || fail "a lone opener waits for the pause"
+stop_assayd
 
 # ---- the deadline ----------------------------------------------------------------------------------------
 for answer in deny allow; do

@@ -166,6 +166,15 @@ static inline void file_facts(uint32_t i, uint32_t owner, char path[static 32],
 	ret->digest.data[31] = 1;
 }
 
+static inline int record(struct fixture *f, const struct assay_facts *facts,
+			 struct assay_decision *ret)
+{
+	int error;
+
+	recorder_events(f->recorder, &facts, 1, ret, &error);
+	return error;
+}
+
 static inline int measure_file(struct fixture *f, uint32_t i, uint32_t owner, bool writers,
 			       struct assay_decision *ret)
 {
@@ -174,7 +183,7 @@ static inline int measure_file(struct fixture *f, uint32_t i, uint32_t owner, bo
 
 	file_facts(i, owner, path, &facts);
 	facts.open_writers = writers;
-	return recorder_event(f->recorder, &facts, ret, NULL);
+	return record(f, &facts, ret);
 }
 
 /* @n new files; every fifth to PCR 11, every seventh with a violation. */

@@ -82,7 +82,7 @@ static void break_segment(struct fixture *f)
 	hashed = synced = 0;
 	busy = f;
 	file_facts(f->files++, 0, path, &facts);
-	assert_int_equal(recorder_event(f->recorder, &facts, &d, NULL), 0);
+	assert_int_equal(record(f, &facts, &d), 0);
 }
 
 /* Each file stands in segment @number, or in any. */

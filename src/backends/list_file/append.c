@@ -47,10 +47,12 @@ static bool updates_in_place(int fd)
 static void write_blocks(int fd, uint64_t from, uint64_t to)
 {
 	int flags = fcntl(fd, F_GETFL);
+	uint64_t begin;
 	void *zeros;
 
 	from = (from + BLOCK - 1) / BLOCK * BLOCK;
 	to = to / BLOCK * BLOCK;
+	begin = from;
 	if (from >= to || !updates_in_place(fd) || !(zeros = aligned_alloc(BLOCK, PIECE)))
 		return;
 	memset(zeros, 0, PIECE);
@@ -66,6 +68,8 @@ static void write_blocks(int fd, uint64_t from, uint64_t to)
 		(void)fcntl(fd, F_SETFL, flags);
 	}
 	free(zeros);
+	/* A record fills a part of a page, and would wait until the rest of it has been read. */
+	(void)posix_fadvise(fd, (off_t)begin, (off_t)(to - begin), POSIX_FADV_WILLNEED);
 }
 
 /* Where the filesystem cannot preallocate, zeros are written. */

@@ -34,9 +34,9 @@ static const struct way {
  * of it makes another process, changes another one, or sends a descriptor away but to main. */
 #define OWN_SYSCALLS                                                                               \
 	"recvmsg", "sendmsg", "poll", "openat", "fcntl", "flock", "fstat", "newfstatat",           \
-		"fstatfs", "lseek", "getdents64", "pread64", "pwrite64", "fallocate", "ftruncate", \
-		"fdatasync", "fsync", "fchmod", "renameat", "unlinkat", "mkdir", "recvfrom",       \
-		"sendto", "setsockopt"
+		"fstatfs", "lseek", "getdents64", "pread64", "pwrite64", "fallocate", "fadvise64", \
+		"ftruncate", "fdatasync", "fsync", "fchmod", "renameat", "unlinkat", "mkdir",      \
+		"recvfrom", "sendto", "setsockopt"
 
 static const char *const own_syscalls[] = { OWN_SYSCALLS, NULL };
 

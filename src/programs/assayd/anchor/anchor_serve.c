@@ -43,18 +43,53 @@ int anchor_read_sealed(int fd, size_t max, struct assay_file *ret, struct assay_
 
 /* ---- events --------------------------------------------------------------------------------- */
 
-static void judge(struct anchor_server *s, const struct anchor_event *event,
-		  struct anchor_result *ret)
-{
-	struct assay_decision decision;
+struct events {
+	struct anchor_event event[RECORDER_EVENTS];
+	const struct assay_facts *facts[RECORDER_EVENTS];
+	struct assay_decision decision[RECORDER_EVENTS];
+	int error[RECORDER_EVENTS];
+	uint32_t n;
+};
 
-	*ret = (struct anchor_result){ .id = event->id, .error = -ENODEV };
+static void judge(struct anchor_server *s, struct events *e)
+{
 	pthread_rwlock_rdlock(&s->recorder_lock);
 	if (s->recorder)
-		ret->error = recorder_event(s->recorder, &event->facts, &decision, NULL);
+		recorder_events(s->recorder, e->facts, e->n, e->decision, e->error);
+	else
+		for (uint32_t i = 0; i < e->n; i++)
+			e->error[i] = -ENODEV;
 	pthread_rwlock_unlock(&s->recorder_lock);
-	ret->need = ret->error == 0 ? decision.need : 0;
-	ret->wait_for = ret->error == 0 && !ret->need ? decision.wait_for : ASSAY_NO_RECORD;
+}
+
+static void put_results(const struct events *e, struct assay_wr *w)
+{
+	for (uint32_t i = 0; i < e->n; i++) {
+		const struct assay_decision *d = &e->decision[i];
+		struct anchor_result r = {
+			.id = e->event[i].id,
+			.error = e->error[i],
+			.need = e->error[i] == 0 ? d->need : 0,
+			.wait_for = ASSAY_NO_RECORD,
+		};
+
+		if (r.error == 0 && !r.need)
+			r.wait_for = d->wait_for;
+		anchor_result_encode(&r, w);
+	}
+}
+
+/* Those that one lock is taken for; @left: in the message. */
+static int take_events(struct assay_rd *in, uint32_t left, struct events *ret)
+{
+	int r = 0;
+
+	ret->n = left < RECORDER_EVENTS ? left : RECORDER_EVENTS;
+	for (uint32_t i = 0; r == 0 && i < ret->n; i++) {
+		r = anchor_event_decode(in, &ret->event[i]);
+		ret->facts[i] = &ret->event[i].facts;
+	}
+	return r;
 }
 
 static int send_results(struct anchor_server *s, uint32_t n, struct assay_wr *w)
@@ -70,26 +105,24 @@ static int serve_events(struct anchor_server *s, struct assay_bytes body)
 {
 	struct assay_wr w = assay_wr(s->results, sizeof(s->results));
 	struct assay_rd in = assay_rd(body);
-	struct anchor_result result;
-	struct anchor_event event;
+	struct events events;
 	bool more;
 	uint32_t n;
 	int r = anchor_many_begin(&in, &more, &n);
 
 	if (r < 0)
 		return r;
-	atomic_store(&s->more, true); /* the others of this message */
 	assay_wr_zero(&w, ANCHOR_MANY_HEAD);
-	for (uint32_t i = 0; r == 0 && i < n; i++) {
-		r = anchor_event_decode(&in, &event);
-		if (r == 0) {
-			judge(s, &event, &result);
-			anchor_result_encode(&result, &w);
-		}
+	for (uint32_t left = n; r == 0 && left; left -= events.n) {
+		r = take_events(&in, left, &events);
+		if (r < 0)
+			break;
+		atomic_store(&s->more, more || left > events.n);
+		judge(s, &events);
+		put_results(&events, &w);
 	}
 	if (r == 0 && (!assay_rd_end(&in) || !assay_wr_ok(&w)))
 		r = -EBADMSG;
-	atomic_store(&s->more, more);
 	return r < 0 ? r : send_results(s, n, &w);
 }
 
@@ -118,11 +151,10 @@ int anchor_serve_events(struct anchor_server *s)
 			r = serve_events(s, m.body);
 		} else if (m.type == ANCHOR_MSG_GATHERED && m.body.len == 0) {
 			atomic_store(&s->more, false);
+			gathered(s);
 		} else {
 			r = -EBADMSG;
 		}
-		if (r == 0 && !atomic_load(&s->more))
-			gathered(s);
 	} while (r == 0);
 	return r;
 }

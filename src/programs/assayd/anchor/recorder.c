@@ -343,26 +343,20 @@ static uint64_t who_waits(const struct recorder *r, uint64_t index)
 }
 
 static int event_locked(struct recorder *r, const struct assay_facts *facts,
-			struct assay_decision *ret, struct assay_err *err)
+			struct assay_decision *ret)
 {
-	struct assay_err why = { 0 };
 	int rc;
 
 	if (!r->core)
-		return assay_err_set(err, -EIO, "there is no segment to write to");
-	rc = assay_event(r->core, facts, ret, &why);
+		return -EIO; /* there is no segment to write to */
+	rc = assay_event(r->core, facts, ret, NULL);
 	if (rc == -ENOSPC || rc == -EIO)
 		note_full(r, rc);
-	if (rc < 0 && err)
-		*err = why;
 	if (rc < 0 || ret->need)
 		return rc;
 	ret->wait_for = who_waits(r, ret->wait_for);
-	if (ret->n_new == 0)
-		return 0;
-	if (r->list_full_noted)
+	if (ret->n_new && r->list_full_noted)
 		note_room(r);
-	pthread_cond_signal(&r->work);
 	return 0;
 }
 
@@ -387,16 +381,23 @@ static void wait_for_room(struct recorder *r)
 		rc = pthread_cond_timedwait(&r->progress, &r->lock, &until);
 }
 
-int recorder_event(struct recorder *r, const struct assay_facts *facts, struct assay_decision *ret,
-		   struct assay_err *err)
+/* The anchor thread is woken at the end: it would wait for the lock, and find one record. */
+void recorder_events(struct recorder *r, const struct assay_facts *const facts[], uint32_t n,
+		     struct assay_decision ret[], int ret_error[])
 {
-	int rc;
+	bool any = false;
 
 	pthread_mutex_lock(&r->lock);
-	wait_for_room(r);
-	rc = event_locked(r, facts, ret, err);
+	for (uint32_t i = 0; i < n; i++) {
+		wait_for_room(r);
+		ret_error[i] = event_locked(r, facts[i], &ret[i]);
+		any |= ret_error[i] == 0 && !ret[i].need && ret[i].n_new;
+	}
+	if (any)
+		pthread_cond_signal(&r->work);
+	if (r->config.more_coming && !r->config.more_coming(r->config.ctx))
+		pthread_cond_signal(&r->gathered);
 	pthread_mutex_unlock(&r->lock);
-	return rc;
 }
 
 int recorder_state(struct recorder *r, const char *what,

@@ -70,10 +70,13 @@ void recorder_stop(struct recorder *r, const char *why);
 int recorder_set_policy(struct recorder *r, const struct assay_policy *policy, const char *name,
 			const struct assay_digest *digest, struct assay_err *err);
 
-/* assay_event() under the lock; records are written on return. In ordered mode wait_for is
- * ASSAY_NO_RECORD, but for the moments in which a new segment has no name yet. Thread-safe. */
-int recorder_event(struct recorder *r, const struct assay_facts *facts, struct assay_decision *ret,
-		   struct assay_err *err);
+/* assay_event() for each of @n under one lock; records are written on return. An event's decision
+ * is there if its error is 0. In ordered mode wait_for is ASSAY_NO_RECORD, but for the moments in
+ * which a new segment has no name yet. Others wait for the lock meanwhile: no more than
+ * RECORDER_EVENTS keeps that short. Thread-safe. */
+#define RECORDER_EVENTS 16u
+void recorder_events(struct recorder *r, const struct assay_facts *const facts[], uint32_t n,
+		     struct assay_decision ret[], int ret_error[]);
 
 /* A state record: "event=WHAT;" and what @fill adds (may be NULL). @gap: out of the reserved space
  * if the list is full. Thread-safe. */

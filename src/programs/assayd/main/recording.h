@@ -14,7 +14,7 @@ struct recording;
 
 /* What became of one submission. */
 struct recording_result {
-	int error; /* as recorder_event(): not recorded */
+	int error; /* as assay_event(): not recorded */
 	/* Not 0: the policy there wants these facts too, as it is newer than the one that was
 	 * asked here. Nothing was recorded: submit again with them. */
 	uint32_t need;
