@@ -25,7 +25,7 @@ refuse() {
 	exit 2
 }
 
-all="open cold digest group policy verify sizes"
+all="open cold digest group policy verify sizes scripts reads execs known"
 rounds=5 build=$here/../build-bench quick=no markdown=
 while [ $# -gt 0 ]; do
 	case $1 in
@@ -64,6 +64,8 @@ fi
 . "$here/daemon.sh"
 # shellcheck source=bench/list.sh
 . "$here/list.sh"
+# shellcheck source=bench/stress.sh
+. "$here/stress.sh"
 export LC_ALL=C
 scratch=$(mktemp -d /var/tmp/assay-bench.XXXXXX) || exit 2
 chmod 755 "$scratch"
@@ -92,4 +94,4 @@ for section in "${sections[@]}"; do
 	forget
 	"bench_$section"
 done
-[ -z "$markdown" ] || table_markdown >>"$markdown"
+[ -z "$markdown" ] || { table_markdown && stress_markdown; } >>"$markdown"

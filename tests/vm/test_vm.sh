@@ -34,6 +34,13 @@ if [[ $jobs = package* ]]; then
 	make_packages
 fi
 
+# The tests of tests/daemon, and what they start.
+tests=()
+if [[ $jobs = hang* ]]; then
+	tar -c -f "$SCRATCH/tests.tar" -C "$SOURCE" tests/lib.sh tests/lib tests/daemon
+	tests=("$SCRATCH/tests.tar" "$OPENER" "$BRIEF" "$TPM_DELAY")
+fi
+
 mkdir -p "$VM_STORE"
 exec {lock}>"$VM_STORE/lock" && flock "$lock"
 kernel=$("$here/fetch" kernel "$suite") || skip "the kernel of $suite cannot be fetched"
@@ -51,7 +58,7 @@ while [ -n "$jobs" ]; do
 	printf '#!/bin/bash\nexec ./%s.sh %s\n' "${job%%=*}" "$word" >"$SCRATCH/start"
 	chmod +x "$SCRATCH/start"
 	"$here/run" --state "$SCRATCH/machine" --seconds 200 "${options[@]}" "$@" "$kernel" "$SCRATCH/start" \
-		"$here"/guest/*.sh "$SOURCE"/packaging/assayd.service* "$kernel/vmlinuz" "$ASSAY" "$ASSAYD" "${programs[@]}" \
-		"${debs[@]}" || status=$?
+		"$here"/guest/*.sh "$SOURCE"/packaging/assayd.service* "$kernel/vmlinuz" "$kernel"/*.ko "$ASSAY" "$ASSAYD" \
+		"${programs[@]}" "${debs[@]}" "${tests[@]}" || status=$?
 	[ $status = 0 ] || fail "$job on the kernel of $suite: $status"
 done

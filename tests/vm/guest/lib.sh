@@ -140,3 +140,9 @@ need_quote() {
 		--log "$(newest)" /run/quote
 	need_programs "$1"
 }
+
+# insert_modules: those that came with the job.
+insert_modules() {
+	local module
+	for module in ./*.ko; do insmod "$module" || fail "cannot insert $module"; done
+}
