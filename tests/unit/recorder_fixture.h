@@ -216,7 +216,7 @@ static inline bool load_segment(struct fixture *f, unsigned number, struct segme
 
 	*ret = (struct segment_file){ 0 };
 	assay_fmt(name, sizeof(name), "segment-%08u", number);
-	if (assay_file_read(f->dirfd, name, 1u << 30, &ret->file, NULL) < 0)
+	if (assay_file_map(f->dirfd, name, 1u << 30, &ret->file, NULL) < 0)
 		return false;
 	assert_int_equal(assay_segment_parse(ret->file.bytes, NULL, &ret->head, &ret->records,
 					     NULL),
