@@ -5,7 +5,7 @@
 # shellcheck source=tests/lib/swtpm.sh
 . "$(dirname "$TEST_LIB")/lib/swtpm.sh"
 
-: "${ASSAYD:?}" "${ASSAY:?}"
+: "${ASSAYD:?}" "${ASSAY:?}" "${STATUS_OF:?}"
 LIST=$SCRATCH/list CONTROL=$SCRATCH/control PUBLIC=$SCRATCH/status LOG=$SCRATCH/assayd.log CONF=$SCRATCH/assayd.conf
 DAEMON=''
 
@@ -120,18 +120,9 @@ stop_assayd() {
 	DAEMON=''
 }
 
-# status EXPRESSION: of the status reply, a jq filter.
+# status KEY[.KEY]...: of the status reply; strings as they are, all else as JSON.
 status() {
-	python3 - "$CONTROL" "$1" <<-'EOF'
-		import json, socket, sys
-		s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-		s.connect(sys.argv[1])
-		s.send(b'{"op": "status"}')
-		value = json.loads(s.recv(65536))
-		for key in sys.argv[2].split('.'):
-		    value = value[key]
-		print(json.dumps(value) if isinstance(value, (dict, list, bool)) else value)
-	EOF
+	"$STATUS_OF" "$CONTROL" "$1"
 }
 
 # status_is EXPRESSION VALUE, for wait_for.
