@@ -172,48 +172,57 @@ cp "$other"/segment-0000000[1234] "$DIR"
 found "segment 5: segment 4 (is not the one|has)" "$DIR"
 
 # Cut, added to, and changed where each entry by itself is right.
+# One process bends them all: it reads lines "PATH HOW" and answers each.
 cat >"$SCRATCH/bend.py" <<'PY'
 import hashlib, struct, sys
-path, how = sys.argv[1:3]
-b = bytearray(open(path, 'rb').read())
-written, = struct.unpack_from('<Q', b, 20480)
-def records():
+
+def records(b, written):
     at = 24576
     while at < 24576 + written:
         start, at = at, at + 24
         for _ in range(2):
             at += 4 + struct.unpack_from('<I', b, at)[0]
         yield start, at
-r = list(records())
-if how == 'cut':          # by one entry
-    struct.pack_into('<Q', b, 20480, r[-1][0] - 24576)
-elif how == 'short':      # in the middle of one
-    struct.pack_into('<Q', b, 20480, written - 1)
-elif how == 'add':        # one more, that is right by itself
-    one = bytes(b[r[0][0]:r[0][1]])
-    b[24576 + written:24576 + written + len(one)] = one
-    struct.pack_into('<Q', b, 20480, written + len(one))
-elif how == 'change':     # a waiting one at the end, or the first: of the same length
-    start, end = r[0]
-    data = b[end - 1]
-    at = start + 24
-    at += 4 + struct.unpack_from('<I', b, at)[0] - 0
-    n, = struct.unpack_from('<I', b, start + 24)
-    body = start + 24 + 4 + n + 4
-    b[end - 2] ^= 1       # the last letter of its name
-    b[start + 4:start + 24] = hashlib.sha1(b[body:end]).digest()
-elif how.startswith('head:'): # a field of the head, with the checksum that it then has
-    _, at, value = how.split(':')
-    value = bytes.fromhex(value)
-    b[int(at):int(at) + len(value)] = value
-    b[20448:20480] = hashlib.sha256(b[:20448]).digest()
-elif how.startswith('bit:'):
-    bit = int(how[4:])
-    b[bit // 8] ^= 1 << bit % 8
-open(path, 'wb').write(b)
+
+def bend(path, how):
+    b = bytearray(open(path, 'rb').read())
+    written, = struct.unpack_from('<Q', b, 20480)
+    r = list(records(b, written)) if ':' not in how else []
+    if how == 'cut':          # by one entry
+        struct.pack_into('<Q', b, 20480, r[-1][0] - 24576)
+    elif how == 'short':      # in the middle of one
+        struct.pack_into('<Q', b, 20480, written - 1)
+    elif how == 'add':        # one more, that is right by itself
+        one = bytes(b[r[0][0]:r[0][1]])
+        b[24576 + written:24576 + written + len(one)] = one
+        struct.pack_into('<Q', b, 20480, written + len(one))
+    elif how == 'change':     # a waiting one at the end, or the first: of the same length
+        start, end = r[0]
+        n, = struct.unpack_from('<I', b, start + 24)
+        body = start + 24 + 4 + n + 4
+        b[end - 2] ^= 1       # the last letter of its name
+        b[start + 4:start + 24] = hashlib.sha1(b[body:end]).digest()
+    elif how.startswith('head:'): # a field of the head, with the checksum that it then has
+        _, at, value = how.split(':')
+        value = bytes.fromhex(value)
+        b[int(at):int(at) + len(value)] = value
+        b[20448:20480] = hashlib.sha256(b[:20448]).digest()
+    elif how.startswith('bit:'):
+        bit = int(how[4:])
+        b[bit // 8] ^= 1 << bit % 8
+    else:
+        sys.exit(how)
+    open(path, 'wb').write(b)
+
+for line in sys.stdin:
+    bend(*line.split())
+    print('bent', flush=True)
 PY
+coproc BENDER { exec python3 "$SCRATCH/bend.py"; }
 bend() { # N HOW
-	python3 "$SCRATCH/bend.py" "$(seg "$1")" "$2"
+	local answer=''
+	echo "$(seg "$1") $2" >&"${BENDER[1]}"
+	read -r answer <&"${BENDER[0]}" && [ "$answer" = bent ] || fail "bend $*"
 }
 for n in 1 2 3 4; do
 	for how in cut short add change; do

@@ -11,17 +11,37 @@ doctor() {
 	cp "$SCRATCH/stdout" "$SCRATCH/json"
 }
 
-# is_there CHECK STATE [PYTHON]: there is such a finding (STATE may be "any"); of its facts (f), or of itself (x),
-# the expression holds.
-is_there() {
-	python3 - "$SCRATCH/json" "$@" <<'PY'
-import json, sys
-report = json.load(open(sys.argv[1]))
-found = [x for x in report['findings'] if x['check'] == sys.argv[2] and sys.argv[3] in (x['state'], 'any')]
-test = sys.argv[4] if len(sys.argv) > 4 else 'True'
-there = any(eval(test, {}, {'f': x.get('facts') or {}, 'x': x}) for x in found)
-sys.exit(0 if there else 9)
+# One process looks at all the reports of a test: it is told CHECK, STATE and PYTHON, a line each, and answers with a
+# status.
+_begin_findings() {
+	[ -z "${FINDINGS_PID:-}" ] || return 0
+	cat >"$SCRATCH/findings.py" <<'PY'
+import json, sys, traceback
+
+def is_there(check, state, test):
+    report = json.load(open(sys.argv[1]))
+    found = [x for x in report['findings'] if x['check'] == check and state in (x['state'], 'any')]
+    return any(eval(test or 'True', {}, {'f': x.get('facts') or {}, 'x': x}) for x in found)
+
+for line in sys.stdin:
+    wanted = [line.rstrip('\n'), *(sys.stdin.readline().rstrip('\n') for _ in range(2))]
+    try:
+        print(0 if is_there(*wanted) else 9, flush=True)
+    except Exception:
+        traceback.print_exc()
+        print(1, flush=True)
 PY
+	coproc FINDINGS { exec python3 "$SCRATCH/findings.py" "$SCRATCH/json" 2>"$SCRATCH/findings.err"; }
+}
+
+# is_there CHECK STATE [PYTHON]: there is such a finding (STATE may be "any"); of its facts (f), or of itself (x),
+# the expression holds. Not in a subshell.
+is_there() {
+	local status=1 test=${3:-}
+	_begin_findings
+	printf '%s\n' "$1" "$2" "${test//$'\n'/ }" >&"${FINDINGS[1]}"
+	read -r status <&"${FINDINGS[0]}" && [ "$status" != 1 ] || fail "is_there $*: $(cat "$SCRATCH/findings.err")"
+	return "$status"
 }
 
 has() {
