@@ -78,7 +78,7 @@ print("opened", flush=True)
 while not os.path.exists(sys.argv[2]): time.sleep(0.02)
 os.ftruncate(fd, 9 << 30)
 time.sleep(60)' "$MNT/grows" "$SCRATCH/grow" >"$SCRATCH/writer"
-wait_for 10 grep -q opened "$SCRATCH/writer"
+wait_for 30 grep -q opened "$SCRATCH/writer" # it waits for the digest, too
 in_background read 1 "$SCRATCH/grows-told" <<<"$MNT/grows"
 opener=$PID
 is_held() { [ "$(status events.held)" -ge 1 ]; }

@@ -36,17 +36,22 @@ child_of() {
 	awk '{ print $1 }' "/proc/$1/task/$1/children"
 }
 
+# have_parts: all five are there; the second guard comes after the view says that it is ready.
+have_parts() {
+	local view guard
+	view=$(sed -n 's/^ready \([0-9]*\) .*/\1/p' "$SERVE_LOG")
+	guard=$(child_of "$view")
+	PARTS=("$SERVE" "$(child_of "$SERVE")" "$view" "$guard" "$([ -z "$guard" ] || child_of "$guard")")
+	[ "$(wc -w <<<"${PARTS[*]}")" = 5 ]
+}
+
 # serve: starts it.
 serve() {
-	local view guard
 	: >"$SERVE_LOG"
 	background "$VIEW_SERVE" "$SCRATCH/run" "$LIST" "$POLICY" >"$SERVE_LOG" 2>&1
 	SERVE=$PID
 	wait_for 20 is_served
-	view=$(sed -n 's/^ready \([0-9]*\) .*/\1/p' "$SERVE_LOG")
-	guard=$(child_of "$view")
-	PARTS=("$SERVE" "$(child_of "$SERVE")" "$view" "$guard" "$(child_of "$guard")")
-	[ "$(wc -w <<<"${PARTS[*]}")" = 5 ] || fail "it has not five parts: ${PARTS[*]}"
+	wait_for 10 have_parts
 	is_mounted || fail "nothing is mounted"
 }
 
