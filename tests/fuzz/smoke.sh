@@ -16,8 +16,9 @@ seeds=()
 [ -d "$corpus" ] && seeds=("$corpus")
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1} UBSAN_OPTIONS=print_stacktrace=1
 
-status=0
-"$target" -max_total_time="${FUZZ_SECONDS:-10}" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+# libFuzzer ends when more than that many whole seconds are over: one more than it is told.
+seconds=$((${FUZZ_SECONDS:-10} - 1)) status=0
+"$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
 	-artifact_prefix="$scratch/" "$scratch/new" "${seeds[@]}" >"$scratch/log" 2>&1 || status=$?
 tail -n 12 "$scratch/log"
 if [ $status -ne 0 ]; then
