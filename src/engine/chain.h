@@ -41,8 +41,7 @@ struct assay_chain_finding {
 
 /*
  * Whether @s[at] follows @s[at - 1] and, for @at 0, whether it is segment @first; 0: any may be.
- * False:
- * @ret says why not.
+ * False: @ret says why not.
  */
 bool assay_chain_judge(const struct assay_chain_segment *s, size_t at, uint64_t first,
 		       struct assay_chain_finding *ret);

@@ -17,9 +17,8 @@
 #define ASSAY_NONCE_MAX		 64
 #define ASSAY_TPM_NAME_MAX	 66 /* u16 nameAlg and the largest digest */
 
-#define ASSAY_ATTEST_MAGIC_TPM                                                                     \
-	0xff544347u			    /* TPM_GENERATED_VALUE: no key of a TPM signs it over  \
-						 what it was given from outside */
+/* TPM_GENERATED_VALUE: a TPM signs nothing that it was given from outside and that begins so. */
+#define ASSAY_ATTEST_MAGIC_TPM	0xff544347u
 #define ASSAY_ATTEST_MAGIC_SOFT 0x41534f46u /* "ASOF": made by software */
 #define ASSAY_ATTEST_QUOTE	0x8018u	    /* TPM_ST_ATTEST_QUOTE */
 
@@ -32,7 +31,8 @@ struct assay_selection {
 	} bank[ASSAY_SELECTION_MAX];
 };
 
-/* "sha256:0,1,10+sha1:10", as tpm2-tools write it. Errors: -EBADMSG, -EOPNOTSUPP unknown bank. */
+/* "sha256:0,1,10+sha1:10", as tpm2-tools write it. Errors: -EBADMSG, -EOPNOTSUPP unknown bank,
+ * -E2BIG more than ASSAY_SELECTION_TEXT_MAX bytes. */
 int assay_selection_parse_text(struct assay_bytes text, struct assay_selection *ret,
 			       struct assay_err *err);
 void assay_selection_print(const struct assay_selection *s, struct assay_wr *w);

@@ -35,9 +35,9 @@ static int parse_legacy(struct assay_rd *in, size_t digest, struct assay_bytes *
 	return 0;
 }
 
-/* Legacy data have no length of their own: a raw digest, then the name with its length. A digest of
- * 16 bytes is md5's: then four letters of a name stand where else the length does, which no length
- * is. */
+/* Legacy data have no length of their own: a raw digest, then the name with its length. Of md5 the
+ * digest has 16 bytes; read as one of 20, letters of the name stand where the length should, and
+ * are more than any name's. */
 static int parse_legacy_data(struct assay_rd *in, struct assay_bytes *ret, struct assay_err *err)
 {
 	struct assay_rd at = *in;

@@ -48,12 +48,14 @@ struct assay_segment_commit {
 /* Whether a file begins like a segment. */
 bool assay_segment_is(struct assay_bytes file);
 
-/* Writes ASSAY_SEGMENT_HEAD_SIZE bytes. The head ends with a SHA-256 over what is before, which
- * @sha256 computes (formats has no crypto of its own). */
+/* Who computes SHA-256: formats has no crypto of its own. Returns 0 or an error. */
 struct assay_segment_hasher {
 	int (*sha256)(void *ctx, struct assay_bytes in, uint8_t ret[static 32]);
 	void *ctx;
 };
+
+/* Writes ASSAY_SEGMENT_HEAD_SIZE bytes, at whose end stands the SHA-256 of those before. Errors:
+ * -EINVAL what a head cannot say, -ENOSPC no room in @w, those of @hasher. */
 int assay_segment_encode(const struct assay_segment_head *head,
 			 const struct assay_segment_hasher *hasher, struct assay_wr *w);
 

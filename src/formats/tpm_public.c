@@ -107,9 +107,12 @@ static int parse_area(struct assay_rd *in, struct assay_tpm_public *p, struct as
 	if (!assay_rd_u16(in, &type) || !assay_rd_u16(in, &name_alg) ||
 	    !assay_rd_u32(in, &p->attributes) || !assay_rd_field16(in, POLICY_MAX, &policy))
 		return assay_err_set(err, -EBADMSG, "a malformed TPM public area");
-	if ((type != ALG_RSA && type != ALG_ECC) || !assay_hash_by_tpm_id(name_alg, &p->name_alg))
+	if (type != ALG_RSA && type != ALG_ECC)
 		return assay_err_set(err, -EOPNOTSUPP,
 				     "a TPM object of type 0x%04x, not an RSA or ECC key", type);
+	if (!assay_hash_by_tpm_id(name_alg, &p->name_alg))
+		return assay_err_set(err, -EOPNOTSUPP, "a TPM key with the unknown nameAlg 0x%04x",
+				     name_alg);
 	p->kind = type == ALG_RSA ? ASSAY_TPM_KEY_RSA : ASSAY_TPM_KEY_ECC;
 	if (p->kind == ASSAY_TPM_KEY_RSA)
 		r = parse_rsa(in, p) ? 0 : -EBADMSG;

@@ -48,7 +48,8 @@ struct assay_tpm_public {
 /* Whether @in may be one at all: a TPM2B_PUBLIC (with its size) or a TPMT_PUBLIC. */
 bool assay_tpm_public_is(struct assay_bytes in);
 
-/* Borrows from @in. Errors: -EBADMSG, -EOPNOTSUPP another kind of object or curve. */
+/* Borrows from @in. Errors: -EBADMSG, -E2BIG, -EOPNOTSUPP another kind of object, curve
+ * or nameAlg. */
 int assay_tpm_public_parse(struct assay_bytes in, struct assay_tpm_public *ret,
 			   struct assay_err *err);
 

@@ -8,16 +8,14 @@
 
 #include "formats/audit.h"
 
-#define ASSAY_AUDIT_JOURNAL "/run/systemd/journal/socket"
-
 struct assay_journal;
 
 /* Connects at the first record. Errors: -ENOMEM, -ENAMETOOLONG. */
 int assay_journal_new(const char *path, struct assay_journal **ret);
 void assay_journal_free(struct assay_journal *j); /* NULL allowed */
 
-/* Returns 0, -EAGAIN it takes nothing now (poll assay_journal_fd() for output), or -errno: nobody
- * is there, and the next call tries again. */
+/* Returns 0, -EAGAIN it takes nothing now (poll assay_journal_fd() for output), -E2BIG it will
+ * never take this one, or another -errno: nobody is there, and the next call tries again. */
 int assay_journal_send(struct assay_journal *j, const struct assay_audit *r);
 int assay_journal_fd(const struct assay_journal *j); /* -1: not connected */
 

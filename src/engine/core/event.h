@@ -78,8 +78,8 @@ struct assay_decision {
 
 /*
  * Judges one event. On success *ret is filled. Errors: -ENOSPC the list is full, -EIO it cannot be
- * written (the caller decides by its on_stall setting and records the gap with assay_core_gap());
- * the state is as it was, but for a violation record that fitted when its measurement did not.
+ * written (the caller decides whether openers wait, and records the gap with assay_core_gap()); the
+ * state is as it was, but for a violation record that fitted when its measurement did not.
  */
 int assay_event(struct assay_core *c, const struct assay_facts *facts, struct assay_decision *ret,
 		struct assay_err *err);

@@ -75,25 +75,28 @@ static int start_sinks(struct audit *a, const struct audit_config *config)
 int audit_start(const struct audit_config *config, struct audit **ret, struct assay_err *err)
 {
 	struct audit *a = calloc(1, sizeof(*a));
-	int r;
+	int r = 0;
 
 	if (!a)
 		return assay_err_set(err, -ENOMEM, "out of memory");
 	pthread_mutex_init(&a->lock, NULL);
 	pthread_cond_init(&a->put_cond, NULL);
 	a->stop_fd = eventfd(0, EFD_CLOEXEC);
+	if (a->stop_fd < 0)
+		r = -errno;
 	a->run = now_us();
 	audit_limit_init(&a->limit, config->rate);
 	audit_ring_init(&a->ring, a->data, sizeof(a->data));
 	assay_audit_subject(getpid(), a->self_space, &a->self);
-	r = start_sinks(a, config);
+	if (r == 0)
+		r = start_sinks(a, config);
 	if (r == 0) {
 		*ret = a;
 		return 0;
 	}
 	audit_stop(a);
 	audit_free(a);
-	return assay_err_set(err, r, "cannot start a thread: %s", strerror(-r));
+	return assay_err_set(err, r, "cannot start what takes audit records: %s", strerror(-r));
 }
 
 void audit_stop(struct audit *a)

@@ -24,6 +24,14 @@ static void write_line(const char *line, size_t len)
 		atomic_fetch_add(&dropped, 1);
 }
 
+/* Paths are chosen by users: none begins a line of its own, or steers a terminal. */
+static void replace_control(char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
+			text[i] = '?';
+}
+
 void log_line(int priority, const char *fmt, ...)
 {
 	char line[1024];
@@ -44,6 +52,7 @@ void log_line(int priority, const char *fmt, ...)
 	len += (size_t)n;
 	if (len > sizeof(line) - 2)
 		len = sizeof(line) - 2;
+	replace_control(line, len);
 	line[len++] = '\n';
 	write_line(line, len);
 }

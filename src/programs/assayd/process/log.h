@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Lines for a person, on stderr. Never waits: whoever reads our stderr may be waiting for us to
- * answer its open. A line that does not fit is dropped and counted.
+ * answer its open. A line that does not fit is dropped and counted. A control character becomes
+ * '?'.
  */
 #pragma once
 
