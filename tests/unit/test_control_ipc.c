@@ -14,6 +14,7 @@ static const struct control_ask good[] = {
 	{ .type = CONTROL_IPC_STATUS, .public = true },
 	{ .type = CONTROL_IPC_AUDIT, .id = UINT64_MAX, .after = INT64_MAX - 1 },
 	{ .type = CONTROL_IPC_RELOAD, .id = 1 },
+	{ .type = CONTROL_IPC_UPGRADE, .id = 2 },
 };
 
 static int pair[2];
@@ -81,7 +82,9 @@ static void wrong_fields_are_refused(void **state)
 	m = sent(&good[3], body);
 	for (m.type = 0; m.type < 64; m.type++)
 		assert_int_equal(control_ask_parse(&m, &back),
-				 m.type == CONTROL_IPC_RELOAD ? 0 : -EBADMSG);
+				 m.type == CONTROL_IPC_RELOAD || m.type == CONTROL_IPC_UPGRADE
+					 ? 0
+					 : -EBADMSG);
 }
 
 static int open_pair(void **state)

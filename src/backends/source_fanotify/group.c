@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/fmt.h"
 
 /* O_NONBLOCK: a file under somebody's write lease is refused to its opener instead of stopping our
  * read for the lease-break time, which would stop everybody. */
@@ -37,18 +38,49 @@ static void open_group(struct assay_fanotify *f)
 		f->fd = fanotify_init(flags, EVENT_FLAGS);
 }
 
-int assay_fanotify_new(struct assay_fanotify **ret, struct assay_err *err)
+int assay_fanotify_await(struct assay_fanotify **ret, struct assay_err *err)
 {
 	struct assay_fanotify *f = calloc(1, sizeof(*f));
-	int r;
 
 	if (!f)
 		return assay_err_set(err, -ENOMEM, "out of memory");
+	f->fd = -1;
 	f->self = getpid();
 	atomic_store(&f->evictable, true);
 	pthread_rwlock_init(&f->marking, NULL);
 	pthread_mutex_init(&f->forgetting, NULL);
 	pthread_mutex_init(&f->exempting, NULL);
+	*ret = f;
+	return 0;
+}
+
+int assay_fanotify_adopt(struct assay_fanotify *f, int fd, bool tells_errors, struct assay_err *err)
+{
+	char link[64], name[64];
+	ssize_t n;
+
+	assay_fmt(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, name, sizeof(name) - 1);
+	name[n < 0 ? 0 : n] = '\0';
+	if (f->fd >= 0 || strcmp(name, "anon_inode:[fanotify]") != 0)
+		return assay_err_set(err, -EBADMSG, "'%s' is no fanotify group to take over", name);
+	f->fd = fd;
+	f->tells_errors = tells_errors;
+	return 0;
+}
+
+bool assay_fanotify_tells_errors(const struct assay_fanotify *f)
+{
+	return f->tells_errors;
+}
+
+int assay_fanotify_new(struct assay_fanotify **ret, struct assay_err *err)
+{
+	struct assay_fanotify *f;
+	int r = assay_fanotify_await(&f, err);
+
+	if (r < 0)
+		return r;
 	open_group(f);
 	if (f->fd >= 0) {
 		*ret = f;

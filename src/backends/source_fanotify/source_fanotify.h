@@ -44,6 +44,14 @@ struct assay_fanotify_counts {
 /* Errors: -EPERM CAP_SYS_ADMIN is missing, -EOPNOTSUPP a kernel older than 5.0, others as
  * fanotify_init(). The calling process is exempt. */
 int assay_fanotify_new(struct assay_fanotify **ret, struct assay_err *err);
+/* One without a group yet: it exempts, and nothing else. The calling process is exempt. */
+int assay_fanotify_await(struct assay_fanotify **ret, struct assay_err *err);
+/* Takes @fd, the group of another process's @f (assay_fanotify_fd()), with its marks, whoever
+ * waits, and what assay_fanotify_tells_errors() said there. Errors: -EBADMSG it is none. */
+int assay_fanotify_adopt(struct assay_fanotify *f, int fd, bool tells_errors,
+			 struct assay_err *err);
+/* The kernel says of an event that it could not open the file for us. */
+bool assay_fanotify_tells_errors(const struct assay_fanotify *f);
 /* Waiting openers go on, all marks go. Nothing but assay_fanotify_forget() and counts from then on.
  * NULL allowed. */
 void assay_fanotify_close(struct assay_fanotify *f);

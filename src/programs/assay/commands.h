@@ -12,3 +12,4 @@ extern const struct command cmd_quote;
 extern const struct command cmd_reload;
 extern const struct command cmd_status;
 extern const struct command cmd_tpm;
+extern const struct command cmd_upgrade;

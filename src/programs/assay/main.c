@@ -10,8 +10,8 @@
 
 /* One line per command, alphabetical; extern declarations stand in commands.h. */
 static const struct command *const commands[] = {
-	&cmd_audit,  &cmd_doctor, &cmd_log, &cmd_policy, &cmd_quote,
-	&cmd_reload, &cmd_status, &cmd_tpm, NULL,
+	&cmd_audit,  &cmd_doctor, &cmd_log, &cmd_policy,  &cmd_quote,
+	&cmd_reload, &cmd_status, &cmd_tpm, &cmd_upgrade, NULL,
 };
 
 static void print_own_help(const char *path, const struct command *c)

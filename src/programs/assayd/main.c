@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "programs/assayd/fetch/fetch.h"
 #include "programs/assayd/main/daemon.h"
+#include "programs/assayd/main/takeover.h"
 #include "programs/assayd/process/log.h"
 #include "programs/assayd/process/memory.h"
 
@@ -209,6 +210,14 @@ static int set_core(struct daemon *d, struct assay_err *err)
 	return 0;
 }
 
+/* The one that goes on in our place says it too. */
+static int trouble_before(const struct daemon *d, const struct assay_err *err)
+{
+	if (d->takeover)
+		takeover_fail(d->takeover, err->text);
+	return trouble(err);
+}
+
 int main(int argc, char **argv)
 {
 	static struct daemon d;
@@ -217,17 +226,22 @@ int main(int argc, char **argv)
 	int status;
 
 	memory_spare();
+	if (argc > 1 && strcmp(argv[1], HANDOVER_OPTION) == 0) {
+		if (takeover_begin(&d.takeover, &err) < 0)
+			return trouble(&err);
+		optind = 2;
+	}
 	status = parse_arguments(argc, argv, &arguments);
 	if (status >= 0)
 		return status;
 	setenv("TSS2_LOG", "all+NONE", 0); /* its own lines could wait for who reads stderr */
 	if (read_conf(NULL, &d.given, &err) < 0)
-		return trouble(&err);
+		return trouble_before(&d, &err);
 	d.conf = d.given;
 	d.read_conf = read_conf;
 	d.conf_path = arguments.config;
 	if (set_core(&d, &err) < 0 || assay_crypto_openssl_new(&openssl, &err) < 0)
-		return trouble(&err);
+		return trouble_before(&d, &err);
 	d.crypto = assay_crypto_openssl_port(openssl);
 	if (arguments.check)
 		return check_config(&d);

@@ -15,7 +15,7 @@
 
 static const char *const op_names[CONTROL_OP_COUNT] = {
 	[CONTROL_STATUS] = "status", [CONTROL_PCRS] = "pcrs",	  [CONTROL_QUOTE] = "quote",
-	[CONTROL_AUDIT] = "audit",   [CONTROL_RELOAD] = "reload",
+	[CONTROL_AUDIT] = "audit",   [CONTROL_RELOAD] = "reload", [CONTROL_UPGRADE] = "upgrade",
 };
 
 /* ---- fields --------------------------------------------------------------------------------- */
@@ -113,6 +113,7 @@ static size_t known_keys(const json_t *message, enum control_op op)
 		[CONTROL_QUOTE] = { "op", "pcrs", "nonce", "ak_public", "ak_private" },
 		[CONTROL_AUDIT] = { "op", "after" },
 		[CONTROL_RELOAD] = { "op" },
+		[CONTROL_UPGRADE] = { "op" },
 	};
 	size_t n = 0;
 

@@ -79,6 +79,7 @@ first_boot() {
 	systemctl reload assayd
 	need_measuring /srv/b
 	[ "$(state_records 'last=crashed')" = 0 ] || fail 'an upgrade looks like a crash'
+	[ "$(state_records 'event=takeover;')" = 1 ] || fail 'an upgrade is no hand-over'
 	step "upgraded to $(dpkg-query -W -f '${Version}' assayd): what runs is proved"
 	cp $LIST/* /run/dpkg.log "$RESULTS"
 }

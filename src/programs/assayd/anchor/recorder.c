@@ -221,7 +221,7 @@ int recorder_read_pcrs(struct recorder *r, uint32_t pcr_mask,
  */
 
 struct stop_args {
-	const char *why;
+	const char *why;		     /* NULL: nothing stops */
 	const struct assay_tpm_clock *clock; /* NULL: the TPM was not asked, or did not answer */
 };
 
@@ -229,9 +229,16 @@ static void fill_stop(void *ctx, struct assay_wr *w)
 {
 	const struct stop_args *a = ctx;
 
-	assay_state_add(w, "why", assay_bytes_str(a->why));
+	if (a->why)
+		assay_state_add(w, "why", assay_bytes_str(a->why));
 	if (a->clock)
 		recorder_state_clock(w, a->clock);
+}
+
+/* Another one goes on where this one ends. */
+static bool is_handover(const char *why)
+{
+	return strcmp(why, "handover") == 0;
 }
 
 static int job_check(struct recorder *r, void *arg, struct assay_err *err)
@@ -260,7 +267,9 @@ static void write_stop(struct recorder *r, const char *why)
 	if (recorder_has_anchor(r) && run(r, &check) == 0 &&
 	    recorder_read_pcrs(r, 0, values, &banks, &clock, NULL) == 0)
 		args.clock = &clock;
-	(void)recorder_state(r, "stop", fill_stop, &args, true, NULL, NULL);
+	if (is_handover(why))
+		args.why = NULL;
+	(void)recorder_state(r, args.why ? "stop" : why, fill_stop, &args, true, NULL, NULL);
 }
 
 /* Without a core there are those of the segment that was closed. */

@@ -21,6 +21,7 @@
 struct recorder_past {
 	bool any;	   /* assayd wrote to this list before */
 	bool clean;	   /* its last record about itself is "stop" */
+	bool handed_over;  /* it is "handover": another one has gone on */
 	uint64_t clock_ms; /* TPM clock in the last record that says one */
 	char mode_word[MODE_WORD_MAX];
 	uint64_t kernel_total; /* of the kernel's records that are in the segment */

@@ -11,8 +11,13 @@
 /* Some records may use the reserved space though nothing is missing. */
 static bool is_gap(const char *what)
 {
-	return strcmp(what, "policy") != 0 && strcmp(what, "stop") != 0 &&
-	       strcmp(what, "adopted") != 0;
+	static const char *const no_gaps[] = { "policy",   "stop",     "adopted",
+					       "handover", "takeover", "handover_failed" };
+
+	for (size_t i = 0; i < ARRAY_LEN(no_gaps); i++)
+		if (strcmp(what, no_gaps[i]) == 0)
+			return false;
+	return true;
 }
 
 int recorder_state_locked(struct recorder *r, const char *what,
@@ -88,6 +93,8 @@ static const char *last_end(const struct recorder_past *past)
 {
 	if (!past->any)
 		return "first";
+	if (past->handed_over)
+		return "handed-over";
 	return past->clean ? "stopped" : "crashed";
 }
 
@@ -165,6 +172,7 @@ void recorder_past_add(struct recorder_past *past, const struct assay_record *re
 	event = assay_state_get(state, "event");
 	past->any = true;
 	past->clean = assay_bytes_is(event, "stop");
+	past->handed_over = assay_bytes_is(event, "handover");
 	word = assay_state_get(state, "clock");
 	if (word.len > 0)
 		(void)assay_num_parse(word, 10, UINT64_MAX, &past->clock_ms);

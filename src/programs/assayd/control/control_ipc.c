@@ -31,7 +31,7 @@ int control_ask_parse(const struct ipc_message *m, struct control_ask *ret)
 		good = assay_rd_u32(&in, &flag) && flag <= 1;
 	else if (m->type == CONTROL_IPC_AUDIT)
 		good = assay_rd_u64(&in, &ask.after) && ask.after < INT64_MAX;
-	else if (m->type == CONTROL_IPC_RELOAD)
+	else if (m->type == CONTROL_IPC_RELOAD || m->type == CONTROL_IPC_UPGRADE)
 		good = true;
 	if (!good || !assay_rd_end(&in) || m->n_fds)
 		return -EBADMSG;

@@ -12,6 +12,7 @@ enum control_ipc {
 	CONTROL_IPC_STATUS = 1, /* body: flag, the public part alone */
 	CONTROL_IPC_AUDIT,	/* body: u64, after which record */
 	CONTROL_IPC_RELOAD,
+	CONTROL_IPC_UPGRADE,
 	/* of main */
 	CONTROL_IPC_START = 32, /* what it serves: enum control_start_fd */
 	CONTROL_IPC_TEXT,	/* the answer to a question: JSON, sealed */

@@ -103,6 +103,8 @@ static void dispatch(struct server *s, struct client *c, const struct control_re
 		ask_main(c, CONTROL_IPC_AUDIT, request->after);
 	else if (request->op == CONTROL_RELOAD)
 		ask_main(c, CONTROL_IPC_RELOAD, 0);
+	else if (request->op == CONTROL_UPGRADE)
+		ask_main(c, CONTROL_IPC_UPGRADE, 0);
 	else
 		ask_tpm(c, request);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "programs/assayd/main/arrivals.h"
 
+#include "programs/assayd/main/held.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,18 +38,27 @@ void arrivals_wake(struct arrivals *a)
 		eventfd_write(a->wake_fd, 1);
 }
 
+static bool spill(struct arrivals *a, const struct held_event *e)
+{
+	struct held *held = atomic_load(&a->spill);
+
+	return held && held_put(held, e);
+}
+
 /* Closing is looked at again when the piece is in the chain: who closes takes the chain after it,
  * so that each piece is seen by one of the two. */
-bool arrivals_put(struct arrivals *a, const struct assay_fanotify_event *event, uint32_t n,
-		  bool late)
+static bool put(struct arrivals *a, const struct assay_fanotify_event *event, uint32_t n, bool late,
+		uint64_t arrived_ns)
 {
 	struct arrival_batch *b;
 
 	if (n == 0)
 		return true;
-	if (atomic_load(&a->closed) || !(b = malloc(sizeof(*b) + n * sizeof(*event))))
+	if (atomic_load(&a->closed))
+		return !late && n == 1 && spill(a, &(struct held_event){ *event, arrived_ns });
+	if (!(b = malloc(sizeof(*b) + n * sizeof(*event))))
 		return false;
-	b->arrived_ns = arrivals_now_ns();
+	b->arrived_ns = arrived_ns;
 	b->late = late;
 	b->n = n;
 	memcpy(b->event, event, n * sizeof(*event));
@@ -58,6 +69,18 @@ bool arrivals_put(struct arrivals *a, const struct assay_fanotify_event *event, 
 		;
 	arrivals_wake(a);
 	return true;
+}
+
+bool arrivals_put(struct arrivals *a, const struct assay_fanotify_event *event, uint32_t n,
+		  bool late)
+{
+	return put(a, event, n, late, arrivals_now_ns());
+}
+
+bool arrivals_put_since(struct arrivals *a, const struct assay_fanotify_event *event,
+			uint64_t arrived_ns)
+{
+	return put(a, event, 1, false, arrived_ns);
 }
 
 struct arrival_batch *arrivals_take(struct arrivals *a)

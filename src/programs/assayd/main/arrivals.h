@@ -10,6 +10,8 @@
 
 #include "backends/source_fanotify/source_fanotify.h"
 
+struct held;
+
 /* What came together. */
 struct arrival_batch {
 	struct arrival_batch *next;
@@ -28,6 +30,8 @@ struct arrivals {
 	int wake_fd;		 /* eventfd of the loop; edges count */
 	int room_fd;		 /* eventfd: somebody waits for held to get less */
 	atomic_bool room_wanted;
+	/* Where to put what comes while it is closed; NULL: nowhere. */
+	_Atomic(struct held *) spill;
 };
 
 /* Errors: as eventfd(). */
@@ -38,6 +42,9 @@ void arrivals_done(struct arrivals *a);
 /* Any thread. False: no memory, or it is closed; the events stay the caller's. */
 bool arrivals_put(struct arrivals *a, const struct assay_fanotify_event *event, uint32_t n,
 		  bool late);
+/* The same for one that has waited since @arrived_ns. */
+bool arrivals_put_since(struct arrivals *a, const struct assay_fanotify_event *event,
+			uint64_t arrived_ns);
 void arrivals_wake(struct arrivals *a);
 
 /* ---- the loop -------------------------------------------------------------------------------- */

@@ -20,6 +20,7 @@
 #include "programs/assayd/audit/audit_reply.h"
 #include "programs/assayd/control/control_ipc.h"
 #include "programs/assayd/process/log.h"
+#include "programs/assayd/main/handover.h"
 #include "programs/assayd/main/status.h"
 #include "programs/common/control_msg.h"
 
@@ -104,6 +105,10 @@ static int answer(struct control *c, const struct control_ask *ask)
 		return send_reply(c, ask->id, status_json(c->daemon, ask->public));
 	case CONTROL_IPC_AUDIT:
 		return send_reply(c, ask->id, audit_reply(c->daemon->audit, ask->after));
+	case CONTROL_IPC_UPGRADE:
+		handover_want(c->daemon->handover);
+		eventfd_write(c->wake_fd, 1);
+		return send_reply(c, ask->id, handover_json(c->daemon->handover));
 	default:
 		return take_reload(c, ask->id);
 	}
@@ -388,16 +393,39 @@ int control_start(struct daemon *d, int wake_fd, struct control **ret, struct as
 	return r;
 }
 
+static void end_thread(struct control *c)
+{
+	c->stopping = true;
+	eventfd_write(c->inner_fd, 1);
+	if (c->child.pid)
+		pthread_join(c->thread, NULL);
+}
+
+void control_pause(struct control *c)
+{
+	end_thread(c);
+	child_close(&c->child); /* it sees that, and ends */
+	c->child.pid = 0;
+	c->stopping = c->gone = false;
+}
+
+void control_resume(struct control *c)
+{
+	struct assay_err err;
+
+	if (anchor_open_counts(c->daemon->anchor, &err) == 0 && start_process(c, &err) == 0)
+		return;
+	log_line(LOG_ERR, "nobody can ask: %s", err.text);
+	c->gone = true;
+}
+
 void control_stop(struct control *c)
 {
 	if (!c)
 		return;
-	c->stopping = true;
-	eventfd_write(c->inner_fd, 1);
-	if (c->child.pid) {
-		pthread_join(c->thread, NULL);
+	end_thread(c);
+	if (c->child.pid)
 		child_close(&c->child); /* it sees that, and ends */
-	}
 	if (c->listener[0] >= 0)
 		unlink(c->daemon->conf.control_socket);
 	if (c->listener[1] >= 0)

@@ -19,6 +19,10 @@ int control_check(const char *path, struct assay_err *err);
  * socket that cannot be had is logged, and no error. */
 int control_start(struct daemon *d, int wake_fd, struct control **ret, struct assay_err *err);
 void control_stop(struct control *c); /* NULL allowed */
+/* Nobody is answered, and the anchor not asked, until control_resume(); who connects waits. If that
+ * fails it is tried again by control_tend(). */
+void control_pause(struct control *c);
+void control_resume(struct control *c);
 
 /* Starts another one if it has ended, after a pause that grows. True: somebody wants the
  * configuration read again, and control_reloaded() is to be called. */

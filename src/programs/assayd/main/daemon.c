@@ -23,9 +23,9 @@
 #include "formats/batch.h"
 #include "programs/assayd/audit/audit_daemon.h"
 #include "programs/assayd/main/control.h"
-#include "programs/assayd/main/gaps.h"
 #include "programs/assayd/process/log.h"
 #include "programs/assayd/process/programs.h"
+#include "programs/assayd/main/handover.h"
 #include "programs/assayd/main/loop.h"
 #include "programs/assayd/main/mounts.h"
 #include "programs/assayd/main/needed.h"
@@ -34,8 +34,9 @@
 #include "programs/assayd/main/reader.h"
 #include "programs/assayd/main/reload.h"
 #include "programs/assayd/main/scout.h"
-#include "programs/assayd/main/staff.h"
 #include "programs/assayd/main/startup.h"
+#include "programs/assayd/main/successor.h"
+#include "programs/assayd/main/takeover.h"
 #include "programs/assayd/view/view_link.h"
 
 #define KERNEL_LIST    "/sys/kernel/security/ima/binary_runtime_measurements"
@@ -43,17 +44,6 @@
 #define EVENTS_MAX     65536u /* held at once */
 #define TICK_MS	       1000
 #define FIRST_PASS_NS  5000000000ull
-
-/* What lives from start to stop. */
-struct running {
-	struct daemon *daemon;
-	struct reader *reader;
-	struct staff staff;
-	struct gaps gaps;
-	struct control *control;
-	uint32_t max_events;
-	int signal_fd, wake_fd;
-};
 
 void daemon_forget_verdicts(struct daemon *d)
 {
@@ -133,12 +123,15 @@ static const char *kernel_list(const struct daemon *d)
 }
 
 /* Its opens are answered at once: others wait for it. */
-static int admit(void *ctx, pid_t pid, int pidfd)
+int daemon_admit(void *ctx, pid_t pid, int pidfd)
 {
 	struct daemon *d = ctx;
+	int r = assay_fanotify_exempt(d->group, pid, NULL);
 
 	(void)pidfd;
-	return assay_fanotify_exempt(d->group, pid, NULL);
+	if (r == 0 && d->takeover && !takeover_is_done(d->takeover))
+		r = takeover_exempt(d->takeover, pid);
+	return r;
 }
 
 static void dismiss(void *ctx, pid_t pid)
@@ -156,7 +149,7 @@ static int start_anchor(struct daemon *d, struct assay_err *err)
 		.kernel_list = kernel_list(d),
 		.list_dirfd = list_dirfd,
 		.spawner = d->spawner,
-		.admit = admit,
+		.admit = daemon_admit,
 		.ctx = d,
 	};
 	int rc = list_dirfd < 0 ? list_dirfd : anchor_start(&config, &d->anchor, err);
@@ -164,6 +157,17 @@ static int start_anchor(struct daemon *d, struct assay_err *err)
 	if (rc == 0 && !anchor_has_landlock(d->anchor))
 		log_line(LOG_NOTICE, "this kernel has no Landlock: the process with list and TPM "
 				     "could open other files of root's");
+	return rc;
+}
+
+int daemon_start_anchor(struct daemon *d, struct assay_err *err)
+{
+	int rc = start_anchor(d, err);
+
+	if (rc == 0)
+		rc = anchor_set_policy(d->anchor, atomic_load(&d->policy), err);
+	if (rc == 0)
+		rc = startup_record_settled(d, err);
 	return rc;
 }
 
@@ -197,7 +201,8 @@ static int make_loop(struct running *r, struct assay_err *err)
 static int start_source(struct running *r, struct assay_err *err)
 {
 	struct daemon *d = r->daemon;
-	int rc = assay_fanotify_new(&d->group, err);
+	int rc = d->takeover ? assay_fanotify_await(&d->group, err)
+			     : assay_fanotify_new(&d->group, err);
 
 	r->max_events = raise_file_limit();
 	if (rc < 0)
@@ -207,7 +212,7 @@ static int start_source(struct running *r, struct assay_err *err)
 	return make_loop(r, err);
 }
 
-/* Everything before the first mark. */
+/* What needs neither the list nor the kernel's events. */
 static int prepare(struct running *r, struct assay_err *err)
 {
 	struct daemon *d = r->daemon;
@@ -221,11 +226,11 @@ static int prepare(struct running *r, struct assay_err *err)
 	if (rc < 0)
 		return rc;
 	d->fetch = (struct fetch){
-		.spawner = d->spawner, .admit = admit, .dismiss = dismiss, .ctx = d
+		.spawner = d->spawner, .admit = daemon_admit, .dismiss = dismiss, .ctx = d
 	};
 	r->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	r->signal_fd = rc = block_signals(err);
-	if (rc >= 0)
+	if (rc >= 0 && !d->takeover)
 		rc = control_check(d->conf.control_socket, err);
 	if (rc >= 0)
 		rc = policy_load(NULL, d->conf.policy, &d->crypto, &d->core, &policy, err);
@@ -237,19 +242,27 @@ static int prepare(struct running *r, struct assay_err *err)
 		rc = reload_open(d, err);
 	if (rc == 0)
 		rc = start_source(r, err);
-	if (rc == 0)
-		rc = start_anchor(d, err);
-	if (rc == 0)
-		rc = anchor_set_policy(d->anchor, policy, err);
-	if (rc == 0)
-		rc = startup_record_settled(d, err);
+	return rc;
+}
+
+int daemon_lock_memory(const struct daemon *d, struct assay_err *err)
+{
+	if (d->conf.lock_memory && mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
+		return assay_err_set(err, -errno, "cannot lock memory: %s", strerror(errno));
+	return 0;
+}
+
+/* Before the first mark. */
+static int open_list(struct running *r, struct assay_err *err)
+{
+	struct daemon *d = r->daemon;
+	int rc = daemon_start_anchor(d, err);
+
 	if (rc == 0)
 		rc = needed_new(d, &d->needed, err);
 	if (rc == 0)
-		audit_policy(d, policy->name, 0);
-	if (rc == 0 && d->conf.lock_memory && mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
-		rc = assay_err_set(err, -errno, "cannot lock memory: %s", strerror(errno));
-	return rc;
+		audit_policy(d, atomic_load(&d->policy)->name, 0);
+	return rc < 0 ? rc : daemon_lock_memory(d, err);
 }
 
 /* ---- other mount namespaces ----------------------------------------------------------------- */
@@ -269,7 +282,7 @@ static void on_pass_done(void *ctx)
 }
 
 /* The first pass is waited for: what runs now is looked at when its filesystems are marked. */
-static int search_elsewhere(struct daemon *d, struct assay_err *err)
+int daemon_search_elsewhere(struct daemon *d, struct assay_err *err)
 {
 	static const struct scout_ops ops = { .found = on_found, .done = on_pass_done };
 	uint64_t end = arrivals_now_ns() + FIRST_PASS_NS;
@@ -290,7 +303,7 @@ static int search_elsewhere(struct daemon *d, struct assay_err *err)
 	return 0;
 }
 
-static int start_reader(struct running *r, struct assay_err *err)
+int daemon_start_reader(struct running *r, struct assay_err *err)
 {
 	struct daemon *d = r->daemon;
 	const struct reader_config config = {
@@ -299,6 +312,7 @@ static int start_reader(struct running *r, struct assay_err *err)
 		.ledger = &d->ledger,
 		.max = r->max_events,
 		.deadline_allows = d->conf.deadline_answer == ASSAY_CONF_ANSWER_ALLOW,
+		.deadline_ms = d->conf.deadline_ms,
 	};
 
 	return reader_start(&config, &r->reader, err);
@@ -310,12 +324,12 @@ static int watch(struct running *r, struct assay_err *err)
 	struct daemon *d = r->daemon;
 	int rc;
 
-	policy_change_start_view(d, admit);
+	policy_change_start_view(d, daemon_admit);
 	rc = staff_start(&r->staff, d, err);
 	if (rc == 0)
 		rc = loop_start(d->loop, anchor_socket(d->anchor), err);
 	if (rc == 0)
-		rc = start_reader(r, err);
+		rc = daemon_start_reader(r, err);
 	if (rc == 0)
 		rc = startup_record_self(d, err);
 	if (rc == 0)
@@ -323,9 +337,11 @@ static int watch(struct running *r, struct assay_err *err)
 	if (rc == 0)
 		rc = mounts_scan(d->mounts, err);
 	if (rc == 0)
-		rc = search_elsewhere(d, err);
+		rc = daemon_search_elsewhere(d, err);
 	if (rc == 0)
 		rc = startup_scan_running(d, err);
+	if (rc == 0)
+		rc = handover_new(r, 0, &d->handover, err);
 	if (rc == 0)
 		rc = control_start(d, r->wake_fd, &r->control, err);
 	return rc;
@@ -365,7 +381,8 @@ static void on_mounts(struct daemon *d)
 		log_line(LOG_ERR, "%s", err.text);
 }
 
-/* Until SIGTERM or SIGINT (0), or until nothing can be recorded any more. */
+/* Until SIGTERM or SIGINT (0), until another one has all (1), or until nothing can be recorded any
+ * more. */
 static int run(struct running *r, struct assay_err *err)
 {
 	struct daemon *d = r->daemon;
@@ -375,14 +392,16 @@ static int run(struct running *r, struct assay_err *err)
 		{ .fd = mounts_fd(d->mounts), .events = POLLPRI },
 		{ .events = POLLIN },
 		{ .events = POLLIN },
+		{ .events = POLLIN },
 	};
 	struct signalfd_siginfo info;
-	int pause_ms = TICK_MS;
+	int pause_ms = TICK_MS, rc;
 	eventfd_t unused;
 
 	for (;;) {
 		p[3].fd = d->scout ? scout_fd(d->scout) : -1;
 		p[4].fd = view_link_fd(d->view);
+		p[5].fd = handover_fd(d->handover);
 		poll(p, ARRAY_LEN(p), pause_ms);
 		notify_manager("WATCHDOG=1");
 		while (read(r->signal_fd, &info, sizeof(info)) == sizeof(info)) {
@@ -418,16 +437,36 @@ static int run(struct running *r, struct assay_err *err)
 		view_link_receive(d->view);
 		view_link_tick(d->view, arrivals_now_ns());
 		mounts_record_counts(d->mounts, false);
+		rc = handover_tend(d->handover, err);
+		if (rc)
+			return rc;
 	}
 }
 
 /* ---- stop ----------------------------------------------------------------------------------- */
 
-static void stop(struct running *r, const char *why)
+void daemon_record_all(struct running *r)
 {
 	struct daemon *d = r->daemon;
 
-	bool can_record = d->anchor && d->loop && !loop_has_failed(d->loop);
+	gaps_record(&r->gaps, d, true);
+	if (d->mounts)
+		mounts_record_counts(d->mounts, true);
+	if (d->audit)
+		record_audit_lost(d);
+}
+
+/* Whoever has not taken over yet leaves no record: it was never this one's turn. */
+static bool has_turn(const struct daemon *d)
+{
+	return d->anchor && d->loop && !loop_has_failed(d->loop) &&
+	       (!d->takeover || takeover_is_done(d->takeover));
+}
+
+static void stop(struct running *r, const char *why)
+{
+	struct daemon *d = r->daemon;
+	bool can_record = has_turn(d);
 
 	if (can_record)
 		anchor_ending(d->anchor);
@@ -439,9 +478,7 @@ static void stop(struct running *r, const char *why)
 	loop_end(d->loop);
 	assay_fanotify_close(d->group);
 	if (can_record)
-		gaps_record(&r->gaps, d, true);
-	if (can_record && d->mounts)
-		mounts_record_counts(d->mounts, true);
+		daemon_record_all(r);
 	audit_stop(d->audit);
 	if (can_record && d->audit)
 		record_audit_lost(d);
@@ -451,6 +488,7 @@ static void stop(struct running *r, const char *why)
 		anchor_free(d->anchor);
 	assay_fanotify_free(d->group);
 	needed_free(d->needed);
+	handover_free(d->handover);
 	spawner_free(d->spawner);
 	programs_free(d->programs);
 	policy_free(atomic_load(&d->policy));
@@ -477,8 +515,30 @@ static int run_off(struct running *r, struct assay_err *err)
 		"READY=1\nSTATUS=Off, as the kernel's command line says: nothing is watched");
 	rc = prepare(r, err);
 	if (rc == 0)
+		rc = open_list(r, err);
+	if (rc == 0)
 		rc = startup_record_self(r->daemon, err);
 	stop(r, rc == 0 ? "cmdline" : "start");
+	return rc;
+}
+
+/* Returns what run() does, or -errno. */
+static int start_and_run(struct running *r, struct assay_err *err)
+{
+	struct daemon *d = r->daemon;
+	int rc = prepare(r, err);
+
+	if (rc == 0 && d->takeover)
+		rc = successor_start(r, err);
+	else if (rc == 0 && (rc = open_list(r, err)) == 0)
+		rc = watch(r, err);
+	if (rc < 0)
+		return rc;
+	notify_manager("READY=1");
+	log_line(LOG_INFO, "watching %u filesystems", mounts_covered(d->mounts));
+	rc = run(r, err);
+	if (rc != 1) /* who has taken over does not stop */
+		notify_manager("STOPPING=1");
 	return rc;
 }
 
@@ -488,17 +548,13 @@ int daemon_run(struct daemon *d, struct assay_err *err)
 	int rc;
 
 	startup_settle(d);
+	if (cmdline_is_off(&d->cmdline) && d->takeover)
+		return assay_err_set(err, -ECANCELED, "the kernel's command line says 'off'");
 	if (cmdline_is_off(&d->cmdline))
 		return run_off(&r, err);
-	rc = prepare(&r, err);
-	if (rc == 0)
-		rc = watch(&r, err);
-	if (rc == 0) {
-		notify_manager("READY=1");
-		log_line(LOG_INFO, "watching %u filesystems", mounts_covered(d->mounts));
-		rc = run(&r, err);
-		notify_manager("STOPPING=1");
-	}
-	stop(&r, rc == 0 ? "asked" : "start");
-	return rc;
+	rc = start_and_run(&r, err);
+	if (rc < 0 && d->takeover && !takeover_is_done(d->takeover))
+		takeover_fail(d->takeover, err->text);
+	stop(&r, rc >= 0 ? "asked" : "start");
+	return rc < 0 ? rc : 0;
 }

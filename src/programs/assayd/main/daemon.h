@@ -21,6 +21,8 @@
 
 struct audit;
 struct control;
+struct handover;
+struct takeover;
 struct loop;
 struct mounts;
 struct needed;
@@ -65,6 +67,8 @@ struct daemon {
 	struct needed *needed;
 	struct scout_link *scout; /* NULL: mount= says all that is watched */
 	struct view_link *view;	  /* NULL: there is none */
+	struct handover *handover;
+	struct takeover *takeover; /* NULL: nobody was here before */
 	/* Replaced whole by SIGHUP; those of before stay, as borrowers may be left. */
 	_Atomic(const struct loaded_policy *) policy;
 	struct daemon_totals totals;

@@ -138,6 +138,7 @@ static void add(struct loop *l, const struct arrival_batch *b, uint32_t i)
 	f->late = b->late;
 	if (b->event[i].answered) {
 		f->answered = f->goes_on = true;
+		atomic_fetch_add(&l->idle_left, 1);
 		loop_file_unlink(l, f);
 	}
 	f->on_way = true;
@@ -285,6 +286,8 @@ static void *run(void *arg)
 		wait(l, keep_time(l));
 	}
 	atomic_store(&l->config.arrivals->closed, true);
+	if (atomic_load(&l->leaving))
+		return NULL;
 	take_arrivals(l);
 	end_all(l);
 	return NULL;
@@ -294,6 +297,9 @@ int loop_start(struct loop *l, int recording_fd, struct assay_err *err)
 {
 	int r = recording_new(recording_fd, &loop_recording_ops, l, &l->recording);
 
+	l->closed = false;
+	atomic_store(&l->leaving, false);
+	atomic_store(&l->config.arrivals->closed, false);
 	l->recording_fd = recording_fd;
 	if (r == 0)
 		r = poll_fd(l, recording_fd, EPOLLIN, &l->recording);
@@ -342,6 +348,11 @@ bool loop_take_segment(struct loop *l)
 bool loop_has_failed(struct loop *l)
 {
 	return atomic_load(&l->failed);
+}
+
+uint32_t loop_idle_left(struct loop *l)
+{
+	return atomic_load(&l->idle_left);
 }
 
 uint32_t loop_late_left(struct loop *l)

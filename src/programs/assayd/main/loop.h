@@ -9,6 +9,7 @@
 #include "programs/assayd/main/arrivals.h"
 #include "programs/assayd/main/crew.h"
 #include "programs/assayd/main/daemon.h"
+#include "programs/assayd/main/held.h"
 #include "programs/assayd/main/ledger.h"
 
 struct loop;
@@ -32,6 +33,10 @@ void loop_close(struct loop *l);
 void loop_end(struct loop *l);
 void loop_free(struct loop *l);
 
+/* Ends the thread without an answer: whoever waits is put into @ret, or answered as at the deadline
+ * if there is no room; nobody may use the anchor's socket after it. loop_start() begins anew. */
+void loop_leave(struct loop *l, struct held *ret);
+
 /* For the other thread. */
 struct crew *loop_crew(struct loop *l);
 void loop_wake(struct loop *l);
@@ -40,6 +45,8 @@ bool loop_take_segment(struct loop *l);
 /* What records is gone, and the thread has ended by itself. */
 bool loop_has_failed(struct loop *l);
 
+/* Files that are measured though whoever opened them has gone on. */
+uint32_t loop_idle_left(struct loop *l);
 /* Files that are looked at as they run already: how many are under way, and the first error that
  * the recorder answered one of them with. */
 uint32_t loop_late_left(struct loop *l);

@@ -323,6 +323,7 @@ static bool go_on_later(struct loop *l, struct file *f)
 			return false;
 	l->later[l->n_later++] = f;
 	f->goes_on = true;
+	atomic_fetch_add(&l->idle_left, 1);
 	f->owns_inode = false;
 	leave_way(l, f);
 	loop_file_release(l, assay_inflight_leave(l->inflight, &f->node), NULL);

@@ -80,6 +80,8 @@ void loop_file_free(struct loop *l, struct file *f)
 	l->slot[f->slot] = as_free(l->free_slot);
 	l->free_slot = f->slot;
 	l->n_files--;
+	if (f->goes_on)
+		atomic_fetch_sub(&l->idle_left, 1);
 	free(f->hearing);
 	close(f->event.fd);
 	free(f);

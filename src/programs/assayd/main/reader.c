@@ -15,25 +15,35 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define PATIENCE_MS 2000
+#define PATIENCE_MS  2000
+#define HELD_TICK_MS 20
 
 struct reader {
 	struct reader_config config;
 	pthread_t thread;
-	int stop_fd;
-	bool full; /* for longer than that */
+	int word_fd; /* eventfd: there is something new to know */
+	atomic_bool stopping;
+	_Atomic(struct held *) held; /* NULL: all is passed on */
+	bool full;		     /* for longer than that */
 };
 
-static bool stops(struct pollfd p[2], int timeout_ms)
+static bool stops(struct reader *r, struct pollfd p[2], int timeout_ms)
 {
-	return poll(p, 2, timeout_ms) > 0 && p[1].revents;
+	eventfd_t unused;
+
+	if (poll(p, 2, timeout_ms) > 0 && p[1].revents)
+		(void)eventfd_read(r->word_fd, &unused);
+	return atomic_load(&r->stopping);
 }
 
 static uint32_t room(struct reader *r)
 {
-	uint32_t held = atomic_load(&r->config.arrivals->held);
+	uint32_t n = atomic_load(&r->config.arrivals->held);
+	struct held *held = atomic_load(&r->held);
 
-	return held < r->config.max ? r->config.max - held : 0;
+	if (held)
+		return held_room(held);
+	return n < r->config.max ? r->config.max - n : 0;
 }
 
 /* False: asked to stop. */
@@ -41,7 +51,7 @@ static bool wait_for_room(struct reader *r)
 {
 	struct arrivals *a = r->config.arrivals;
 	struct pollfd p[] = { { .fd = a->room_fd, .events = POLLIN },
-			      { .fd = r->stop_fd, .events = POLLIN } };
+			      { .fd = r->word_fd, .events = POLLIN } };
 	eventfd_t unused;
 
 	if (room(r) || r->full) {
@@ -50,19 +60,44 @@ static bool wait_for_room(struct reader *r)
 	}
 	(void)eventfd_read(a->room_fd, &unused);
 	atomic_store(&a->room_wanted, true);
-	if (!room(r) && stops(p, PATIENCE_MS))
+	if (!room(r) && stops(r, p, PATIENCE_MS))
 		return false;
 	r->full = !room(r);
 	return true;
 }
 
-static void let_go(struct reader *r, const struct assay_fanotify_event *event)
+static void let_go(struct reader *r, const struct assay_fanotify_event *event, enum ledger_why why,
+		   uint64_t waited_ms)
 {
 	(void)assay_fanotify_answer(r->config.group, event->fd, r->config.deadline_allows);
 	close(event->fd);
-	ledger_add(r->config.ledger,
-		   atomic_load(&r->config.arrivals->closed) ? LEDGER_STOP : LEDGER_FULL, NULL, 0,
-		   0);
+	ledger_add(r->config.ledger, why, NULL, waited_ms, 0);
+}
+
+/* Nobody else keeps their time. */
+static void answer_overdue(struct reader *r, struct held *held)
+{
+	uint64_t now = arrivals_now_ns(), most = (uint64_t)r->config.deadline_ms * 1000000u;
+	struct held_event e;
+
+	while (now > most && held_take(held, now - most, &e))
+		let_go(r, &e.event, LEDGER_DEADLINE, (now - e.arrived_ns) / 1000000u);
+}
+
+/* Looked at again when it was not taken: who closes has said before that it is to be held. */
+static void pass_on(struct reader *r, const struct assay_fanotify_event *event, uint32_t n)
+{
+	const uint64_t now = arrivals_now_ns();
+	struct held *held = atomic_load(&r->held);
+
+	if (!held && arrivals_put(r->config.arrivals, event, n, false))
+		return;
+	held = atomic_load(&r->held);
+	for (uint32_t i = 0; i < n; i++)
+		if (!held || !held_put(held, &(struct held_event){ event[i], now }))
+			let_go(r, &event[i],
+			       atomic_load(&r->config.arrivals->closed) ? LEDGER_STOP : LEDGER_FULL,
+			       0);
 }
 
 static void read_some(struct reader *r)
@@ -71,20 +106,26 @@ static void read_some(struct reader *r)
 	uint32_t most = r->full ? 1 : room(r);
 	int n = assay_fanotify_read(r->config.group, event, most);
 
-	if (n <= 0 || (!r->full && arrivals_put(r->config.arrivals, event, (uint32_t)n, false)))
-		return;
-	for (int i = 0; i < n; i++)
-		let_go(r, &event[i]);
+	if (n > 0 && !r->full)
+		pass_on(r, event, (uint32_t)n);
+	else if (n > 0)
+		let_go(r, event, LEDGER_FULL, 0);
 }
 
 static void *run(void *arg)
 {
 	struct reader *r = arg;
 	struct pollfd p[] = { { .fd = assay_fanotify_fd(r->config.group), .events = POLLIN },
-			      { .fd = r->stop_fd, .events = POLLIN } };
+			      { .fd = r->word_fd, .events = POLLIN } };
+	struct held *held = NULL;
 
-	while (wait_for_room(r) && !stops(p, -1))
-		read_some(r);
+	while (wait_for_room(r) && !stops(r, p, held ? HELD_TICK_MS : -1)) {
+		if (p[0].revents)
+			read_some(r);
+		held = atomic_load(&r->held);
+		if (held)
+			answer_overdue(r, held);
+	}
 	return NULL;
 }
 
@@ -95,15 +136,15 @@ int reader_start(const struct reader_config *config, struct reader **ret, struct
 
 	if (r) {
 		r->config = *config;
-		r->stop_fd = eventfd(0, EFD_CLOEXEC);
-		rc = r->stop_fd < 0 ? -errno : -pthread_create(&r->thread, NULL, run, r);
+		r->word_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		rc = r->word_fd < 0 ? -errno : -pthread_create(&r->thread, NULL, run, r);
 	}
 	if (rc == 0) {
 		*ret = r;
 		return 0;
 	}
-	if (r && r->stop_fd >= 0)
-		close(r->stop_fd);
+	if (r && r->word_fd >= 0)
+		close(r->word_fd);
 	free(r);
 	return assay_err_set(err, rc, "cannot start a thread: %s", strerror(-rc));
 }
@@ -112,8 +153,15 @@ void reader_stop(struct reader *r)
 {
 	if (!r)
 		return;
-	eventfd_write(r->stop_fd, 1);
+	atomic_store(&r->stopping, true);
+	eventfd_write(r->word_fd, 1);
 	pthread_join(r->thread, NULL);
-	close(r->stop_fd);
+	close(r->word_fd);
 	free(r);
+}
+
+void reader_hold(struct reader *r, struct held *held)
+{
+	atomic_store(&r->held, held);
+	eventfd_write(r->word_fd, 1);
 }

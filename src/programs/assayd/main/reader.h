@@ -7,6 +7,7 @@
 #pragma once
 
 #include "programs/assayd/main/arrivals.h"
+#include "programs/assayd/main/held.h"
 #include "programs/assayd/main/ledger.h"
 
 struct reader;
@@ -17,8 +18,13 @@ struct reader_config {
 	struct ledger *ledger;
 	uint32_t max; /* events held at once */
 	bool deadline_allows;
+	uint32_t deadline_ms; /* of those that are held back */
 };
 
 /* Errors: -ENOMEM, -EAGAIN. */
 int reader_start(const struct reader_config *config, struct reader **ret, struct assay_err *err);
 void reader_stop(struct reader *r); /* NULL allowed */
+
+/* From now on nobody is passed on: who is not exempt is put into @held (borrowed until
+ * reader_stop()), and answered when its deadline has come. */
+void reader_hold(struct reader *r, struct held *held);

@@ -16,6 +16,7 @@
 #include "base/hex.h"
 #include "programs/assayd/audit/audit_reply.h"
 #include "programs/assayd/process/log.h"
+#include "programs/assayd/main/handover.h"
 #include "programs/assayd/main/loop.h"
 #include "programs/assayd/main/needed.h"
 #include "programs/assayd/main/mounts.h"
@@ -344,7 +345,7 @@ static json_t *full_json(struct daemon *d)
 	processes = processes_json(d, &f.missing);
 	return json_pack(
 		"{s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:i, s:o, "
-		"s:i, s:o, s:o, s:o, s:o}",
+		"s:i, s:o, s:o, s:o, s:o, s:o}",
 		"schema", SCHEMA, "version", ASSAY_VERSION, "health", health_json(d, &f),
 		"not_protected", health_not_protected(d, &f), "policy", policy_json(d), "anchor",
 		anchor_json(d, &f.list), "list", list_json(d, &f.list), "events", events_json(d),
@@ -352,7 +353,7 @@ static json_t *full_json(struct daemon *d)
 		audit_status(d->audit), "watched", (int)mounts_covered(d->mounts), "unwatched",
 		(int)f.uncovered, "uncovered", uncovered, "uncovered_more", (int)more, "elsewhere",
 		elsewhere_json(d), "reload", reload_json(&f.reload), "processes", processes,
-		"exempt", needed_json(d->needed));
+		"exempt", needed_json(d->needed), "handover", handover_json(d->handover));
 }
 
 /* Numbers and answers to yes or no, with what they are in; no text, no list. */

@@ -12,10 +12,15 @@
 #include "base/macros.h"
 
 static const char *const names[] = {
-	[CHILD_SPAWNER] = "assayd-spawner",	[CHILD_WORKER] = "assayd-worker",
-	[CHILD_ANCHOR] = "assayd-anchor",	[CHILD_CONTROL] = "assayd-control",
-	[CHILD_VIEW] = "assayd-view",		[CHILD_SCOUT] = "assayd-scout",
-	[CHILD_OVERLAY_PROBE] = "assayd-scout", [CHILD_FETCH] = "assayd-fetch",
+	[CHILD_SPAWNER] = "assayd-spawner",
+	[CHILD_WORKER] = "assayd-worker",
+	[CHILD_ANCHOR] = "assayd-anchor",
+	[CHILD_CONTROL] = "assayd-control",
+	[CHILD_VIEW] = "assayd-view",
+	[CHILD_SCOUT] = "assayd-scout",
+	[CHILD_OVERLAY_PROBE] = "assayd-scout",
+	[CHILD_FETCH] = "assayd-fetch",
+	[CHILD_SUCCESSOR] = NULL, /* is not of this build */
 };
 _Static_assert(ARRAY_LEN(names) == CHILD_ROLE_COUNT, "a program each");
 
@@ -50,7 +55,7 @@ static int open_all(struct programs *p, struct assay_err *err)
 	AUTO(fd) int folder = open(p->folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	for (int i = 0; i < CHILD_ROLE_COUNT; i++) {
-		if (!ASSAY_HAS_VIEW && i == CHILD_VIEW)
+		if (!names[i] || (!ASSAY_HAS_VIEW && i == CHILD_VIEW))
 			continue;
 		p->fd[i] = openat(folder, names[i], O_RDONLY | O_CLOEXEC | O_NOCTTY);
 		if (p->fd[i] < 0)

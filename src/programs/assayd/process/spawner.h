@@ -22,6 +22,7 @@ enum child_role {
 	CHILD_SCOUT,
 	CHILD_OVERLAY_PROBE,
 	CHILD_FETCH,
+	CHILD_SUCCESSOR,
 	CHILD_ROLE_COUNT,
 };
 
@@ -35,6 +36,14 @@ enum child_role {
 #define CHILD_SOCKET	 3
 #define CHILD_FDS	 4 /* the first of those that it is given */
 #define CHILD_FDS_MAX	 3u
+
+/*
+ * A successor is no child: it is nobody's (init's), stays when the spawner ends, and executes
+ * another program. What it is given is one sealed file of strings with a NUL behind each: the
+ * program's path, then its arguments from argv[0] on.
+ */
+#define SUCCESSOR_TEXT_MAX 65536u /* bytes */
+#define SUCCESSOR_ARGS_MAX 256u
 
 /* What a role does in its own process: returns the status to exit with. */
 typedef int (*child_fn)(void);

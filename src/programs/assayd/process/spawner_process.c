@@ -30,8 +30,8 @@
 #define CLEAR_OF     (CHILD_FDS + CHILD_ROLE_COUNT) /* the descriptors that a child gets */
 _Static_assert(CHILD_FDS_MAX <= CHILD_ROLE_COUNT, "the spawner gets most of them");
 
-static const char *const role_names[] = { "spawner", "worker", "anchor",	"control",
-					  "view",    "scout",  "overlay-probe", "fetch" };
+static const char *const role_names[] = { "spawner", "worker",	      "anchor", "control",  "view",
+					  "scout",   "overlay-probe", "fetch",	"successor" };
 _Static_assert(ARRAY_LEN(role_names) == CHILD_ROLE_COUNT, "a name each");
 
 const char *child_role_name(enum child_role role)
@@ -70,15 +70,12 @@ _Noreturn static void execute(int program, enum child_role role)
 	_exit(127);
 }
 
-void child_exec(enum child_role role, int program, int socket, const int *fds, size_t n_fds)
+static void place_all(int socket, const int *fds, size_t n_fds)
 {
 	int high[1 + CHILD_ROLE_COUNT];
 	sigset_t none;
 
 	/* Out of the way first: one may stand where another has to go. */
-	if (program < 0)
-		program = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-	program = fcntl(program, F_DUPFD_CLOEXEC, CLEAR_OF);
 	high[0] = fcntl(socket, F_DUPFD_CLOEXEC, CLEAR_OF);
 	for (size_t i = 0; i < n_fds; i++)
 		high[i + 1] = fds[i] < 0 ? -1 : fcntl(fds[i], F_DUPFD_CLOEXEC, CLEAR_OF);
@@ -91,7 +88,48 @@ void child_exec(enum child_role role, int program, int socket, const int *fds, s
 			place_fd(high[i + 1], CHILD_FDS + (int)i);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+void child_exec(enum child_role role, int program, int socket, const int *fds, size_t n_fds)
+{
+	if (program < 0)
+		program = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	program = fcntl(program, F_DUPFD_CLOEXEC, CLEAR_OF);
+	place_all(socket, fds, n_fds);
 	execute(program, role);
+}
+
+/* The path, and what follows it. */
+static const char *read_args(int fd, char *argv[SUCCESSOR_ARGS_MAX + 1])
+{
+	static char text[SUCCESSOR_TEXT_MAX];
+	ssize_t len = pread(fd, text, sizeof(text), 0);
+	size_t n = 0;
+
+	if (len <= 0 || text[len - 1] != '\0')
+		_exit(127);
+	for (char *at = text + strlen(text) + 1; at < text + len; at += strlen(at) + 1) {
+		if (n == SUCCESSOR_ARGS_MAX)
+			_exit(127);
+		argv[n++] = at;
+	}
+	argv[n] = NULL;
+	return text;
+}
+
+/* As a service manager would start it, but for its socket. */
+static _Noreturn void successor_exec(int socket, int args)
+{
+	static const int signals[] = { SIGINT, SIGHUP, SIGTERM, SIGPIPE, SIGXFSZ };
+	const struct sigaction by_default = { .sa_handler = SIG_DFL };
+	char *argv[SUCCESSOR_ARGS_MAX + 1];
+	const char *path = read_args(args, argv);
+
+	for (size_t i = 0; i < ARRAY_LEN(signals); i++)
+		sigaction(signals[i], &by_default, NULL);
+	place_all(socket, NULL, 0);
+	execv(path, argv);
+	_exit(127);
 }
 
 static int find_role(const char *name)
@@ -227,6 +265,41 @@ static int pass_leave(int gate)
 	return 0;
 }
 
+/* A child of init: whoever starts it does not wait for it, and ends before it does. */
+static pid_t fork_twice(void)
+{
+	pid_t first, pid = -1;
+	int told[2];
+
+	if (pipe2(told, O_CLOEXEC) < 0)
+		return -1;
+	first = fork();
+	if (first == 0) {
+		pid = fork();
+		if (pid == 0)
+			return 0;
+		_exit(write(told[1], &pid, sizeof(pid)) != sizeof(pid));
+	}
+	close(told[1]);
+	if (first < 0 || read(told[0], &pid, sizeof(pid)) != sizeof(pid))
+		pid = -1;
+	close(told[0]);
+	while (first > 0 && waitpid(first, NULL, 0) < 0 && errno == EINTR)
+		;
+	return pid;
+}
+
+static pid_t fork_successor(const struct ipc_message *m, const int gate[2])
+{
+	pid_t pid = fork_twice();
+
+	if (pid != 0)
+		return pid;
+	close(gate[1]);
+	wait_for_leave(gate[0]);
+	successor_exec(m->fd[0], m->fd[1]);
+}
+
 static pid_t fork_child(const struct spawner_state *s, const struct ipc_message *m,
 			const int gate[2])
 {
@@ -244,19 +317,22 @@ static int start_child(struct spawner_state *s, const struct ipc_message *m)
 	int gate[2], pidfd, r;
 	pid_t pid;
 
-	if (m->n_fds == 0 || m->id == CHILD_SPAWNER || m->id >= CHILD_ROLE_COUNT)
+	if (m->n_fds == 0 || m->id == CHILD_SPAWNER || m->id >= CHILD_ROLE_COUNT ||
+	    (m->id == CHILD_SUCCESSOR && m->n_fds != 2))
 		return reply(SPAWNER_FAILED, EINVAL, -1);
 	if (s->n == CHILDREN_MAX)
 		return reply(SPAWNER_FAILED, EAGAIN, -1);
 	if (pipe2(gate, O_CLOEXEC) < 0)
 		return reply(SPAWNER_FAILED, (uint64_t)errno, -1);
-	pid = fork_child(s, m, gate);
+	pid = m->id == CHILD_SUCCESSOR ? fork_successor(m, gate) : fork_child(s, m, gate);
 	pidfd = pid < 0 ? -1 : (int)syscall(SYS_pidfd_open, pid, 0);
 	if (pidfd < 0) {
 		r = reply(SPAWNER_FAILED, (uint64_t)errno, -1);
 	} else {
-		s->child[s->n].pid = pid;
-		s->child[s->n++].role = (enum child_role)m->id;
+		if (m->id != CHILD_SUCCESSOR) {
+			s->child[s->n].pid = pid;
+			s->child[s->n++].role = (enum child_role)m->id;
+		}
 		r = reply(SPAWNER_FORKED, (uint64_t)pid, pidfd);
 		if (r == 0)
 			r = pass_leave(gate[1]);

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The old one's side of a hand-over (decision 0048): starts the program that is installed now and
+ * gives it list, group and whoever waits; or goes on as before, if that one cannot. For the main
+ * thread, but for handover_json().
+ */
+#pragma once
+
+#include <jansson.h>
+
+#include "programs/assayd/main/running.h"
+
+/* @past: hand-overs since a start. Errors: -ENOMEM. */
+int handover_new(struct running *r, uint64_t past, struct handover **ret, struct assay_err *err);
+void handover_free(struct handover *h); /* NULL allowed */
+
+/* Asked for by the control socket: handover_tend() begins. For any thread. */
+void handover_want(struct handover *h);
+
+/* To poll, -1: nothing is under way. */
+int handover_fd(const struct handover *h);
+/*
+ * Does what is to be done. While openers are held back it blocks, within bounds. Returns 1: another
+ * process has it all, and this one is to end; 0: go on; or -errno, with @err why there is nothing
+ * to go on with.
+ */
+int handover_tend(struct handover *h, struct assay_err *err);
+
+/* What status says of it: NULL: out of memory. */
+json_t *handover_json(struct handover *h);

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What lives from start to stop, for who brings parts up and takes them down: daemon.c, and
+ * handover.c, which does some of it while the others run. */
+#pragma once
+
+#include "programs/assayd/main/daemon.h"
+#include "programs/assayd/main/gaps.h"
+#include "programs/assayd/main/staff.h"
+
+struct handover;
+struct reader;
+
+struct running {
+	struct daemon *daemon;
+	struct reader *reader;
+	struct staff staff;
+	struct gaps gaps;
+	struct control *control;
+	struct handover *handover;
+	uint32_t max_events;
+	int signal_fd, wake_fd;
+};
+
+/* The anchor process, and the policy that it judges by. */
+int daemon_start_anchor(struct daemon *d, struct assay_err *err);
+int daemon_start_reader(struct running *r, struct assay_err *err);
+int daemon_lock_memory(const struct daemon *d, struct assay_err *err);
+/* The first pass over the other mount namespaces, if there is to be one. */
+int daemon_search_elsewhere(struct daemon *d, struct assay_err *err);
+/* For spawner_start(): a child that others wait for is exempt, at whoever reads events now. */
+int daemon_admit(void *ctx, pid_t pid, int pidfd);
+/* All that is known of what went unseen is in the list. */
+void daemon_record_all(struct running *r);

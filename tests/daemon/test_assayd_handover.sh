@@ -1,0 +1,140 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Twenty upgrades in a row under load: every opener gets its answer, and in time; every file that was opened is
+# in the list, which replays to the TPM; no descriptor is left over. And an upgrade to a program that does not do
+# leaves all as it was. Decision 0048.
+. "$TEST_LIB"
+. "$SOURCE/tests/daemon/lib.sh"
+need setpriv jq
+daemon_test tpm
+scratch_mount mnt 256M
+MNT=$SCRATCH/mnt
+chmod 711 "$SCRATCH"
+
+UPGRADES=${ASSAY_UPGRADES:-20}
+BOUND_MS=5000 # no opener waits longer; sanitizers and a loaded machine included
+mkdir "$MNT/load"
+chmod 777 "$MNT/load"
+cp "$BRIEF" "$MNT/brief"
+cp "$STEADY" "$SCRATCH/steady"
+chmod 755 "$MNT" "$MNT/brief" "$SCRATCH/steady"
+
+# What is started is a copy, so that it can be replaced as a package does it.
+find "${ASSAYD%/*}" -maxdepth 1 -type f -name 'assayd*' -exec cp {} "$SCRATCH" ';'
+INSTALLED=$ASSAYD ASSAYD=$SCRATCH/assayd
+
+# install FILE: in the place of the program that runs.
+install_assayd() {
+	cp "$1" "$SCRATCH/assayd.new"
+	mv "$SCRATCH/assayd.new" "$SCRATCH/assayd"
+}
+
+# upgrade STATUS: and the daemon's pid is that of the one that is there then.
+upgrade() {
+	expect "$1" timeout 100 "$ASSAY" upgrade --control "$CONTROL"
+	DAEMON=$(status handover.pid)
+}
+
+descriptors() {
+	find "/proc/$DAEMON/fd" -mindepth 1 | wc -l
+}
+
+# Those of before are no jobs of ours once one has taken over.
+end_daemon() {
+	kill -TERM "$DAEMON"
+	wait_for 30 gone "$DAEMON"
+}
+gone() {
+	! grep -q '^State:.[^Z]' "/proc/$1/status" 2>/dev/null
+}
+
+# ---- twenty in a row ---------------------------------------------------------------------------------
+start_assayd
+first=$DAEMON
+load() { # FILE ARGUMENT
+	background setpriv --reuid=65534 --regid=65534 --clear-groups "$SCRATCH/steady" "$MNT/load" "$SCRATCH/stop" "$2" >"$1"
+}
+load "$SCRATCH/reads" 4
+reads=$PID
+load "$SCRATCH/executes" "$MNT/brief"
+executes=$PID
+wait_for 20 test -e "$MNT/load/3-20"
+for ((i = 1; i <= UPGRADES; i++)); do
+	install_assayd "$INSTALLED"
+	before=$DAEMON
+	upgrade 0
+	[ "$DAEMON" != "$before" ] || fail "upgrade $i: it is the same process"
+	wait_for 20 gone "$before"
+	[ "$i" != 1 ] || most=$(descriptors)
+done
+[ "$(status handover.past)" = "$UPGRADES" ] || fail 'hand-overs are not counted'
+guard "$DAEMON"
+wait_for 20 status_is events.held 0
+touch "$SCRATCH/stop"
+wait "$reads" "$executes" || fail 'who opens gave up'
+cat "$SCRATCH/reads" "$SCRATCH/executes" >"$SCRATCH/load"
+wait_for 20 status_is events.held 0
+now=$(descriptors)
+[ "$now" -le $((most + 4)) ] || fail "$now descriptors after $UPGRADES upgrades, $most after one: $(ls -l "/proc/$DAEMON/fd")"
+
+grep -v '^ok ' "$SCRATCH/load" >"$SCRATCH/refused" || true
+[ ! -s "$SCRATCH/refused" ] || fail "$(wc -l <"$SCRATCH/refused") were refused: $(head -n 3 "$SCRATCH/refused")"
+n=$(wc -l <"$SCRATCH/load")
+longest=$(sort -k 2 -n "$SCRATCH/load" | tail -n 1 | cut -d ' ' -f 2)
+[ "${longest%.*}" -lt $BOUND_MS ] || fail "an opener waited $longest ms"
+state_texts >"$SCRATCH/states"
+echo "$n files in $UPGRADES upgrades; the longest wait $longest ms; held back for (ms): $(
+	sed -n 's/.*event=takeover;.*held_ms=\([0-9]*\).*/\1/p' "$SCRATCH/states" | sort -n | tr '\n' ' ')"
+
+# Each file, with its content.
+entries | cut -d ' ' -f 4,5 | sort -u >"$SCRATCH/measured"
+find "$MNT/load" -type f -exec sha256sum {} + | sed 's/^\([0-9a-f]*\)  /sha256:\1 /' | sort >"$SCRATCH/made"
+cut -d ' ' -f 3 "$SCRATCH/load" | sort >"$SCRATCH/opened"
+cut -d ' ' -f 2 "$SCRATCH/made" | sort | comm -13 - "$SCRATCH/opened" >"$SCRATCH/strange"
+[ ! -s "$SCRATCH/strange" ] || fail 'files that were opened are gone'
+comm -23 "$SCRATCH/made" "$SCRATCH/measured" >"$SCRATCH/missing"
+[ ! -s "$SCRATCH/missing" ] || fail "$(wc -l <"$SCRATCH/missing") of $n files are not measured: $(head -n 3 "$SCRATCH/missing")"
+
+# One unbroken history: each one ends where the next begins, and what that is made of is said first.
+grep -o 'event=\(start\|stop\|handover\|takeover\|deadline\|overflow\|handover_failed\|recovery\)' "$SCRATCH/states" |
+	sed 's/event=//' | tr '\n' ' ' >"$SCRATCH/history"
+want='start '
+for ((i = 1; i <= UPGRADES; i++)); do want+='handover start takeover '; done
+[ "$(cat "$SCRATCH/history")" = "$want" ] || fail "the history is: $(cat "$SCRATCH/history")"
+[ "$(grep -c 'event=start;.*last=handed-over' "$SCRATCH/states")" = "$UPGRADES" ] || fail 'a start does not say whom it follows'
+[ "$(grep -c 'event=self;kind=exe' "$SCRATCH/states")" -ge $((UPGRADES + 1)) ] || fail 'not each says what it is'
+need_proved
+
+# ---- what does not do ----------------------------------------------------------------------------------
+# refused FILE PATTERN: it is tried, this one goes on, and says why.
+refused() {
+	local before=$DAEMON
+	install_assayd "$1"
+	upgrade 1
+	[ "$DAEMON" = "$before" ] || fail "'$1' has taken over"
+	expect_text "$ERR" "$2"
+	install_assayd "$INSTALLED"
+	date +%N >"$MNT/after-${1##*/}"
+	timeout 20 cat "$MNT/after-${1##*/}" >/dev/null || fail "nobody answers after '$1'"
+	need_measured "$MNT/after-${1##*/}" 1
+}
+printf '#!/bin/sh\nexit 1\n' >"$SCRATCH/ends"
+printf '#!/bin/sh\nexec sleep 1000\n' >"$SCRATCH/hangs"
+head -c 4096 "$INSTALLED" >"$SCRATCH/broken"
+chmod 755 "$SCRATCH/ends" "$SCRATCH/hangs" "$SCRATCH/broken"
+refused "$SCRATCH/ends" 'goes on: the new one ended'
+refused "$SCRATCH/broken" 'goes on: the new one ended'
+rm "$SCRATCH/assayd"
+upgrade 1
+install_assayd "$INSTALLED"
+echo 'there is no such key = 1' >>"$CONF"
+upgrade 1
+expect_text "$ERR" 'the new one says:.*assayd.conf'
+sed -i '$d' "$CONF"
+[ "$(status handover.failed)" = 4 ] || fail 'failures are not counted'
+[ "$(state_records 'event=handover_failed')" = 4 ] || fail 'failures are not in the list'
+upgrade 0
+need_proved
+end_daemon
+[ "$(state_texts | tail -n 1 | grep -c 'event=stop;why=asked')" = 1 ] || fail 'it did not end in order'
+[ "$first" != "$DAEMON" ] || fail 'nothing was handed over'
