@@ -310,13 +310,18 @@ say "Refused, and the entry is named."
 
 heading "What it cost"
 read -r known_with new_with < <(opens with)
-memory=$(awk '$1 == "VmRSS:" { printf "%.1f", $2 / 1024 }' "/proc/$assayd_pid/status")
-cpu=$(awk -v hz="$(getconf CLK_TCK)" '{ printf "%.1f", ($14 + $15) / hz }' "/proc/$assayd_pid/stat")
+# assayd is several processes, of one session.
+cat /proc/[0-9]*/stat 2>/dev/null | awk -v session="$assayd_pid" '
+	{ pid = $1; sub(/.*\) /, "") }
+	$4 == session { print pid, $12 + $13 }' >"$work/processes"
+memory=$(while read -r pid _; do cat "/proc/$pid/smaps_rollup" 2>/dev/null; done <"$work/processes" |
+	awk '$1 == "Pss:" { sum += $2 } END { printf "%.1f", sum / 1024 }')
+cpu=$(awk -v hz="$(getconf CLK_TCK)" '{ sum += $2 } END { printf "%.1f", sum / hz }' "$work/processes")
 all=$(entries)
 stop_all
 read -r known_without new_without < <(opens without)
 say "entries in the list                  $all" \
-	"memory of assayd                     $memory MiB; $cpu s of processor time" \
+	"memory of assayd                     $memory MiB, in $(wc -l <"$work/processes") processes; $cpu s of processor time" \
 	"open of a file that is known         $known_with ns; without assayd $known_without ns" \
 	"first open of a new file of 16 KiB   $new_with us; without assayd $new_without us"
 
