@@ -84,6 +84,17 @@ start_assayd() {
 	wait_for 60 daemon_is_up
 }
 
+# handover_cleanup: whoever has taken over is no job of ours, so all that runs from $SCRATCH is killed at the end.
+handover_cleanup() {
+	trap '_status=$?; set +e; kill_ours; (exit $_status); _cleanup' EXIT
+}
+kill_ours() {
+	local p
+	for p in /proc/[0-9]*; do
+		[[ $(readlink "$p/exe" 2>/dev/null) != "$SCRATCH"/* ]] || kill -KILL "${p#/proc/}"
+	done
+}
+
 # guard PID: it is killed when its time is over; nobody on this machine waits longer.
 guard() {
 	# Its number may be another's by then: it is known by when it began, too.

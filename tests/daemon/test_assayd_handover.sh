@@ -10,6 +10,7 @@ daemon_test tpm
 scratch_mount mnt 256M
 MNT=$SCRATCH/mnt
 chmod 711 "$SCRATCH"
+handover_cleanup
 
 UPGRADES=${ASSAY_UPGRADES:-20}
 BOUND_MS=5000 # no opener waits longer; sanitizers and a loaded machine included

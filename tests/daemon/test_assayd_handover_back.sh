@@ -1,0 +1,76 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# A new assayd that fails at any step before it has taken all: the one before goes on, with whoever waited, and
+# with an anchor that finds its place again. One that is killed after it has taken all: the kernel lets everybody go.
+. "$TEST_LIB"
+. "$SOURCE/tests/daemon/lib.sh"
+need setpriv
+daemon_test tpm
+scratch_mount mnt 256M
+MNT=$SCRATCH/mnt
+chmod 711 "$SCRATCH"
+handover_cleanup
+mkdir "$MNT/load"
+chmod 777 "$MNT/load"
+chmod 755 "$MNT"
+cp "$STEADY" "$SCRATCH/steady"
+chmod 755 "$SCRATCH/steady"
+mkdir "$SCRATCH/bin"
+find "${ASSAYD%/*}" -maxdepth 1 -type f -name 'assayd*' -exec cp {} "$SCRATCH/bin" ';'
+INSTALLED=$ASSAYD ASSAYD=$SCRATCH/bin/assayd
+
+start_assayd
+background setpriv --reuid=65534 --regid=65534 --clear-groups "$SCRATCH/steady" "$MNT/load" "$SCRATCH/stop" 4 \
+	>"$SCRATCH/load"
+LOAD=$PID
+wait_for 20 test -e "$MNT/load/3-20"
+
+rm "$ASSAYD"
+cp "$SOURCE/tests/daemon/false_successor.py" "$ASSAYD"
+n=0
+# fails STEP [HOW]
+fails() {
+	echo "$*" >"$ASSAYD.step"
+	rm -f "$ASSAYD.reached"
+	n=$((n + 1))
+	expect 1 timeout 100 "$ASSAY" upgrade --control "$CONTROL"
+	expect_text "$ERR" "process $DAEMON goes on: the new one"
+	[ "$1" = lie ] || [ "$1" = order ] || [ "$(cat "$ASSAYD.reached")" = "$1" ] || fail "'$*' was not reached"
+	[ "$(status handover.failed)" = $n ] || fail 'a failure is not counted'
+	echo "$*" >"$MNT/after-$n"
+	timeout 20 cat "$MNT/after-$n" >/dev/null || fail "nobody answers after '$*'"
+	need_measured "$MNT/after-$n" 1
+}
+fails offer
+fails lie
+fails order
+fails list
+fails group
+fails events
+fails events hang
+touch "$SCRATCH/stop"
+wait "$LOAD" || fail 'who opens gave up'
+wait_for 20 status_is events.held 0
+! grep -v '^ok ' "$SCRATCH/load" || fail 'somebody was refused'
+longest=$(sort -k 2 -n "$SCRATCH/load" | tail -n 1 | cut -d ' ' -f 2)
+[ "${longest%.*}" -lt 12000 ] || fail "an opener waited $longest ms"
+entries | cut -d ' ' -f 4,5 | sort -u >"$SCRATCH/measured"
+find "$MNT/load" -type f -exec sha256sum {} + | sed 's/^\([0-9a-f]*\)  /sha256:\1 /' | sort |
+	comm -23 - "$SCRATCH/measured" >"$SCRATCH/missing"
+[ ! -s "$SCRATCH/missing" ] || fail "$(wc -l <"$SCRATCH/missing") files are not measured: $(head -n 3 "$SCRATCH/missing")"
+[ "$(state_records 'event=handover_failed')" = $n ] || fail 'not each failure is in the list'
+[ "$(state_records 'event=deadline')" = 0 ] || fail 'somebody was let go'
+echo "$(wc -l <"$SCRATCH/load") files over $n failures; the longest wait $longest ms"
+need_proved
+
+# And then a good one, which is killed.
+cp "$INSTALLED" "$SCRATCH/bin/new"
+mv "$SCRATCH/bin/new" "$ASSAYD"
+expect 0 timeout 100 "$ASSAY" upgrade --control "$CONTROL"
+pid=$(status handover.pid)
+echo known >"$MNT/known"
+timeout 20 cat "$MNT/known" >/dev/null
+need_measured "$MNT/known" 1
+kill -KILL "$pid"
+echo unseen >"$MNT/unseen"
+timeout 20 cat "$MNT/unseen" >/dev/null || fail 'who opens waits for a process that is dead'
