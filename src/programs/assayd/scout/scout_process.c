@@ -24,6 +24,7 @@
 
 #define MOUNTINFO_MAX (64u << 20)
 #define THREAD_LINKS  3u    /* of /proc/PID/task where there is one thread */
+#define TASKS_A_WORD  1024u /* so many are looked at between two words */
 #define USERS_MAX     4096u /* overlays of users that are told of in one pass */
 
 /* Numbers that were met; few are asked for often, so it is kept sorted. */
@@ -42,7 +43,8 @@ struct scout {
 	size_t n_users;
 	struct scout_summary summary;
 	uint64_t user_ns; /* ours */
-	int error;	  /* of the socket or of memory: the end */
+	uint64_t n_tasks;
+	int error; /* of the socket or of memory: the end */
 };
 
 /* The namespace that is looked at. */
@@ -207,27 +209,35 @@ static uint64_t owner_of(int task)
 }
 
 /* A user can make it longer than anybody reads: that is said, once a pass. */
-static void tell_too_long(struct scout *s, uint64_t ns)
+static void tell_unread(struct scout *s, uint64_t ns, int r)
 {
-	const struct scout_mount m = { .place.ns = ns, .error = E2BIG, .type = "unknown" };
+	const struct scout_mount m = { .place.ns = ns, .error = (uint32_t)-r, .type = "unknown" };
 
 	tell_mount(s, SCOUT_FAILED, &m, -1);
 }
 
+/* To read its table is to wait for who changes it; and who says nothing is taken for hung. */
 static void look_at_namespace(struct scout *s, int task, uint64_t ns)
 {
+	const struct scout_place table = { .ns = ns };
 	struct assay_file text = { 0 };
 	AUTO(fd) int root = openat(task, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	struct place place = { .ns = ns, .root = root, .ours = owner_of(task) == s->user_ns };
-	int r = root < 0 ? -errno : assay_file_read(task, "mountinfo", MOUNTINFO_MAX, &text, NULL);
+	int r = root < 0 ? -errno : 0;
 
-	if (r < 0 && r != -E2BIG)
+	if (r == 0 && is_skipped(s, &table)) {
+		r = -ETIMEDOUT;
+	} else if (r == 0) {
+		tell_place(s, &table);
+		r = assay_file_read(task, "mountinfo", MOUNTINFO_MAX, &text, NULL);
+	}
+	if (r < 0 && r != -E2BIG && r != -ETIMEDOUT)
 		return; /* it has ended */
 	if (add(&s->namespaces, ns) < 0)
 		s->error = -ENOMEM;
 	s->summary.namespaces++;
 	if (r < 0)
-		tell_too_long(s, ns);
+		tell_unread(s, ns, r);
 	else
 		look_at_mounts(s, &place, text.bytes);
 	assay_file_free(&text);
@@ -239,6 +249,8 @@ static void look_at_task(struct scout *s, int dir, const char *name)
 	struct stat st;
 	AUTO(fd) int task = -1;
 
+	if (s->n_tasks++ % TASKS_A_WORD == 0)
+		tell_place(s, &(struct scout_place){ 0 });
 	assay_fmt(path, sizeof(path), "%s/ns/mnt", name);
 	if (fstatat(dir, path, &st, 0) < 0 || has(&s->namespaces, st.st_ino))
 		return;
