@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/fanotify.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/ptrace.h>
@@ -320,6 +321,19 @@ static void one_device_is_left(void **state)
 	conf = before;
 }
 
+/* Of all that drivers of root's devices can be asked, how much has come. */
+static int ask_how_much(void)
+{
+	int pair[2], n;
+
+	return pipe(pair) == 0 ? ioctl(pair[0], FIONREAD, &n) : -1;
+}
+
+static int ask_driver(void)
+{
+	return ioctl(list_dirfd, FIOCLEX);
+}
+
 /* A TPM simulator across the network: that and no raw sockets. */
 static void the_network_if_it_must(void **state)
 {
@@ -327,6 +341,9 @@ static void the_network_if_it_must(void **state)
 
 	strcpy(conf.tcti, "swtpm:host=localhost,port=2321");
 	assert_int_equal(try_it(open_network, true), DID);
+	assert_int_equal(try_it(ask_how_much, true), DID);
+	assert_int_equal(try_it(ask_driver, false), DID);
+	assert_int_equal(try_it(ask_driver, true), -SIGSYS);
 	assert_int_equal(try_it(fork_process, true), -SIGSYS);
 	conf = before;
 }

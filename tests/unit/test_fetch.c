@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What the process that reads files for main gives and refuses: this program plays both. */
-#include "unit/test.h"
+#include "unit/sandbox_attempts.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -51,6 +53,62 @@ static void refuses(void **state)
 	assert_null(file.bytes.data);
 }
 
+/* ---- what it can do no more ----------------------------------------------------------------- */
+
+static int enter(struct assay_err *err)
+{
+	(void)err;
+	return fetch_sandbox();
+}
+
+static int write_file(void)
+{
+	return open("file", O_WRONLY | O_CLOEXEC) >= 0 ? 0 : -1;
+}
+
+static int make_file(void)
+{
+	return open("file", O_RDONLY | O_CREAT | O_CLOEXEC, 0600) >= 0 ? 0 : -1;
+}
+
+static int open_socket(void)
+{
+	return socket(AF_UNIX, SOCK_STREAM, 0) >= 0 ? 0 : -1;
+}
+
+static int fork_process(void)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(0);
+	return pid > 0 ? 0 : -1;
+}
+
+static int trace_parent(void)
+{
+	return ptrace(PTRACE_SEIZE, getppid(), NULL, NULL) == 0 || errno == EPERM ? 0 : -1;
+}
+
+static void reads_and_nothing_else(void **state)
+{
+	static int (*const attempts[])(void) = { write_file,	make_file,     open_socket,
+						 fork_process,	signal_parent, trace_parent,
+						 map_executable };
+
+	if (getuid() != 0) {
+		print_message("only root has rights to lose\n");
+		skip();
+	}
+	for (size_t i = 0; i < ARRAY_LEN(attempts); i++) {
+		int outside = run_attempt(attempts[i], NULL);
+		int inside = run_attempt(attempts[i], enter);
+
+		if (outside != DID || inside != -SIGSYS)
+			fail_msg("attempt %zu: %d outside, %d inside", i, outside, inside);
+	}
+}
+
 static int set_up(void **state)
 {
 	return mkdtemp(dir) && chdir(dir) == 0 && system("echo content >file; >empty") == 0 &&
@@ -70,6 +128,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(gives_content),
 		cmocka_unit_test(refuses),
+		cmocka_unit_test(reads_and_nothing_else),
 	};
 
 	child_main(argc, argv, roles);

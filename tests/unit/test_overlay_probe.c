@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What is concluded from what the process says that tries an overlay: this program plays it. */
-#include "unit/test.h"
+#include "unit/sandbox_attempts.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <sys/fanotify.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include "programs/assayd/process/ipc.h"
@@ -56,9 +60,53 @@ static void only_one_that_hangs_shows_danger(void **state)
 	assert_int_equal(ask("fails later"), OVERLAY_UNKNOWN);
 }
 
+/* ---- what it can do no more ----------------------------------------------------------------- */
+
+static int enter(struct assay_err *err)
+{
+	(void)err;
+	return overlay_probe_sandbox();
+}
+
+static int mount_something(void)
+{
+	return mount("none", "/nowhere", "tmpfs", 0, NULL) < 0 && errno == ENOENT ? 0 : -1;
+}
+
+static int make_group(void)
+{
+	return fanotify_init(FAN_CLASS_CONTENT | FAN_CLOEXEC, O_RDONLY) >= 0 ? 0 : -1;
+}
+
+static int write_file(void)
+{
+	return open("/dev/null", O_WRONLY | O_CLOEXEC) >= 0 ? 0 : -1;
+}
+
+static void only_opens_and_answers(void **state)
+{
+	static int (*const attempts[])(void) = { mount_something, make_group, write_file,
+						 signal_parent,	  be_traced,  map_executable };
+
+	if (getuid() != 0) {
+		print_message("only root has rights to lose\n");
+		skip();
+	}
+	for (size_t i = 0; i < ARRAY_LEN(attempts); i++) {
+		int outside = run_attempt(attempts[i], NULL);
+		int inside = run_attempt(attempts[i], enter);
+
+		if (outside != DID || inside != -SIGSYS)
+			fail_msg("attempt %zu: %d outside, %d inside", i, outside, inside);
+	}
+}
+
 int main(int argc, char **argv)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(only_one_that_hangs_shows_danger) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(only_one_that_hangs_shows_danger),
+		cmocka_unit_test(only_opens_and_answers),
+	};
 
 	child_main(argc, argv, roles);
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,6 +7,7 @@
 #include <netdb.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -140,8 +141,10 @@ static int prepare_tpm(const struct assay_conf *conf, struct assay_sandbox *s, s
 		s->sockets = ASSAY_SANDBOX_ANY_SOCKETS;
 	if (strcmp(way->name, "device") == 0)
 		keep_device(p, conf->tcti);
-	if (s->sockets == ASSAY_SANDBOX_ANY_SOCKETS || strcmp(way->name, "tabrmd") == 0)
+	if (s->sockets == ASSAY_SANDBOX_ANY_SOCKETS || strcmp(way->name, "tabrmd") == 0) {
 		s->syscalls = module_syscalls;
+		s->only_ioctl = FIONREAD; /* how much has come */
+	}
 	r = way->is_module ? load_module(way, err) : 0;
 	if (r == 0 && s->sockets == ASSAY_SANDBOX_ANY_SOCKETS) {
 		load_resolver();

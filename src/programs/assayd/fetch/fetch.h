@@ -36,3 +36,5 @@ int fetch_file(struct fetch *f, const char *path, size_t max, struct assay_file 
 
 /* The process. */
 int fetch_process(void);
+/* What it keeps: to read. For the tests. */
+int fetch_sandbox(void);

@@ -48,7 +48,7 @@ static int reply(int r)
 }
 
 /* Any path, as root would read it; and nothing but to read. */
-static int enter_sandbox(void)
+int fetch_sandbox(void)
 {
 	static const char *const calls[] = { "openat",	"fstat",   "newfstatat",   "lseek", "fcntl",
 					     "recvmsg", "sendmsg", "memfd_create", NULL };
@@ -75,7 +75,7 @@ int fetch_process(void)
 	struct ipc_message m;
 	char path[PATH_MAX];
 
-	if (enter_sandbox() < 0 || ipc_receive(CHILD_SOCKET, &buffer, &m) < 0)
+	if (fetch_sandbox() < 0 || ipc_receive(CHILD_SOCKET, &buffer, &m) < 0)
 		return EXIT_FAILURE;
 	if (m.type != FETCH_FILE || m.n_fds || m.body.len == 0 || m.body.len >= sizeof(path))
 		return EXIT_FAILURE;

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/sandbox.h"
 #include "programs/assayd/process/ipc.h"
 #include "programs/assayd/process/log.h"
 
@@ -92,15 +93,36 @@ static int tell(uint32_t type)
 	return ipc_send(CHILD_SOCKET, &(struct ipc_message){ .type = type });
 }
 
+int overlay_probe_sandbox(void)
+{
+	static const char *const calls[] = { "openat", "poll", "ppoll", "sendmsg", NULL };
+	const struct assay_sandbox sandbox = {
+		.uid = ASSAY_SANDBOX_SAME_ID,
+		.max_files = 64,
+		.may_thread = true,
+		.all_paths = true, /* the kernel opens the layer's file for who reads the event */
+		.only_reads = true,
+		.syscalls = calls,
+	};
+	struct assay_err err;
+	int r = assay_sandbox_enter(&sandbox, NULL, &err);
+
+	if (r < 0)
+		log_line(LOG_ERR, "overlay-probe: %s", err.text);
+	return r;
+}
+
 int overlay_probe_process(void)
 {
 	AUTO(fd) int group = -1;
 	pthread_t opener;
 
-	if (make_overlay() < 0 || (group = watch_both()) < 0 || tell(OVERLAY_PROBE_OPENS) < 0 ||
-	    pthread_create(&opener, NULL, open_file, NULL) != 0 || answer(group, opener) < 0)
+	if (make_overlay() < 0 || (group = watch_both()) < 0 || overlay_probe_sandbox() < 0 ||
+	    tell(OVERLAY_PROBE_OPENS) < 0 || pthread_create(&opener, NULL, open_file, NULL) != 0 ||
+	    answer(group, opener) < 0)
 		return 1;
-	return tell(OVERLAY_PROBE_DONE) < 0;
+	/* Not exit(): what others registered for it was not written for a sandbox. */
+	_exit(tell(OVERLAY_PROBE_DONE) < 0);
 }
 
 /* ---- main ----------------------------------------------------------------------------------- */

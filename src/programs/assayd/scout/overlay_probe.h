@@ -27,3 +27,5 @@ enum overlay_kind overlay_probe(struct spawner *spawner);
 
 /* The process. */
 int overlay_probe_process(void);
+/* What it keeps once overlay and group are there: to open and to answer. For the tests. */
+int overlay_probe_sandbox(void);
