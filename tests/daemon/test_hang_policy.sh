@@ -52,5 +52,13 @@ if [ "${VIEW_SERVE:-none}" != none ]; then
 	for _ in {1..20}; do cat "$SCRATCH/policy" >"$VIEW/policy" || break; done 2>"$SCRATCH/loads"
 	expect_text "$(<"$SCRATCH/loads")" 'busy'
 fi
+
+# ---- the process with the list hangs -----------------------------------------------------------------------------
+anchor=$(child_pid anchor)
+kill -STOP "$anchor"
+refused "$ASSAY" reload --control "$CONTROL"
+kill -CONT "$anchor"
+expect_text "$OUT$ERR" 'does not answer'
+expect 0 reload
 [ "$(status health.troubles)" = '[]' ] || fail "$(status health.troubles)"
 stop_assayd

@@ -21,6 +21,7 @@
 #include "programs/assayd/control/control_ipc.h"
 #include "programs/assayd/process/log.h"
 #include "programs/assayd/main/handover.h"
+#include "programs/assayd/process/rate.h"
 #include "programs/assayd/main/status.h"
 #include "programs/common/control_msg.h"
 
@@ -28,6 +29,9 @@
 #define SEND_TIMEOUT_S	 2 /* to a process that does not read */
 #define BACKLOG		 64
 #define RELOADS_MAX	 64u
+#define RELOAD_EACH_NS	 1000000000ull
+#define ASKS_MAX	 256u
+#define ASK_EACH_NS	 10000000ull
 #define PAUSE_FIRST_MS	 100u
 #define PAUSE_MAX_MS	 60000u
 #define LIVED_NS	 60000000000ull /* after which the pause begins anew */
@@ -47,6 +51,8 @@ struct control {
 	uint64_t reload[RELOADS_MAX];
 	uint32_t n_reload, n_begun;
 	char *reloaded; /* the answer for those that it has begun with */
+	/* The process may be in an enemy's hands: it is not served oftener than anybody asks. */
+	struct rate asks, reloads;
 };
 
 static uint64_t now_ns(void)
@@ -86,6 +92,10 @@ static int send_reply(struct control *c, uint64_t id, json_t *reply)
 static int take_reload(struct control *c, uint64_t id)
 {
 	bool fits;
+
+	if (!rate_take(&c->reloads, now_ns()))
+		return send_reply(c, id,
+				  control_error_pack(-EBUSY, "too many have asked for that"));
 
 	pthread_mutex_lock(&c->lock);
 	fits = c->n_reload < RELOADS_MAX;
@@ -138,12 +148,28 @@ static int send_reloaded(struct control *c)
 	return r;
 }
 
+/* False: it is too early, and time to look around. */
+static bool may_ask(struct control *c)
+{
+	uint64_t now = now_ns(), next = rate_next_ns(&c->asks);
+
+	if (rate_take(&c->asks, now))
+		return true;
+	poll(&(struct pollfd){ .fd = c->inner_fd, .events = POLLIN }, 1,
+	     (int)((next - now) / 1000000u) + 1);
+	return false;
+}
+
 static int serve(struct control *c)
 {
 	static struct ipc_buffer buffer; /* there is one of these threads */
 	struct control_ask ask;
 	struct ipc_message m;
-	int r = ipc_receive(c->child.socket, &buffer, &m);
+	int r;
+
+	if (!may_ask(c))
+		return 0;
+	r = ipc_receive(c->child.socket, &buffer, &m);
 
 	if (r < 0)
 		return r;
@@ -370,6 +396,8 @@ int control_start(struct daemon *d, int wake_fd, struct control **ret, struct as
 	if (!c)
 		return assay_err_set(err, -ENOMEM, "out of memory");
 	pthread_mutex_init(&c->lock, NULL);
+	c->asks = (struct rate){ .each_ns = ASK_EACH_NS, .burst = ASKS_MAX };
+	c->reloads = (struct rate){ .each_ns = RELOAD_EACH_NS, .burst = RELOADS_MAX };
 	c->daemon = d;
 	c->wake_fd = wake_fd;
 	c->listener[1] = -1;

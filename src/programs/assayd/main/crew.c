@@ -112,6 +112,11 @@ void crew_free(struct crew *c)
 
 /* ---- the other thread ----------------------------------------------------------------------- */
 
+uint32_t crew_wanted(const struct crew *c)
+{
+	return c->n_wanted;
+}
+
 uint32_t crew_missing(struct crew *c)
 {
 	return c->n_wanted - atomic_load(&c->n_working);

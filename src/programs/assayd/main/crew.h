@@ -54,6 +54,8 @@ uint64_t crew_tick(struct crew *c, uint64_t now_ns);
 /* ---- another thread ---------------------------------------------------------------------------
  */
 
+/* How many workers there should be. */
+uint32_t crew_wanted(const struct crew *c);
 /* How many workers are missing. */
 uint32_t crew_missing(struct crew *c);
 /* Takes @child, whose socket must not block. Errors: -ENOMEM (it stays the caller's). */

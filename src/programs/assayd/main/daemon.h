@@ -35,6 +35,7 @@ struct daemon_totals {
 		too_large, errors;
 	struct latency waits;		    /* of openers */
 	_Atomic uint64_t gaps_seen, gap_ns; /* status_note() */
+	_Atomic uint32_t stuck_workers;	    /* killed, and not ended */
 };
 
 struct daemon {

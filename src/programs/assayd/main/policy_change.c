@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "programs/assayd/main/policy_change.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "formats/batch.h"
@@ -10,18 +11,43 @@
 #include "programs/assayd/main/reload.h"
 #include "programs/assayd/view/view_link.h"
 
+#define ANCHOR_MS 5000
+
 static void fill_refused(void *ctx, struct assay_wr *w)
 {
 	assay_state_add(w, "name", assay_bytes_str(ctx));
 }
 
+/* An anchor that hangs would be waited for, with all else that the main thread does. */
+static bool anchor_answers(struct daemon *d, struct assay_err *err)
+{
+	struct recorder_counts unused;
+
+	if (anchor_counts_within(d->anchor, ANCHOR_MS, &unused) == 0)
+		return true;
+	log_line(LOG_ERR,
+		 "the old policy stays in force: the process with the list does not answer");
+	assay_err_set(err, -ETIMEDOUT, "the process with the list does not answer");
+	reload_note_policy(d->reload, err->text);
+	return false;
+}
+
 int policy_change_take(struct daemon *d, const char *name, const struct loaded_policy *policy,
 		       int r, struct assay_err *err)
 {
-	if (r == 0)
-		r = anchor_set_policy(d->anchor, policy, err);
-	if (r < 0) {
+	if (r < 0)
 		log_line(LOG_ERR, "the old policy stays in force: %s", err->text);
+	if (!anchor_answers(d, err)) {
+		audit_policy(d, name, -ETIMEDOUT);
+		policy_free(policy);
+		return -ETIMEDOUT;
+	}
+	if (r == 0) {
+		r = anchor_set_policy(d->anchor, policy, err);
+		if (r < 0)
+			log_line(LOG_ERR, "the old policy stays in force: %s", err->text);
+	}
+	if (r < 0) {
 		daemon_record_gap(d, "policy_refused", fill_refused, (void *)(uintptr_t)name);
 		audit_policy(d, name, r);
 		policy_free(policy);

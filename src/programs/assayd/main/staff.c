@@ -42,13 +42,42 @@ static int wait_until_ready(const struct child *c)
 	return m.type == WORKER_READY ? 0 : -EBADMSG;
 }
 
-static void end_child(struct child *c)
+/* Who waits for a medium that does not answer cannot be killed: until then nobody takes its place
+ * if there are many. */
+static void end_child(struct staff *s, struct child *c)
 {
-	(void)syscall(SYS_pidfd_send_signal, c->pidfd, SIGKILL, NULL, 0);
+	child_kill(c);
+	if (s->n_dying < STAFF_DYING_MAX) {
+		s->dying[s->n_dying++] = c->pidfd;
+		c->pidfd = -1;
+	}
 	child_close(c);
 }
 
-static int start_one(struct daemon *d, struct assay_err *err)
+static void bury_dead(struct staff *s, struct daemon *d)
+{
+	for (uint32_t i = 0; i < s->n_dying;) {
+		struct pollfd p = { .fd = s->dying[i], .events = POLLIN };
+
+		if (poll(&p, 1, 0) == 0) {
+			i++;
+			continue;
+		}
+		close(s->dying[i]);
+		s->dying[i] = s->dying[--s->n_dying];
+	}
+	atomic_store(&d->totals.stuck_workers, s->n_dying);
+}
+
+/* As many again as there should be, three times over. */
+static bool may_start(const struct staff *s, struct daemon *d)
+{
+	uint32_t most = 3 * crew_wanted(loop_crew(d->loop));
+
+	return s->n_dying < (most < STAFF_DYING_MAX ? most : STAFF_DYING_MAX);
+}
+
+static int start_one(struct staff *s, struct daemon *d, struct assay_err *err)
 {
 	struct child c;
 	int r = spawner_start(d->spawner, CHILD_WORKER, NULL, 0, exempt, d, &c, err);
@@ -65,7 +94,7 @@ static int start_one(struct daemon *d, struct assay_err *err)
 		loop_wake(d->loop);
 		return 0;
 	}
-	end_child(&c);
+	end_child(s, &c);
 	return assay_err_set(err, r, "a worker does not come up: %s", strerror(-r));
 }
 
@@ -75,7 +104,7 @@ int staff_start(struct staff *s, struct daemon *d, struct assay_err *err)
 
 	s->started_ns = arrivals_now_ns();
 	while (r == 0 && crew_missing(loop_crew(d->loop)) > 0)
-		r = start_one(d, err);
+		r = start_one(s, d, err);
 	return r;
 }
 
@@ -99,11 +128,14 @@ int staff_tend(struct staff *s, struct daemon *d, int most_ms)
 	struct child c;
 	bool any = false;
 
+	bury_dead(s, d);
 	for (; crew_take_gone(crew, &c); any = true)
-		end_child(&c);
+		end_child(s, &c);
 	if (any)
 		put_off(s, now);
 	if (crew_missing(crew) == 0)
+		return most_ms;
+	if (!may_start(s, d))
 		return most_ms;
 	if (now >= s->not_before_ns) {
 		if (staff_start(s, d, &err) == 0)

@@ -4,10 +4,14 @@
 
 #include "programs/assayd/main/daemon.h"
 
+#define STAFF_DYING_MAX 128u
+
 struct staff {
 	uint64_t not_before_ns; /* monotonic */
 	uint32_t pause_ms;	/* after the next one that does not live; 0: the first */
 	uint64_t started_ns;
+	int dying[STAFF_DYING_MAX]; /* pidfds of those that were killed and have not ended */
+	uint32_t n_dying;
 };
 
 /* All of them. Errors: the spawner's, -ETIMEDOUT one does not come up. */

@@ -47,6 +47,10 @@ json_t *health_json(struct daemon *d, const struct health_facts *f)
 		add(list, "unmeasured", "within the last hour somebody went on unmeasured");
 	if (f->missing)
 		add(list, "process_missing", "%u of the daemon's processes have ended", f->missing);
+	if (d->totals.stuck_workers)
+		add(list, "workers_stuck",
+		    "%u processes were killed and do not end: a disk or server does not answer",
+		    d->totals.stuck_workers);
 	if (f->reload.refused != RELOAD_FINE)
 		add(list, reload_refused_name(f->reload.refused), "%s", f->reload.reason);
 	if (control_lacks_public(d->control))
