@@ -192,7 +192,9 @@ done
 [ "$(state_records 'event=late;processes=.*;unreadable=[1-9]')" = 1 ] || fail 'the late scan is not recorded, with the file that is not to be opened'
 log_says "cannot open '$MNT/leased' of process $leaser: " || fail 'the log does not name it'
 # Ourselves, before anything else.
-[ "$(state_records 'event=self;kind=exe;path=')" = 1 ] || fail 'assayd itself is not recorded'
+for program in "$ASSAYD" "$(dirname "$ASSAYD")"/assayd-{worker,anchor,control}; do
+	[ "$(state_records "event=self;kind=exe;path=$program;")" = 1 ] || fail "$program itself is not recorded"
+done
 [ "$(state_records 'event=self;kind=mapped;path=.*libc')" -ge 1 ] || fail 'what assayd maps is not recorded'
 [ "$(state_records 'event=self;kind=configuration;')" = 1 ] || fail 'the configuration is not recorded'
 digest=$(sha256sum "${drop_in:-/dev/null}" | cut -d ' ' -f 1)
