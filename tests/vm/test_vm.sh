@@ -38,7 +38,7 @@ fi
 tests=()
 if [[ $jobs = hang* ]]; then
 	tar -c -f "$SCRATCH/tests.tar" -C "$SOURCE" tests/lib.sh tests/lib tests/daemon
-	tests=("$SCRATCH/tests.tar" "$OPENER" "$BRIEF" "$TPM_DELAY")
+	tests=("$SCRATCH/tests.tar" "$OPENER" "$BRIEF" "$TPM_DELAY" "$STATUS_OF")
 fi
 
 mkdir -p "$VM_STORE"

@@ -6,8 +6,9 @@
 mkdir -p /run/tests /tmp
 tar -x -C /run/tests -f tests.tar
 insert_modules
+[ -e /dev/fd ] || ln -s /proc/self/fd /dev/fd # as udev does
 export SOURCE=/run/tests TEST_LIB=/run/tests/tests/lib.sh ASSAY=$PWD/assay ASSAYD=$PWD/assayd OPENER=$PWD/opener \
-	BRIEF=$PWD/brief TPM_DELAY=$PWD/tpm_delay SLACK_MS=20000 TMPDIR=/tmp
+	BRIEF=$PWD/brief TPM_DELAY=$PWD/tpm_delay STATUS_OF=$PWD/status_of SLACK_MS=20000 TMPDIR=/tmp
 chmod 755 /run /run/job
 failed=0
 for name in ${1//,/ }; do
