@@ -86,6 +86,7 @@ start_assayd() {
 
 # handover_cleanup: whoever has taken over is no job of ours, so all that runs from $SCRATCH is killed at the end.
 handover_cleanup() {
+	_status=0
 	trap '_status=$?; set +e; kill_ours; (exit $_status); _cleanup' EXIT
 }
 kill_ours() {
