@@ -123,6 +123,55 @@ static void mounts_by_line(void **state)
 	assert_int_equal(skipped, 1);
 }
 
+/* The options as mountinfo has them, of overlays as container engines mount them. */
+static void layers_by_word(void **state)
+{
+	static const struct {
+		const char *options;
+		bool below; /* of /mnt/far */
+	} cases[] = {
+		{ "rw,lowerdir=/a:/b,upperdir=/c,workdir=/d,xino=off", false },
+		{ "ro,lowerdir=/a:/mnt/far", true },
+		{ "ro,lowerdir=/mnt/far/x:/a", true },
+		{ "ro,lowerdir=/mnt/farther:/a", false },
+		{ "rw,lowerdir=/a,upperdir=/mnt/far/up,workdir=/mnt/far/work", true },
+		{ "ro,lowerdir+=/a,lowerdir+=/mnt/far", true },
+		{ "ro,lowerdir=/a::/mnt/far/data", true },
+		{ "ro,lowerdir=/a,datadir+=/mnt/far", true },
+		/* A colon, a comma and a blank of the path. */
+		{ "ro,lowerdir=/a\\134:/mnt/far:/b", false },
+		{ "ro,lowerdir=/a\\054lowerdir\\075/mnt/far:/b", false },
+		{ "ro,lowerdir=/mnt/far/a\\040b", true },
+		/* What cannot be told. */
+		{ "ro,lowerdir=l/ABC:l/DEF", true },
+		{ "ro,lowerdir=/a/../mnt/far", true },
+		{ "ro,lowerdir=/mnt//far", true },
+		{ "ro,lowerdir=/a/.", true },
+		{ "rw,xino=off", false },
+		{ "", false },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+		if (assay_mount_layers_below(assay_bytes_str(cases[i].options), "/mnt/far") !=
+		    cases[i].below)
+			fail_msg("'%s'", cases[i].options);
+	assert_true(assay_mount_layers_below(assay_bytes_str("lowerdir=/a"), "/"));
+}
+
+/* A path or a list that is longer than any is: not told, and nothing written behind the end. */
+static void layers_that_are_long(void **state)
+{
+	char *text = malloc(ASSAY_MOUNT_LAYERS_MAX + 64);
+
+	for (size_t n = ASSAY_MOUNT_PATH_MAX - 8; n < ASSAY_MOUNT_LAYERS_MAX + 16; n++) {
+		memset(text, 'a', n + 10);
+		memcpy(text, "lowerdir=/", 10);
+		assert_int_equal(assay_mount_layers_below(assay_bytes(text, n + 10), "/mnt"),
+				 n + 2 >= ASSAY_MOUNT_PATH_MAX);
+	}
+	free(text);
+}
+
 /* As Linux 6.18 prints it, of a btrfs. */
 static const char mark_line[] = "fanotify ino:8d0 sdev:700001 mflags:200 mask:10000 "
 				"ignored_mask:50000 fhandle-bytes:14 fhandle-type:4d "
@@ -417,6 +466,8 @@ int main(void)
 		cmocka_unit_test(cut_status_is_refused),
 		cmocka_unit_test(subject_of_ourselves),
 		cmocka_unit_test(access_from_syscall),
+		cmocka_unit_test(layers_by_word),
+		cmocka_unit_test(layers_that_are_long),
 		cmocka_unit_test(mounts_by_line),
 		cmocka_unit_test(marks_by_line),
 		cmocka_unit_test(cut_marks_have_no_handle),

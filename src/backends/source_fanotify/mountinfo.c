@@ -92,7 +92,10 @@ static bool parse_line(struct assay_bytes line, struct assay_mount *ret)
 		if (!take_until(&line, ' ', &word))
 			return false;
 	} while (!assay_bytes_is(word, "-"));
-	return take_until(&line, ' ', &word) && parse_type(word, ret);
+	if (!take_until(&line, ' ', &word) || !parse_type(word, ret))
+		return false;
+	ret->options = take_until(&line, ' ', &word) ? line : assay_bytes(NULL, 0);
+	return true;
 }
 
 bool assay_mountinfo_next(struct assay_bytes *text, struct assay_mount *ret, unsigned *skipped)
@@ -140,4 +143,72 @@ bool assay_mount_is_remote(const char *type)
 bool assay_mount_is_made(const char *type)
 {
 	return is_one_of(type, made_types);
+}
+
+/* ---- layers of an overlay ------------------------------------------------------------------- */
+
+static bool is_plain(const char *path)
+{
+	size_t len = strlen(path);
+
+	return path[0] == '/' && !strstr(path, "//") && !strstr(path, "/./") &&
+	       !strstr(path, "/../") && (len < 2 || strcmp(path + len - 2, "/.") != 0) &&
+	       (len < 3 || strcmp(path + len - 3, "/..") != 0);
+}
+
+static bool may_be_below(const char *path, const char *point)
+{
+	size_t n = strlen(point);
+
+	if (!is_plain(path))
+		return true;
+	if (n > 0 && point[n - 1] == '/')
+		n--;
+	return strncmp(path, point, n) == 0 && (path[n] == '/' || path[n] == '\0');
+}
+
+/* "PATH:PATH::DATA"; a colon of a path stands there behind a backslash. */
+static bool any_below(const char *list, const char *point)
+{
+	char path[ASSAY_MOUNT_PATH_MAX];
+	size_t n = 0;
+
+	for (;; list++) {
+		if (*list == '\\' && list[1]) {
+			path[n++] = *++list;
+		} else if (*list && *list != ':') {
+			path[n++] = *list;
+		} else {
+			path[n] = '\0';
+			if (n && may_be_below(path, point))
+				return true;
+			n = 0;
+			if (!*list)
+				return false;
+		}
+		if (n + 1 >= sizeof(path))
+			return true;
+	}
+}
+
+bool assay_mount_layers_below(struct assay_bytes options, const char *point)
+{
+	static const char *const names[] = { "lowerdir", "lowerdir+", "datadir+", "upperdir" };
+	char list[ASSAY_MOUNT_LAYERS_MAX];
+
+	while (options.len) {
+		struct assay_bytes word, name;
+
+		if (!take_until(&options, ',', &word)) {
+			word = options;
+			options.len = 0;
+		}
+		if (!take_until(&word, '=', &name))
+			continue;
+		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+			if (assay_bytes_is(name, names[i]) &&
+			    (!unescape(word, list, sizeof(list)) || any_below(list, point)))
+				return true;
+	}
+	return false;
 }

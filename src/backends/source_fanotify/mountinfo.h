@@ -4,14 +4,16 @@
 
 #include "base/bytes.h"
 
-#define ASSAY_MOUNT_PATH_MAX 4096u
-#define ASSAY_MOUNT_TYPE_MAX 64u
+#define ASSAY_MOUNT_PATH_MAX   4096u
+#define ASSAY_MOUNT_TYPE_MAX   64u
+#define ASSAY_MOUNT_LAYERS_MAX 8192u /* bytes of one option: mount(2) takes a page of them all */
 
 struct assay_mount {
 	int32_t id;							/* of the mount */
 	uint64_t dev;							/* as st_dev */
 	char point[ASSAY_MOUNT_PATH_MAX];				/* escapes undone */
 	char type[ASSAY_MOUNT_TYPE_MAX], subtype[ASSAY_MOUNT_TYPE_MAX]; /* "fuse", "sshfs" */
+	struct assay_bytes options; /* of the filesystem, escaped; borrowed from the text */
 };
 
 /* Cuts the next line off @text. False: no more. Lines that are not understood (longer than the
@@ -22,3 +24,8 @@ bool assay_mountinfo_next(struct assay_bytes *text, struct assay_mount *ret, uns
 bool assay_mount_is_remote(const char *type);
 /* Whose files the kernel makes as they are read; and autofs, where looking would mount. */
 bool assay_mount_is_made(const char *type);
+
+/* Whether a layer of the overlay with these @options is at or below @point: by the words alone, as
+ * to look at a path is to wait for whoever answers there. True also if that cannot be said: a path
+ * that is not absolute, or not plain ("//", "/./", "/../"). A link is not seen through. */
+bool assay_mount_layers_below(struct assay_bytes options, const char *point);

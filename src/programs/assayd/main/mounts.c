@@ -43,7 +43,8 @@ struct mounts {
 		uint64_t dev; /* 0: it was not yet */
 		bool gone;
 	} given[ASSAY_CONF_LIST_MAX];
-	struct tally tally; /* of records that say "uncovered" */
+	struct tally tally;	      /* of records that say "uncovered" */
+	struct assay_bytes mountinfo; /* while it is gone through */
 	enum overlay_kind overlay;
 	uint64_t overlay_next_ns; /* when it is tried again, if it is not known */
 };
@@ -175,10 +176,61 @@ void mounts_record_counts(struct mounts *m, bool all)
 	}
 }
 
+static bool any_is_remote(const struct mounts *m)
+{
+	for (uint32_t i = 0; i < m->n; i++)
+		if (m->entry[i].remote)
+			return true;
+	return false;
+}
+
+/* Who opens a file there may wait for others. */
+static bool may_wait_in(const struct mounts *m, const struct assay_mount *mount)
+{
+	const struct entry *e = find(m, mount->dev);
+
+	if (strcmp(mount->type, "overlay") == 0)
+		return e && e->what.reason[0];
+	return assay_mount_is_remote(mount->type) &&
+	       !view_link_owns(m->daemon->view, mount->type, mount->subtype, mount->point);
+}
+
+static bool find_mount(const struct mounts *m, uint64_t dev, struct assay_mount *ret)
+{
+	struct assay_bytes rest = m->mountinfo;
+	unsigned skipped = 0;
+
+	while (assay_mountinfo_next(&rest, ret, &skipped))
+		if (ret->dev == dev)
+			return true;
+	return false;
+}
+
+/* To read an overlay's event is to open the layer's file, in read(): the reader would wait for
+ * whoever answers for that. What is mounted elsewhere does not say its layers here. */
+static bool layers_may_wait(const struct mounts *m, uint64_t dev)
+{
+	struct assay_mount *mount = malloc(2 * sizeof(*mount)), *other = mount + 1;
+	struct assay_bytes rest = m->mountinfo;
+	unsigned skipped = 0;
+	bool found = !mount;
+
+	if (mount && !find_mount(m, dev, mount))
+		found = any_is_remote(m);
+	else
+		while (!found && assay_mountinfo_next(&rest, other, &skipped))
+			found = other->dev != dev && may_wait_in(m, other) &&
+				assay_mount_layers_below(mount->options, other->point);
+	free(mount);
+	return found;
+}
+
 /* Why an overlay must not be watched (overlay_probe.h), or NULL. A single mount= is no other's
  * layer. */
-static const char *overlay_refused(struct mounts *m)
+static const char *overlay_refused(struct mounts *m, uint64_t dev)
 {
+	if (layers_may_wait(m, dev))
+		return "another process or machine may answer for one of its layers";
 	if (m->daemon->conf.mount.n == 1)
 		return NULL;
 	if (m->overlay == OVERLAY_UNKNOWN && arrivals_now_ns() >= m->overlay_next_ns) {
@@ -219,7 +271,7 @@ static void mark(struct mounts *m, struct entry *e, int fd, const struct stat *s
 		return;
 	}
 	/* By the kernel's word: the type may be the scout's. */
-	if (fs.magic == OVERLAYFS_SUPER_MAGIC && (refused = overlay_refused(m))) {
+	if (fs.magic == OVERLAYFS_SUPER_MAGIC && (refused = overlay_refused(m, e->dev))) {
 		set_uncovered(m, e, refused);
 		return;
 	}
@@ -296,17 +348,18 @@ static void drop_unseen(struct mounts *m, const uint64_t *seen, size_t n)
  * one before failed. */
 static int scan_all(struct mounts *m, struct assay_err *err)
 {
-	struct assay_file text = { 0 };
 	struct assay_mount *mount = malloc(sizeof(*mount));
 	uint64_t *seen = calloc(FS_MAX, sizeof(*seen));
-	struct assay_bytes rest;
+	struct assay_bytes rest = m->mountinfo;
 	unsigned skipped = 0;
 	size_t n = 0;
-	int r = -ENOMEM;
 
-	if (mount && seen)
-		r = assay_file_read(AT_FDCWD, "/proc/self/mountinfo", MOUNTINFO_MAX, &text, err);
-	for (rest = text.bytes; r == 0 && assay_mountinfo_next(&rest, mount, &skipped);) {
+	if (!mount || !seen) {
+		free(mount);
+		free(seen);
+		return assay_err_set(err, -ENOMEM, "out of memory");
+	}
+	while (assay_mountinfo_next(&rest, mount, &skipped)) {
 		const struct entry *e = find(m, mount->dev);
 
 		if (view_link_owns(m->daemon->view, mount->type, mount->subtype, mount->point))
@@ -317,14 +370,12 @@ static int scan_all(struct mounts *m, struct assay_err *err)
 			seen[n++] = mount->dev;
 		look_at(m, mount);
 	}
-	if (r == 0)
-		drop_unseen(m, seen, n);
+	drop_unseen(m, seen, n);
 	if (skipped)
 		log_line(LOG_WARNING, "%u lines of mountinfo were not understood", skipped);
-	assay_file_free(&text);
 	free(mount);
 	free(seen);
-	return r;
+	return 0;
 }
 
 /* What was mounted there is unmounted: the path is of a filesystem that nobody has named. */
@@ -380,26 +431,21 @@ static int scan_given(struct mounts *m, struct assay_err *err)
  * it must know what it would wait for. */
 static int note_remote(struct mounts *m, struct assay_err *err)
 {
-	struct assay_file text = { 0 };
 	struct assay_mount *mount = malloc(sizeof(*mount));
-	struct assay_bytes rest;
+	struct assay_bytes rest = m->mountinfo;
 	unsigned skipped = 0;
 	struct entry e;
-	int r = -ENOMEM;
 
-	if (mount)
-		r = assay_file_read(AT_FDCWD, "/proc/self/mountinfo", MOUNTINFO_MAX, &text, err);
-	else
-		assay_err_set(err, r, "out of memory");
-	for (rest = text.bytes; r == 0 && assay_mountinfo_next(&rest, mount, &skipped);) {
+	if (!mount)
+		return assay_err_set(err, -ENOMEM, "out of memory");
+	while (assay_mountinfo_next(&rest, mount, &skipped)) {
 		if (!assay_mount_is_remote(mount->type))
 			continue;
 		begin_entry(m, mount->dev, mount->point, mount->type, &e);
 		keep(m, &e);
 	}
-	assay_file_free(&text);
 	free(mount);
-	return r;
+	return 0;
 }
 
 /* ---- other namespaces ----------------------------------------------------------------------- */
@@ -449,13 +495,21 @@ void mounts_end_elsewhere(struct mounts *m)
 
 int mounts_scan(struct mounts *m, struct assay_err *err)
 {
-	int r;
+	AUTO(file) struct assay_file text = { 0 };
+	int r = assay_file_read(AT_FDCWD, "/proc/self/mountinfo", MOUNTINFO_MAX, &text, err);
 
+	if (r < 0)
+		return r;
 	assay_fs_table_clear(m->daemon->fs);
+	m->mountinfo = text.bytes;
 	if (m->daemon->conf.mount.n == 0)
-		return scan_all(m, err);
-	r = m->n ? 0 : note_remote(m, err); /* once */
-	return r < 0 ? r : scan_given(m, err);
+		r = scan_all(m, err);
+	else if (m->n == 0)
+		r = note_remote(m, err); /* once */
+	if (r == 0 && m->daemon->conf.mount.n)
+		r = scan_given(m, err);
+	m->mountinfo = assay_bytes(NULL, 0);
+	return r;
 }
 
 bool mounts_is_remote(struct mounts *m, uint64_t dev)
