@@ -80,8 +80,8 @@ static void a_pause_ends_when_all_have_come(void **state)
 	fixture_done(&f);
 }
 
-/* Nobody is on the way, but an extend takes longer than the pause: who comes in it is in the batch.
- */
+/* Nobody is on the way, but an extend takes longer than the pause, and more were released than have
+ * come back: who comes in the pause is in the batch. */
 static void a_slow_tpm_is_worth_the_pause(void **state)
 {
 	struct recorder_counts before, after;
@@ -93,13 +93,49 @@ static void a_slow_tpm_is_worth_the_pause(void **state)
 	atomic_store(&coming, false);
 	assay_fake_anchor_slow(f.tpm, 500 * 1000);
 	fixture_start(&f);
+	for (unsigned i = 0; i < 500; i++)
+		measure_file(&f, i, 0, false, &(struct assay_decision){ 0 });
 	assert_int_equal(recorder_flush(f.recorder, FLUSH_MS), 0);
 	recorder_counts(f.recorder, &before);
-	for (unsigned i = 0; i < 500; i++)
+	for (unsigned i = 500; i < 700; i++)
 		measure_file(&f, i, 0, false, &(struct assay_decision){ 0 });
 	assert_int_equal(recorder_flush(f.recorder, FLUSH_MS), 0);
 	recorder_counts(f.recorder, &after);
 	assert_int_equal(after.batches - before.batches, 1);
+	fixture_stop(&f);
+	fixture_done(&f);
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* As many come as were released, and the pause ends before its time: but for the first one, each of
+ * these takes an extend and no pause. */
+static void who_was_released_is_waited_for(void **state)
+{
+	uint64_t least = UINT64_MAX;
+	struct fixture f;
+
+	fixture_init(&f, ANCHOR_GROUP);
+	f.config.gather_us = 600 * 1000;
+	f.config.more_coming = more_coming;
+	atomic_store(&coming, false);
+	assay_fake_anchor_slow(f.tpm, 700 * 1000);
+	fixture_start(&f);
+	for (unsigned i = 0; i < 3; i++) {
+		uint64_t begin = now_ms();
+
+		measure_files(&f, 1);
+		assert_int_equal(recorder_flush(f.recorder, FLUSH_MS), 0);
+		if (now_ms() - begin < least)
+			least = now_ms() - begin;
+	}
+	assert_in_range(least, 690, 1290);
 	fixture_stop(&f);
 	fixture_done(&f);
 }
@@ -224,6 +260,7 @@ int main(void)
 		cmocka_unit_test(second_run_goes_on),
 		cmocka_unit_test(a_pause_ends_when_all_have_come),
 		cmocka_unit_test(a_slow_tpm_is_worth_the_pause),
+		cmocka_unit_test(who_was_released_is_waited_for),
 		cmocka_unit_test(lost_at_every_extend),
 		cmocka_unit_test(killed_while_a_segment_begins),
 		cmocka_unit_test(pcrs_are_not_read_each_time),

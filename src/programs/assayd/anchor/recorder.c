@@ -400,11 +400,15 @@ void recorder_events(struct recorder *r, const struct assay_facts *const facts[]
 	for (uint32_t i = 0; i < n; i++) {
 		wait_for_room(r);
 		ret_error[i] = event_locked(r, facts[i], &ret[i]);
-		any |= ret_error[i] == 0 && !ret[i].need && ret[i].n_new;
+		if (ret_error[i] < 0 || ret[i].need || !ret[i].n_new)
+			continue;
+		r->gathered_n++;
+		any = true;
 	}
 	if (any)
 		pthread_cond_signal(&r->work);
-	if (r->config.more_coming && !r->config.more_coming(r->config.ctx))
+	if (r->gathered_n >= r->expected_n ||
+	    (r->config.more_coming && !r->config.more_coming(r->config.ctx)))
 		pthread_cond_signal(&r->gathered);
 	pthread_mutex_unlock(&r->lock);
 }

@@ -18,6 +18,8 @@
 #define RETRY_MAX_MS	 1000u
 #define LOST_FIRST_MS	 100u /* after an unknown outcome, or with no TPM there */
 #define LOST_MAX_MS	 10000u
+#define GATHER_SHARE	 5u /* of an extend: the pause that it is worth */
+#define GATHER_PAUSES	 4u /* that it is worth at most */
 
 static uint64_t clock_ns(clockid_t id)
 {
@@ -41,14 +43,13 @@ uint64_t recorder_suspended_ns(void)
 	return clock_ns(CLOCK_BOOTTIME) - awake;
 }
 
-/* Waits on @r->work (with the lock) until it is signalled, or @ns have passed. */
-static void wait_for(struct recorder *r, uint64_t ns)
+/* Waits on @c (with the lock) until it is signalled, or the time @at. */
+static void wait_on(struct recorder *r, pthread_cond_t *c, uint64_t at)
 {
-	uint64_t at = recorder_now_ns() + ns;
 	struct timespec until = { .tv_sec = (time_t)(at / SECOND_NS),
 				  .tv_nsec = (long)(at % SECOND_NS) };
 
-	pthread_cond_timedwait(&r->work, &r->lock, &until);
+	pthread_cond_timedwait(c, &r->lock, &until);
 }
 
 /* A pause that only the end of the recorder cuts short. */
@@ -57,8 +58,8 @@ static void pause_ms(struct recorder *r, uint32_t ms)
 	uint64_t until = recorder_now_ns() + ms * 1000000ull;
 
 	pthread_mutex_lock(&r->lock);
-	for (uint64_t now; !r->ending && (now = recorder_now_ns()) < until;)
-		wait_for(r, until - now);
+	while (!r->ending && recorder_now_ns() < until)
+		wait_on(r, &r->work, until);
 	pthread_mutex_unlock(&r->lock);
 }
 
@@ -82,6 +83,7 @@ void recorder_publish(struct recorder *r)
 	pthread_mutex_lock(&r->lock);
 	if (in_segment >= r->carry_until && r->index_base + in_segment > r->upto) {
 		r->upto = r->index_base + in_segment;
+		r->expected_n = r->gathered_n + r->covered_n;
 		moved = true;
 		pthread_cond_broadcast(&r->progress);
 	}
@@ -259,6 +261,8 @@ static int commit(struct recorder *r, struct assay_err *err)
 
 	pthread_mutex_lock(&r->lock);
 	pending = r->core ? assay_core_pending(r->core) : 0;
+	r->covered_n = r->gathered_n;
+	r->gathered_n = 0;
 	for (uint32_t p = 0; rc == 0 && p < ASSAY_PCRS; p++) {
 		if (!(pending & 1u << p))
 			continue;
@@ -420,27 +424,39 @@ static bool after_round(struct recorder *r, int rc, const struct assay_err *err,
 	return true;
 }
 
-/* Where the pause is dearer than an extend it ends when all who are on their way have arrived: a
- * lone opener waits for nobody. A slow TPM is worth the whole pause: who comes too late waits for
- * two. */
+/* How long others are waited for: a slow TPM is worth more, as who comes too late waits for two of
+ * its extends. */
+static uint64_t longest_pause(const struct recorder *r, uint64_t pause_ns)
+{
+	uint64_t worth = r->last_extend_ns / GATHER_SHARE;
+
+	if (worth > GATHER_PAUSES * pause_ns)
+		worth = GATHER_PAUSES * pause_ns;
+	return worth > pause_ns ? worth : pause_ns;
+}
+
+/* Until all who are on their way have arrived: a lone opener waits for nobody. Where the pause is
+ * cheaper than an extend, also until as many have come as the last one released: those come back
+ * together. */
 static bool worth_waiting(const struct recorder *r, uint64_t pause_ns)
 {
-	return r->last_extend_ns > pause_ns || !r->config.more_coming ||
-	       r->config.more_coming(r->config.ctx);
+	bool slow = r->last_extend_ns > pause_ns;
+
+	return (slow && r->gathered_n < r->expected_n) ||
+	       (r->config.more_coming ? r->config.more_coming(r->config.ctx) : !slow);
 }
 
 static void gather(struct recorder *r)
 {
 	uint64_t ns = r->config.mode == ANCHOR_EACH ? 0 : r->config.gather_us * 1000ull;
-	uint64_t until = recorder_now_ns() + ns;
-	struct timespec t = { .tv_sec = (time_t)(until / SECOND_NS),
-			      .tv_nsec = (long)(until % SECOND_NS) };
+	uint64_t until;
 
 	if (ns == 0)
 		return;
 	pthread_mutex_lock(&r->lock);
+	until = recorder_now_ns() + longest_pause(r, ns);
 	while (!r->stopping && recorder_now_ns() < until && worth_waiting(r, ns))
-		pthread_cond_timedwait(&r->gathered, &r->lock, &t);
+		wait_on(r, &r->gathered, until);
 	pthread_mutex_unlock(&r->lock);
 }
 

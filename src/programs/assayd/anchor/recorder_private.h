@@ -91,6 +91,9 @@ struct recorder {
 	uint64_t places;     /* how often the place was found anew: the cursor may differ */
 	uint64_t check_from; /* bytes; a cursor below is behind what the PCRs hold */
 	uint64_t last_check_ns, suspended_ns, last_extend_ns;
+	/* Events with records: since the last batch, of that, and how many are to come before the
+	 * next: who waited already when that was anchored, and who was released. */
+	uint32_t gathered_n, covered_n, expected_n;
 	uint64_t kernel_total;	/* of the kernel's records that are in the segment */
 	uint64_t kernel_doubt;	/* of these, the last may be ours: recorder_adopt_unsaid() */
 	uint64_t looked;	/* bytes of the list that the replay of a place took in */
