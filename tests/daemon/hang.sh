@@ -50,15 +50,16 @@ kill_servers() {
 	return $status
 }
 
-# thaw_at_end: whatever happens, $MNT does not stay frozen.
+# thaw_at_end FOLDER: whatever happens, it does not stay frozen.
 thaw_at_end() {
+	FROZEN=$1
 	trap 'thaw || _cleanup; _cleanup' EXIT
 	# shellcheck disable=SC2016
-	background bash -c 'sleep 60; fsfreeze -u "$1"' thaw "$MNT" >/dev/null 2>&1
+	background bash -c 'sleep 60; fsfreeze -u "$1"' thaw "$FROZEN" >/dev/null 2>&1
 }
 thaw() {
 	local status=$?
-	fsfreeze -u "$MNT" 2>/dev/null || true
+	fsfreeze -u "$FROZEN" 2>/dev/null || true
 	return $status
 }
 

@@ -9,7 +9,7 @@
 need fsfreeze
 hang_test mount tpm
 
-thaw_at_end
+thaw_at_end "$MNT"
 LIST=$MNT/list
 echo 'measure func=FILE_CHECK mask=^MAY_READ uid=65534' >"$SCRATCH/policy" # not who reads the list
 delay_begin 0

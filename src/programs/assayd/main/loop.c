@@ -62,6 +62,8 @@ int loop_new(const struct loop_config *config, struct loop **ret, struct assay_e
 	if (r == 0)
 		r = assay_inflight_new(&l->inflight);
 	if (r == 0)
+		r = closer_new(config->arrivals, &l->closer);
+	if (r == 0)
 		r = crew_new(config->n_workers, &loop_crew_ops, l, l->epoll_fd, config->wake_fd,
 			     &l->crew);
 	if (r == 0) {
@@ -82,6 +84,7 @@ void loop_free(struct loop *l)
 {
 	if (!l)
 		return;
+	closer_free(l->closer);
 	crew_free(l->crew);
 	recording_free(l->recording);
 	assay_inflight_free(l->inflight);

@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "backends/source_fanotify/inflight.h"
+#include "programs/assayd/main/closer.h"
 #include "programs/assayd/main/fair.h"
 #include "programs/assayd/main/judge.h"
 #include "programs/assayd/main/loop.h"
@@ -60,6 +61,7 @@ struct loop {
 	struct daemon *daemon;
 	struct recording *recording;
 	struct crew *crew;
+	struct closer *closer;
 	pthread_t thread;
 	bool has_thread, closed;
 	int epoll_fd, signal_fd, late_fd, recording_fd;

@@ -83,7 +83,7 @@ void loop_file_free(struct loop *l, struct file *f)
 	if (f->goes_on)
 		atomic_fetch_sub(&l->idle_left, 1);
 	free(f->hearing);
-	close(f->event.fd);
+	closer_close(l->closer, f->event.fd);
 	free(f);
 }
 
