@@ -31,6 +31,7 @@ struct fixture {
 	int epoll_fd, wake_fd, file;
 	uint32_t n_found, n_lost, n_died;
 	uint64_t last_lost;
+	uint64_t cancels; /* when it hears of a loss; 0: nothing */
 	struct worker_finding found;
 };
 
@@ -49,6 +50,8 @@ static void on_lost(void *ctx, uint64_t id, bool died)
 	x->n_lost++;
 	x->n_died += died;
 	x->last_lost = id;
+	if (x->cancels)
+		crew_cancel(x->crew, x->cancels);
 }
 
 static void join(struct fixture *x, struct player *p)
@@ -161,12 +164,16 @@ static void send_finding(struct player *p, const struct worker_finding *f)
 }
 
 /* All that has come to the crew. */
+/* What has come, all of one wait first, as the loop does it. */
 static void turn(struct fixture *x)
 {
-	struct epoll_event e;
+	struct epoll_event e[WORKERS + 1];
+	int n;
 
-	while (epoll_wait(x->epoll_fd, &e, 1, 0) == 1)
-		crew_receive(x->crew, e.data.ptr);
+	while ((n = epoll_wait(x->epoll_fd, e, WORKERS + 1, 0)) > 0)
+		for (int i = 0; i < n; i++)
+			crew_receive(x->crew, e[i].data.ptr);
+	crew_tick(x->crew, 0);
 }
 
 /* Who of them has something to do. */
@@ -381,6 +388,26 @@ static void files_of_the_dead_come_back(void **state)
 	fixture_done(&x);
 }
 
+/* Two end in one turn, and who hears of the first one's files calls one back from the second. */
+static void two_may_end_at_once(void **state)
+{
+	for (uint64_t first = 1; first <= 2; first++) {
+		struct fixture x;
+
+		fixture_init(&x);
+		for (uint64_t i = 1; i <= 2; i++)
+			assert_true(give(&x, i, WORKER_DIGEST, 100));
+		crew_flush(x.crew);
+		x.cancels = first;
+		for (uint32_t i = 0; i <= WORKERS; i++)
+			shutdown(x.player[i].socket, SHUT_RDWR);
+		turn(&x);
+		assert_in_range(x.n_lost, 1, 2);
+		assert_int_equal(crew_missing(x.crew), WORKERS + 1);
+		fixture_done(&x);
+	}
+}
+
 static void who_does_not_let_go_is_ended(void **state)
 {
 	uint64_t id[WORKER_BATCH_MAX], due;
@@ -470,6 +497,7 @@ int main(void)
 		cmocka_unit_test(a_liar_is_ended),
 		cmocka_unit_test(what_is_malformed_ends_it),
 		cmocka_unit_test(files_of_the_dead_come_back),
+		cmocka_unit_test(two_may_end_at_once),
 		cmocka_unit_test(who_does_not_let_go_is_ended),
 		cmocka_unit_test(who_is_stuck_keeps_no_others),
 	};

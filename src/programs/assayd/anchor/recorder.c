@@ -386,6 +386,8 @@ static void wait_for_room(struct recorder *r)
 
 	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec++;
+	if (!has_room(r))
+		pthread_cond_signal(&r->work); /* for what this message has brought so far */
 	while (rc == 0 && !has_room(r))
 		rc = pthread_cond_timedwait(&r->progress, &r->lock, &until);
 }

@@ -32,6 +32,7 @@ struct crew_member {
 	struct crew_member *next_post; /* of those that are handed over between threads */
 	struct child child;
 	bool small_only, stalled;
+	bool ended;		      /* it is in the list until nobody can be at it any more */
 	struct given given[JOBS_MAX]; /* in the order in which they are done */
 	uint32_t n;
 	uint64_t bytes; /* of these */
@@ -160,17 +161,15 @@ static void forget(struct crew_member *m, uint32_t i)
 	memmove(&m->given[i], &m->given[i + 1], (m->n - i) * sizeof(m->given[0]));
 }
 
-/* Who is killed may take long to die, in a read that never ends: it is not waited for. */
+/* Who is killed may take long to die, in a read that never ends: it is not waited for. Those who
+ * are told what was lost may call us, who may be at this member: it is taken out later. */
 static void end_member(struct crew *c, struct crew_member *m)
 {
-	struct crew_member **at = &c->members;
-
-	while (*at != m)
-		at = &(*at)->next;
-	*at = m->next;
+	if (m->ended)
+		return;
+	m->ended = true;
 	(void)epoll_ctl(c->epoll_fd, EPOLL_CTL_DEL, m->child.socket, NULL);
 	(void)syscall(SYS_pidfd_send_signal, m->child.pidfd, SIGKILL, NULL, 0);
-	atomic_fetch_sub(&c->n_working, 1);
 	m->n_out = 0;
 	while (m->n) {
 		struct given g = m->given[0];
@@ -179,8 +178,22 @@ static void end_member(struct crew *c, struct crew_member *m)
 		if (!g.canceled)
 			c->ops->lost(c->ctx, g.id, true);
 	}
-	post(&c->gone, m);
-	eventfd_write(c->wake_fd, 1);
+}
+
+static void take_out_ended(struct crew *c)
+{
+	struct crew_member **at = &c->members, *m;
+
+	while ((m = *at)) {
+		if (!m->ended) {
+			at = &m->next;
+			continue;
+		}
+		*at = m->next;
+		atomic_fetch_sub(&c->n_working, 1);
+		post(&c->gone, m);
+		eventfd_write(c->wake_fd, 1);
+	}
 }
 
 /* ---- findings ------------------------------------------------------------------------------- */
@@ -234,7 +247,7 @@ static bool take_message(struct crew *c, struct crew_member *m, const struct ipc
 		return false;
 	m->heard_ns = now_ns();
 	m->stalled = false;
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t i = 0; i < n && !m->ended; i++)
 		if (!take_finding(c, m, &f[i]))
 			return false;
 	return true;
@@ -247,7 +260,7 @@ static void take_newcomer(struct crew *c, struct crew_member *m)
 	/* One of them is kept for small files. */
 	m->small_only = true;
 	for (struct crew_member *o = c->members; o; o = o->next)
-		m->small_only &= !o->small_only;
+		m->small_only &= !o->small_only || o->ended;
 	m->next = c->members;
 	c->members = m;
 	if (epoll_ctl(c->epoll_fd, EPOLL_CTL_ADD, m->child.socket, &e) < 0)
@@ -273,6 +286,8 @@ void crew_receive(struct crew *c, void *ptr)
 	struct ipc_message msg;
 	int r;
 
+	if (m->ended)
+		return;
 	r = ipc_receive(m->child.socket, &c->buffer, &msg);
 	if (r == 0) {
 		r = take_message(c, m, &msg) ? 0 : -EBADMSG;
@@ -286,7 +301,7 @@ void crew_receive(struct crew *c, void *ptr)
 
 static bool can_take(const struct crew_member *m, const struct crew_job *job)
 {
-	if (m->stalled || m->n_big || m->n == JOBS_MAX)
+	if (m->ended || m->stalled || m->n_big || m->n == JOBS_MAX)
 		return false;
 	if (m->n == 0 || job->alone)
 		return m->n == 0;
@@ -304,7 +319,7 @@ static struct crew_member *choose(struct crew *c, const struct crew_job *job, bo
 			spare = m;
 			continue;
 		}
-		busy &= m->n_big || m->stalled;
+		busy &= m->ended || m->n_big || m->stalled;
 		if (can_take(m, job) && (!best || m->n < best->n))
 			best = m;
 	}
@@ -441,5 +456,6 @@ uint64_t crew_tick(struct crew *c, uint64_t now)
 		at = look_at(c, m, now);
 		due = at < due ? at : due;
 	}
+	take_out_ended(c);
 	return due;
 }

@@ -272,6 +272,9 @@ static void mark(struct mounts *m, struct entry *e, int fd, const struct stat *s
 	}
 	/* By the kernel's word: the type may be the scout's. */
 	if (fs.magic == OVERLAYFS_SUPER_MAGIC && (refused = overlay_refused(m, e->dev))) {
+		if (e->bits)
+			assay_fanotify_unmark(d->group, fd, e->bits);
+		e->bits = 0;
 		set_uncovered(m, e, refused);
 		return;
 	}
