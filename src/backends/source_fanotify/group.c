@@ -122,6 +122,20 @@ int assay_fanotify_fd(const struct assay_fanotify *f)
 	return f->fd;
 }
 
+/* With the lock. Who has ended is not always said to be exempt no more. */
+static void forget_ended(struct assay_fanotify *f)
+{
+	for (size_t i = 0; i < f->n_exempt;) {
+		if (syscall(SYS_pidfd_send_signal, f->exempt[i].pidfd, 0, NULL, 0) == 0 ||
+		    errno != ESRCH) {
+			i++;
+			continue;
+		}
+		close(f->exempt[i].pidfd);
+		f->exempt[i] = f->exempt[--f->n_exempt];
+	}
+}
+
 static int exempt(struct assay_fanotify *f, pid_t pid, bool other, struct assay_err *err)
 {
 	struct exempt_process e = { .pid = pid, .other = other };
@@ -132,6 +146,8 @@ static int exempt(struct assay_fanotify *f, pid_t pid, bool other, struct assay_
 		return assay_err_set(err, -errno, "cannot exempt process %d: %s", (int)pid,
 				     strerror(errno));
 	pthread_mutex_lock(&f->exempting);
+	if (f->n_exempt == ASSAY_FANOTIFY_EXEMPT_MAX)
+		forget_ended(f);
 	fits = f->n_exempt < ASSAY_FANOTIFY_EXEMPT_MAX;
 	if (fits)
 		f->exempt[f->n_exempt++] = e;

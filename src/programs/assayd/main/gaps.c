@@ -6,6 +6,7 @@
 
 #include "formats/batch.h"
 #include "programs/assayd/audit/audit_daemon.h"
+#include "programs/assayd/main/needed.h"
 #include "programs/assayd/process/log.h"
 
 #define TOO_LARGE "too-large"
@@ -94,6 +95,18 @@ static void record_overflow(struct gaps *g, struct daemon *d)
 	daemon_record_gap(d, "overflow", fill_count, &more);
 }
 
+/* Of processes that are exempt: once per call, however many. */
+static void record_unmeasured(struct gaps *g, struct daemon *d)
+{
+	uint64_t now = d->needed ? needed_unmeasured(d->needed) : 0,
+		 more = now - g->unmeasured_seen;
+
+	if (now <= g->unmeasured_seen)
+		return;
+	g->unmeasured_seen = now;
+	daemon_record_gap(d, "exempt-unmeasured", fill_count, &more);
+}
+
 /* Files without a name were more than the ledger keeps. */
 static void record_unnamed(struct gaps *g, struct daemon *d, const uint64_t n[LEDGER_WHY_COUNT])
 {
@@ -140,5 +153,6 @@ void gaps_record(struct gaps *g, struct daemon *d, bool all)
 {
 	record_ledger(g, d);
 	record_overflow(g, d);
+	record_unmeasured(g, d);
 	record_counted(g, d, all);
 }

@@ -8,7 +8,7 @@
 
 struct gaps {
 	struct tally tally; /* of what somebody without rights can bring about in a loop */
-	uint64_t overflows_seen;
+	uint64_t overflows_seen, unmeasured_seen;
 };
 
 /* What has come since the last call; @all: what is only counted so far, too. */

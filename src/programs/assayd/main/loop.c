@@ -142,9 +142,10 @@ static void add(struct loop *l, const struct arrival_batch *b, uint32_t i)
 	if (b->event[i].answered) {
 		f->answered = f->goes_on = true;
 		atomic_fetch_add(&l->idle_left, 1);
+		atomic_fetch_sub(&l->config.arrivals->on_way, 1); /* no batch waits for it */
 		loop_file_unlink(l, f);
 	}
-	f->on_way = true;
+	f->on_way = !f->answered;
 	loop_file_begin(l, f);
 }
 

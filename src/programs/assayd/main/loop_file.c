@@ -86,9 +86,10 @@ static void note_gap(struct loop *l, struct file *f, enum ledger_why why)
 	ledger_add(l->config.ledger, why, path_of(l, f), waited_ns / 1000000u, (uint64_t)f->size);
 }
 
+/* Of an exempt process, who was not held: it is a gap that it was not measured afterwards. */
 void loop_file_answer_early(struct loop *l, struct file *f, enum ledger_why why)
 {
-	if (f->answered)
+	if (f->answered && !f->event.answered)
 		return;
 	loop_file_answer(l, f, l->daemon->conf.deadline_answer == ASSAY_CONF_ANSWER_ALLOW);
 	note_gap(l, f, why);

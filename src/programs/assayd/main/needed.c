@@ -22,6 +22,7 @@
 #include "programs/assayd/process/rate.h"
 
 #define HELD_MAX    (ASSAY_CONF_LIST_MAX + 8u)
+#define PROGRAM_MAX (256 << 20)	   /* bytes */
 #define LISTENER_NS 10000000000ull /* between two searches for who listens */
 /* What they open because we have measured what they opened: that must end. */
 #define AFTERWARDS    256u
@@ -103,8 +104,14 @@ static int digest_of(struct needed *n, int fd, struct assay_digest *ret)
 	AUTO(content) struct assay_content *content = NULL;
 	struct assay_err err;
 	uint64_t bytes;
-	int r = assay_content_new(&n->daemon->crypto, &n->daemon->hash, 1, &content, &err);
+	struct stat st;
+	int r = fstat(fd, &st) < 0 ? -errno : 0;
 
+	/* The main thread reads it: nothing that takes long is a service's program. */
+	if (r == 0 && (!S_ISREG(st.st_mode) || st.st_size > PROGRAM_MAX))
+		r = -EFBIG;
+	if (r == 0)
+		r = assay_content_new(&n->daemon->crypto, &n->daemon->hash, 1, &content, &err);
 	return r < 0 ? r : assay_content_digest(content, fd, NULL, NULL, ret, &bytes);
 }
 

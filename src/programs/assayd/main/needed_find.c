@@ -7,17 +7,20 @@
 #include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/fmt.h"
 #include "base/num.h"
 
-#define SLICE	     "system.slice"
-#define TEXT_MAX     (64u << 10)
-#define SOCKETS_MAX  (16u << 20)
-#define SERVICE_PIDS 64u   /* of one service that are looked at */
-#define PORT	     2321u /* of tpm2-tss's, if none is given */
+#define SLICE		 "system.slice"
+#define TEXT_MAX	 (64u << 10)
+#define SOCKETS_MAX	 (16u << 20)
+#define SERVICE_PIDS	 64u   /* of one service that are looked at */
+#define SOCKETS_SAME_MAX 32u   /* that listen under the name of one */
+#define PORT		 2321u /* of tpm2-tss's, if none is given */
 
 /* ---- small files of /proc and cgroups ------------------------------------------------------- */
 
@@ -161,7 +164,21 @@ static uint64_t unix_inode(char *line, const char *path)
 	return ino;
 }
 
-/* "sl local rem st tx:rx tr:tm retrnsmt uid timeout inode ...", state 0A. */
+static bool is_localhost(const char *address)
+{
+	static const char *const taken[] = {
+		"0100007F:", "00000000:", "00000000000000000000000001000000:",
+		"00000000000000000000000000000000:", "0000000000000000FFFF00000100007F:"
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(taken); i++)
+		if (strncmp(address, taken[i], strlen(taken[i])) == 0)
+			return true;
+	return false;
+}
+
+/* "sl local rem st tx:rx tr:tm retrnsmt uid timeout inode ...", state 0A. The address is one by
+ * which localhost is reached. */
 static uint64_t tcp_inode(char *line, const char *port)
 {
 	char *word[10], *save = NULL, *colon;
@@ -172,43 +189,63 @@ static uint64_t tcp_inode(char *line, const char *port)
 	     w = strtok_r(NULL, " ", &save))
 		word[n++] = w;
 	if (n < 10 || !(colon = strrchr(word[1], ':')) || strcmp(colon + 1, port) != 0 ||
-	    strcmp(word[3], "0A") != 0 ||
+	    !is_localhost(word[1]) || strcmp(word[3], "0A") != 0 ||
 	    assay_num_parse(assay_bytes_str(word[9]), 10, UINT64_MAX, &ino) < 0)
 		return 0;
 	return ino;
 }
 
-static uint64_t find_inode(const char *table, const char *what,
-			   uint64_t (*look)(char *line, const char *what))
+/* A name can be that of many: any user may bind() the same one in a mount namespace of his own. */
+struct sockets {
+	uint64_t ino[SOCKETS_SAME_MAX];
+	size_t n;
+};
+
+static void find_sockets(const char *table, const char *what,
+			 uint64_t (*look)(char *line, const char *what), struct sockets *ret)
 {
 	char *text = read_text(table, SOCKETS_MAX), *at = text, *line;
-	uint64_t ino = 0;
 
-	while (text && !ino && (line = next_line(&at)))
-		ino = look(line, what);
+	while (text && ret->n < ARRAY_LEN(ret->ino) && (line = next_line(&at)))
+		if ((ret->ino[ret->n] = look(line, what)))
+			ret->n++;
 	free(text);
-	return ino;
 }
 
-static uint64_t socket_of(const char *tcti)
+static void sockets_of(const char *tcti, struct sockets *ret)
 {
 	char text[PATH_MAX], port[8];
-	uint64_t number = PORT, ino;
+	uint64_t number = PORT;
 
-	if (option(tcti, "path", text, sizeof(text)))
-		return find_inode("/proc/net/unix", text, unix_inode);
+	*ret = (struct sockets){ 0 };
+	if (option(tcti, "path", text, sizeof(text))) {
+		find_sockets("/proc/net/unix", text, unix_inode, ret);
+		return;
+	}
 	if (option(tcti, "host", text, sizeof(text)) && strcmp(text, "localhost") != 0 &&
 	    strcmp(text, "127.0.0.1") != 0 && strcmp(text, "::1") != 0)
-		return 0;
+		return;
 	if (option(tcti, "port", text, sizeof(text)) &&
 	    assay_num_parse(assay_bytes_str(text), 10, UINT16_MAX, &number) < 0)
-		return 0;
+		return;
 	assay_fmt(port, sizeof(port), "%04X", (unsigned)number);
-	ino = find_inode("/proc/net/tcp", port, tcp_inode);
-	return ino ? ino : find_inode("/proc/net/tcp6", port, tcp_inode);
+	find_sockets("/proc/net/tcp", port, tcp_inode, ret);
+	find_sockets("/proc/net/tcp6", port, tcp_inode, ret);
 }
 
-static bool holds(pid_t pid, const char *socket)
+static bool is_one_of(const struct sockets *s, const char *link)
+{
+	char name[64];
+
+	for (size_t i = 0; i < s->n; i++) {
+		assay_fmt(name, sizeof(name), "socket:[%llu]", (unsigned long long)s->ino[i]);
+		if (strcmp(link, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool holds(pid_t pid, const struct sockets *sockets)
 {
 	char path[64], link[64];
 	struct dirent *entry;
@@ -218,29 +255,48 @@ static bool holds(pid_t pid, const char *socket)
 	assay_fmt(path, sizeof(path), "/proc/%d/fd", (int)pid);
 	fds = opendir(path);
 	while (fds && !found && (entry = readdir(fds))) {
-		ssize_t n = readlinkat(dirfd(fds), entry->d_name, link, sizeof(link));
+		ssize_t n = readlinkat(dirfd(fds), entry->d_name, link, sizeof(link) - 1);
 
-		found = n == (ssize_t)strlen(socket) && memcmp(link, socket, (size_t)n) == 0;
+		link[n < 0 ? 0 : n] = '\0';
+		found = is_one_of(sockets, link);
 	}
 	if (fds)
 		closedir(fds);
 	return found;
 }
 
+/* Root of a container is not the machine's. */
+static bool is_in_our(pid_t pid, const char *ns)
+{
+	char path[64], own[64];
+	struct stat theirs, ours;
+
+	assay_fmt(path, sizeof(path), "/proc/%d/ns/%s", (int)pid, ns);
+	assay_fmt(own, sizeof(own), "/proc/self/ns/%s", ns);
+	return stat(path, &theirs) == 0 && stat(own, &ours) == 0 && theirs.st_ino == ours.st_ino &&
+	       theirs.st_dev == ours.st_dev;
+}
+
+/* Two who could be meant: neither is. */
 pid_t needed_find_listener(const char *tcti)
 {
-	uint64_t ino = socket_of(tcti);
-	DIR *proc = ino ? opendir("/proc") : NULL;
+	struct sockets sockets;
 	struct dirent *entry;
-	char socket[64];
 	pid_t pid, found = 0;
+	bool several = false;
+	DIR *proc;
 
-	assay_fmt(socket, sizeof(socket), "socket:[%llu]", (unsigned long long)ino);
-	while (proc && !found && (entry = readdir(proc)))
-		if (parse_pid(entry->d_name, &pid) && pid != 1 && pid != getpid() &&
-		    look_at_status(pid, true, false) && holds(pid, socket))
-			found = pid;
+	sockets_of(tcti, &sockets);
+	proc = sockets.n ? opendir("/proc") : NULL;
+	while (proc && !several && (entry = readdir(proc))) {
+		if (!parse_pid(entry->d_name, &pid) || pid == 1 || pid == getpid() ||
+		    !look_at_status(pid, true, false) || !is_in_our(pid, "pid") ||
+		    !is_in_our(pid, "user") || !holds(pid, &sockets))
+			continue;
+		several = found != 0;
+		found = pid;
+	}
 	if (proc)
 		closedir(proc);
-	return found;
+	return several ? 0 : found;
 }
