@@ -45,6 +45,8 @@ struct mounts {
 	} given[ASSAY_CONF_LIST_MAX];
 	struct tally tally;	      /* of records that say "uncovered" */
 	struct assay_bytes mountinfo; /* while it is gone through */
+	bool has_remote;	      /* that has a filesystem that others answer for */
+	bool has_refused;	      /* an overlay over one of these was met */
 	enum overlay_kind overlay;
 	uint64_t overlay_next_ns; /* when it is tried again, if it is not known */
 };
@@ -187,12 +189,26 @@ static bool any_is_remote(const struct mounts *m)
 /* Who opens a file there may wait for others. */
 static bool may_wait_in(const struct mounts *m, const struct assay_mount *mount)
 {
-	const struct entry *e = find(m, mount->dev);
+	const struct entry *e;
 
 	if (strcmp(mount->type, "overlay") == 0)
-		return e && e->what.reason[0];
+		return m->has_refused && (e = find(m, mount->dev)) && e->what.reason[0];
 	return assay_mount_is_remote(mount->type) &&
 	       !view_link_owns(m->daemon->view, mount->type, mount->subtype, mount->point);
+}
+
+/* Most machines have none, and then no overlay has to be looked at. */
+static bool has_remote(const struct mounts *m)
+{
+	struct assay_mount *mount = malloc(sizeof(*mount));
+	struct assay_bytes rest = m->mountinfo;
+	unsigned skipped = 0;
+	bool has = !mount;
+
+	while (!has && assay_mountinfo_next(&rest, mount, &skipped))
+		has = assay_mount_is_remote(mount->type) && may_wait_in(m, mount);
+	free(mount);
+	return has;
 }
 
 static bool find_mount(const struct mounts *m, uint64_t dev, struct assay_mount *ret)
@@ -210,11 +226,16 @@ static bool find_mount(const struct mounts *m, uint64_t dev, struct assay_mount 
  * whoever answers for that. What is mounted elsewhere does not say its layers here. */
 static bool layers_may_wait(const struct mounts *m, uint64_t dev)
 {
-	struct assay_mount *mount = malloc(2 * sizeof(*mount)), *other = mount + 1;
 	struct assay_bytes rest = m->mountinfo;
+	struct assay_mount *mount, *other;
 	unsigned skipped = 0;
-	bool found = !mount;
+	bool found;
 
+	if (rest.len && !m->has_remote)
+		return false;
+	mount = malloc(2 * sizeof(*mount));
+	other = mount ? mount + 1 : NULL;
+	found = !mount;
 	if (mount && !find_mount(m, dev, mount))
 		found = any_is_remote(m);
 	else
@@ -229,8 +250,14 @@ static bool layers_may_wait(const struct mounts *m, uint64_t dev)
  * layer. */
 static const char *overlay_refused(struct mounts *m, uint64_t dev)
 {
-	if (layers_may_wait(m, dev))
-		return "another process or machine may answer for one of its layers";
+	static const char waits[] = "another process or machine may answer for one of its layers";
+	const struct entry *before = find(m, dev);
+
+	/* For as long as it is mounted: a layer stays when its own mount is gone. */
+	if ((before && strcmp(before->what.reason, waits) == 0) || layers_may_wait(m, dev)) {
+		m->has_refused = true;
+		return waits;
+	}
 	if (m->daemon->conf.mount.n == 1)
 		return NULL;
 	if (m->overlay == OVERLAY_UNKNOWN && arrivals_now_ns() >= m->overlay_next_ns) {
@@ -505,6 +532,7 @@ int mounts_scan(struct mounts *m, struct assay_err *err)
 		return r;
 	assay_fs_table_clear(m->daemon->fs);
 	m->mountinfo = text.bytes;
+	m->has_remote = has_remote(m);
 	if (m->daemon->conf.mount.n == 0)
 		r = scan_all(m, err);
 	else if (m->n == 0)
