@@ -139,3 +139,15 @@ need_proved
 end_daemon
 [ "$(state_texts | tail -n 1 | grep -c 'event=stop;why=asked')" = 1 ] || fail 'it did not end in order'
 [ "$first" != "$DAEMON" ] || fail 'nothing was handed over'
+
+# ---- list and anchor on what is watched ------------------------------------------------------------------
+# To its end the old one's anchor opens files there, while everybody else is held back.
+LIST=$MNT/list
+mkdir "$MNT/anchor"
+start_assayd "list_dir=$LIST" anchor=soft "soft_anchor_dir=$MNT/anchor"
+echo new >"$MNT/soft"
+timeout 20 cat "$MNT/soft" >/dev/null
+upgrade 0
+guard "$DAEMON"
+[ "$(state_records "event=takeover;.*lost=0")" = 1 ] || fail "the anchor waited for its own opener, or nothing was handed over"
+end_daemon

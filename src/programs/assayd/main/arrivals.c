@@ -45,8 +45,8 @@ static bool spill(struct arrivals *a, const struct held_event *e)
 	return held && held_put(held, e);
 }
 
-/* Closing is looked at again when the piece is in the chain: who closes takes the chain after it,
- * so that each piece is seen by one of the two. */
+/* A piece may get into the chain after who closed has emptied it: that one takes the chain once
+ * more when nobody is left who puts. */
 static bool put(struct arrivals *a, const struct assay_fanotify_event *event, uint32_t n, bool late,
 		uint64_t arrived_ns)
 {

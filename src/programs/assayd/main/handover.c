@@ -319,16 +319,17 @@ static int hold_back(struct handover *h, struct assay_err *err)
 	return 0;
 }
 
-/* Nobody has it after that. */
+/* Nobody has it after that. What its process opens to the end is answered. */
 static void give_list(struct handover *h)
 {
 	struct running *r = h->r;
 	struct daemon *d = r->daemon;
+	pid_t pid = anchor_pid(d->anchor);
 
 	control_pause(r->control);
 	daemon_record_all(r);
-	assay_fanotify_unexempt(d->group, anchor_pid(d->anchor));
 	anchor_stop(d->anchor, "handover");
+	assay_fanotify_unexempt(d->group, pid);
 	d->anchor = NULL;
 }
 
@@ -426,6 +427,7 @@ static int give_group(struct handover *h, struct assay_err *err)
 
 	reader_stop(r->reader);
 	r->reader = NULL;
+	loop_leave_rest(r->daemon->loop, &h->held);
 	lost = let_rest_go(h) + take_lost(r->daemon);
 	rc = send_group(h, lost);
 	for (uint32_t i = 0; rc == 0 && i < h->held.n; i += HANDOVER_ONCE)

@@ -36,6 +36,8 @@ void loop_free(struct loop *l);
 /* Ends the thread without an answer: whoever waits is put into @ret, or answered as at the deadline
  * if there is no room; nobody may use the anchor's socket after it. loop_start() begins anew. */
 void loop_leave(struct loop *l, struct held *ret);
+/* When the reader has ended too: what it brought last. */
+void loop_leave_rest(struct loop *l, struct held *ret);
 
 /* For the other thread. */
 struct crew *loop_crew(struct loop *l);

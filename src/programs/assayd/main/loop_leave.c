@@ -84,19 +84,24 @@ static void leave_batch(struct loop *l, const struct arrival_batch *b, struct he
 	}
 }
 
-void loop_leave(struct loop *l, struct held *ret)
+void loop_leave_rest(struct loop *l, struct held *ret)
 {
 	struct arrival_batch *b, *next;
 
-	atomic_store(&l->leaving, true);
-	loop_close(l);
 	for (b = arrivals_take(l->config.arrivals); b; b = next) {
 		next = b->next;
 		leave_batch(l, b, ret);
 		free(b);
 	}
-	leave_files(l, ret);
 	atomic_store(&l->config.arrivals->on_way, 0);
+}
+
+void loop_leave(struct loop *l, struct held *ret)
+{
+	atomic_store(&l->leaving, true);
+	loop_close(l);
+	leave_files(l, ret);
+	loop_leave_rest(l, ret);
 	(void)epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, l->recording_fd, NULL);
 	recording_free(l->recording);
 	l->recording = NULL;

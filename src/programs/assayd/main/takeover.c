@@ -277,7 +277,7 @@ void takeover_await_end(struct takeover *t)
 {
 	uint64_t end = arrivals_now_ns() + END_MS * 1000000ull, now;
 	struct pollfd p = { .fd = t->socket, .events = POLLIN };
-	struct ipc_message m;
+	struct ipc_message m = { 0 };
 
 	while ((now = arrivals_now_ns()) < end) {
 		if (poll(&p, 1, (int)((end - now) / 1000000u) + 1) <= 0)
