@@ -12,10 +12,12 @@
 
 #include "base/file.h"
 #include "programs/assayd/anchor/anchor_msg.h"
+#include "programs/assayd/main/notify.h"
 #include "programs/assayd/process/ipc.h"
 #include "programs/assayd/process/log.h"
 
 #define FLUSH_SLICE_MS 200u /* others call in between */
+#define TICK_MS	       1000 /* the manager hears of us: a TPM may be slow */
 
 /* One call at a time: a request, its answer. */
 struct line {
@@ -159,7 +161,8 @@ static int next_message(struct anchor *a, struct anchor_msg *ret)
 	int rc;
 
 	do {
-		if (poll(&p, 1, -1) < 0)
+		notify_manager("WATCHDOG=1");
+		if (poll(&p, 1, TICK_MS) <= 0)
 			continue;
 		rc = ipc_receive(a->child.socket, &a->records.in, &m);
 		if (rc == -EAGAIN)
@@ -263,7 +266,8 @@ void anchor_stop(struct anchor *a, const char *why)
 	int rc = send_call(&a->records, &ask, -1);
 
 	while (rc == 0) {
-		if (poll(p, ARRAY_LEN(p), -1) < 0)
+		notify_manager("WATCHDOG=1");
+		if (poll(p, ARRAY_LEN(p), TICK_MS) <= 0)
 			continue;
 		if (p[1].revents)
 			rc = drain(a);

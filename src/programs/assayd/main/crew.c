@@ -352,6 +352,12 @@ bool crew_give(struct crew *c, const struct crew_job *job)
 	return true;
 }
 
+void crew_resume(struct crew *c)
+{
+	for (struct crew_member *m = c->members; m; m = m->next)
+		m->heard_ns = now_ns();
+}
+
 static void flush(struct crew *c, struct crew_member *m)
 {
 	struct ipc_message msg = { .type = WORKER_JOBS, .n_fds = m->n_out };

@@ -51,6 +51,9 @@ void crew_cancel(struct crew *c, uint64_t id);
  * who is stuck. Returns when to call it again (monotonic), UINT64_MAX: when something was given. */
 uint64_t crew_tick(struct crew *c, uint64_t now_ns);
 
+/* After a time in which nobody listened to them. */
+void crew_resume(struct crew *c);
+
 /* ---- another thread ---------------------------------------------------------------------------
  */
 

@@ -303,7 +303,7 @@ int daemon_search_elsewhere(struct daemon *d, struct assay_err *err)
 	return 0;
 }
 
-int daemon_start_reader(struct running *r, struct assay_err *err)
+int daemon_start_reader(struct running *r, struct held *held, struct assay_err *err)
 {
 	struct daemon *d = r->daemon;
 	const struct reader_config config = {
@@ -313,6 +313,7 @@ int daemon_start_reader(struct running *r, struct assay_err *err)
 		.max = r->max_events,
 		.deadline_allows = d->conf.deadline_answer == ASSAY_CONF_ANSWER_ALLOW,
 		.deadline_ms = d->conf.deadline_ms,
+		.held = held,
 	};
 
 	return reader_start(&config, &r->reader, err);
@@ -329,7 +330,9 @@ static int watch(struct running *r, struct assay_err *err)
 	if (rc == 0)
 		rc = loop_start(d->loop, anchor_socket(d->anchor), err);
 	if (rc == 0)
-		rc = daemon_start_reader(r, err);
+		rc = daemon_start_reader(r, NULL, err);
+	if (rc == 0)
+		startup_wait_for_view(d);
 	if (rc == 0)
 		rc = startup_record_self(d, err);
 	if (rc == 0)
@@ -545,6 +548,7 @@ static int start_and_run(struct running *r, struct assay_err *err)
 int daemon_run(struct daemon *d, struct assay_err *err)
 {
 	struct running r = { .daemon = d, .signal_fd = -1, .wake_fd = -1 };
+	AUTO(fd) int successor = -1;
 	int rc;
 
 	startup_settle(d);
@@ -555,6 +559,9 @@ int daemon_run(struct daemon *d, struct assay_err *err)
 	rc = start_and_run(&r, err);
 	if (rc < 0 && d->takeover && !takeover_is_done(d->takeover))
 		takeover_fail(d->takeover, err->text);
+	successor = rc == 1 ? handover_successor(r.handover) : -1;
 	stop(&r, rc >= 0 ? "asked" : "start");
+	if (successor >= 0 && poll(&(struct pollfd){ .fd = successor, .events = POLLIN }, 1, 0) > 0)
+		rc = assay_err_set(err, -EPIPE, "who has taken over has ended");
 	return rc < 0 ? rc : 0;
 }

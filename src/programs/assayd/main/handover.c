@@ -8,10 +8,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -23,6 +25,7 @@
 #include "programs/assayd/main/notify.h"
 #include "programs/assayd/main/reader.h"
 #include "programs/assayd/main/startup.h"
+#include "programs/assayd/main/successor_args.h"
 #include "programs/assayd/process/ipc.h"
 #include "programs/assayd/process/log.h"
 
@@ -32,7 +35,7 @@
 #define TAKE_MS	     5000
 #define DEATH_MS     5000
 #define EXEMPT_MAX   8u
-#define DELETED	     " (deleted)"
+#define ANSWER_MS    5000
 
 struct handover {
 	struct running *r;
@@ -101,47 +104,6 @@ json_t *handover_json(struct handover *h)
 
 /* ---- the new one ---------------------------------------------------------------------------- */
 
-/* What was installed there since is another file. */
-static int program_path(char ret[PATH_MAX])
-{
-	const size_t tail = sizeof(DELETED) - 1;
-	ssize_t n = readlink("/proc/self/exe", ret, PATH_MAX - 1);
-
-	if (n < 0)
-		return -errno;
-	ret[n] = '\0';
-	if ((size_t)n > tail && strcmp(ret + (size_t)n - tail, DELETED) == 0)
-		ret[(size_t)n - tail] = '\0';
-	return 0;
-}
-
-/* The path, argv[0], our option, and the arguments that we were started with. */
-static int write_args(struct assay_wr *w)
-{
-	AUTO(file) struct assay_file mine = { 0 };
-	const char *at, *end, *second;
-	char path[PATH_MAX];
-	int r = program_path(path);
-
-	if (r == 0)
-		r = assay_file_read(AT_FDCWD, "/proc/self/cmdline", SUCCESSOR_TEXT_MAX, &mine,
-				    NULL);
-	if (r < 0)
-		return r;
-	at = (const char *)mine.bytes.data;
-	end = at + mine.bytes.len;
-	if (at == end || end[-1] != '\0')
-		return -EBADMSG;
-	second = at + strlen(at) + 1;
-	assay_wr_raw(w, path, strlen(path) + 1);
-	assay_wr_raw(w, at, (size_t)(second - at));
-	assay_wr_raw(w, HANDOVER_OPTION, sizeof(HANDOVER_OPTION));
-	if (second < end && strcmp(second, HANDOVER_OPTION) == 0)
-		second += sizeof(HANDOVER_OPTION);
-	assay_wr_raw(w, second, (size_t)(end - second));
-	return assay_wr_ok(w) ? 0 : -E2BIG;
-}
-
 static int exempt(struct handover *h, pid_t pid)
 {
 	int r = h->n_exempt < EXEMPT_MAX ? 0 : -E2BIG;
@@ -166,11 +128,12 @@ static int say(struct handover *h, enum handover_type type, uint64_t id)
 
 static int begin(struct handover *h, struct assay_err *err)
 {
+	const struct timeval patience = { .tv_sec = TAKE_MS / 1000 };
 	uint8_t *text = malloc(SUCCESSOR_TEXT_MAX);
 	struct assay_wr w = assay_wr(text, SUCCESSOR_TEXT_MAX);
 	AUTO(fd) int args = -1;
 	struct child c;
-	int r = text ? write_args(&w) : -ENOMEM;
+	int r = text ? successor_args(&w) : -ENOMEM;
 
 	if (r == 0)
 		args = r = ipc_sealed(assay_wr_done(&w));
@@ -187,6 +150,7 @@ static int begin(struct handover *h, struct assay_err *err)
 	pthread_mutex_lock(&h->lock);
 	h->child = c;
 	pthread_mutex_unlock(&h->lock);
+	(void)setsockopt(c.socket, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	if ((r = say(h, HANDOVER_OFFER, HANDOVER_VERSION)) < 0)
 		assay_err_set(err, r, "it ended at once");
 	return r;
@@ -299,6 +263,19 @@ static void let_end(struct daemon *d)
 
 	while (atomic_load(&d->arrivals.held) > loop_idle_left(d->loop) && arrivals_now_ns() < end)
 		poll(NULL, 0, 1);
+}
+
+/* From here to its end the anchor is waited for, and openers wait too. */
+static int ask_anchor(struct handover *h, struct assay_err *err)
+{
+	struct recorder_counts counts;
+	int rc = anchor_counts_within(h->r->daemon->anchor, ANSWER_MS, &counts);
+
+	if (rc < 0)
+		return assay_err_set(err, rc, "the anchor process does not answer");
+	if (counts.tpm_lost)
+		return assay_err_set(err, -EIO, "the TPM does not answer");
+	return 0;
 }
 
 static int hold_back(struct handover *h, struct assay_err *err)
@@ -433,21 +410,43 @@ static int give_group(struct handover *h, struct assay_err *err)
 	for (uint32_t i = 0; rc == 0 && i < h->held.n; i += HANDOVER_ONCE)
 		rc = send_events(h, i);
 	if (rc < 0)
-		return assay_err_set(err, rc, "the group cannot be sent: %s", strerror(-rc));
-	return await(h, HANDOVER_TAKEN, TAKE_MS, err);
+		assay_err_set(err, rc, "the group cannot be sent: %s", strerror(-rc));
+	else
+		rc = await(h, HANDOVER_TAKEN, TAKE_MS, err);
+	while (rc < 0 && lost-- > 0)
+		ledger_add(&r->daemon->ledger, LEDGER_STOP, NULL, 0, 0);
+	return rc;
 }
 
-/* No way back from here. */
-static void let_go(struct handover *h)
+int handover_successor(const struct handover *h)
+{
+	return fcntl(h->child.pidfd, F_DUPFD_CLOEXEC, 0);
+}
+
+/* What we were told and have not done. */
+static void pass_signals_on(struct handover *h)
+{
+	struct signalfd_siginfo info;
+
+	while (read(h->r->signal_fd, &info, sizeof(info)) == sizeof(info))
+		(void)syscall(SYS_pidfd_send_signal, h->child.pidfd, (int)info.ssi_signo, NULL, 0);
+}
+
+/* The manager is told while the new one certainly lives: it would end it with us if it knew nothing
+ * of it. After that there is no way back. */
+static int let_go(struct handover *h, struct assay_err *err)
 {
 	struct held_event e;
 
+	if (!notify_manager("MAINPID=%d", (int)h->child.pid))
+		return assay_err_set(err, -EAGAIN, "the service manager does not listen");
 	assay_fanotify_close(h->r->daemon->group);
 	(void)!say(h, HANDOVER_GO, 0);
-	notify_manager("MAINPID=%d", (int)h->child.pid);
+	pass_signals_on(h);
 	while (held_take(&h->held, UINT64_MAX, &e))
 		close(e.event.fd);
 	log_line(LOG_NOTICE, "process %d has taken over", (int)h->child.pid);
+	return 0;
 }
 
 /* ---- back ------------------------------------------------------------------------------------ */
@@ -470,7 +469,7 @@ static int release(struct handover *h, struct assay_err *err)
 	reader_stop(r->reader);
 	r->reader = NULL;
 	atomic_store(&d->arrivals.spill, NULL);
-	rc = daemon_start_reader(r, err);
+	rc = daemon_start_reader(r, NULL, err);
 	while (held_take(&h->held, UINT64_MAX, &e))
 		if (!arrivals_put_since(&d->arrivals, &e.event, e.arrived_ns)) {
 			answer_early(h, &e);
@@ -492,11 +491,8 @@ static int go_back(struct handover *h, struct assay_err *err)
 	struct running *r = h->r;
 	int rc = 0;
 
-	if (!r->reader) {
-		rc = daemon_start_reader(r, err);
-		if (rc == 0)
-			reader_hold(r->reader, &h->held);
-	}
+	if (!r->reader)
+		rc = daemon_start_reader(r, &h->held, err);
 	if (rc == 0 && !r->daemon->anchor)
 		rc = start_anchor(r->daemon, err);
 	if (rc == 0)
@@ -533,8 +529,10 @@ static int fail(struct handover *h, const struct assay_err *why, struct assay_er
 /* Returns 0 if all is given. */
 static int hand_over(struct handover *h, struct assay_err *err)
 {
-	int rc = hold_back(h, err);
+	int rc = ask_anchor(h, err);
 
+	if (rc == 0)
+		rc = hold_back(h, err);
 	if (rc < 0)
 		return rc;
 	give_list(h);
@@ -543,9 +541,7 @@ static int hand_over(struct handover *h, struct assay_err *err)
 	rc = await(h, HANDOVER_ANCHORED, ANCHOR_MS, err);
 	if (rc == 0)
 		rc = give_group(h, err);
-	if (rc == 0)
-		let_go(h);
-	return rc;
+	return rc < 0 ? rc : let_go(h, err);
 }
 
 /* What has come while all goes on: 1 if it is ready. */

@@ -26,5 +26,8 @@ int handover_fd(const struct handover *h);
  */
 int handover_tend(struct handover *h, struct assay_err *err);
 
+/* pidfd of the one that has it all; the caller's. Negative: there is none. */
+int handover_successor(const struct handover *h);
+
 /* What status says of it: NULL: out of memory. */
 json_t *handover_json(struct handover *h);

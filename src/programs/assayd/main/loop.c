@@ -305,6 +305,7 @@ int loop_start(struct loop *l, int recording_fd, struct assay_err *err)
 	atomic_store(&l->leaving, false);
 	atomic_store(&l->config.arrivals->closed, false);
 	l->recording_fd = recording_fd;
+	crew_resume(l->crew);
 	if (r == 0)
 		r = poll_fd(l, recording_fd, EPOLLIN, &l->recording);
 	if (r == 0)

@@ -33,10 +33,10 @@ static bool address_of(const char *name, struct sockaddr_un *ret, socklen_t *ret
 
 static bool tell(int fd, const char *text, size_t len)
 {
-	return send(fd, text, len, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 || errno != EAGAIN;
+	return send(fd, text, len, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
 }
 
-void notify_manager(const char *fmt, ...)
+bool notify_manager(const char *fmt, ...)
 {
 	const char *name = getenv("NOTIFY_SOCKET");
 	struct pollfd p = { .events = POLLOUT };
@@ -46,8 +46,10 @@ void notify_manager(const char *fmt, ...)
 	va_list ap;
 	int len;
 
-	if (!name || !address_of(name, &at, &at_len))
-		return;
+	if (!name)
+		return true;
+	if (!address_of(name, &at, &at_len))
+		return false;
 	va_start(ap, fmt);
 	len = vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
@@ -55,8 +57,8 @@ void notify_manager(const char *fmt, ...)
 
 	if (len < 0 || (size_t)len >= sizeof(text) || fd < 0 ||
 	    connect(fd, (struct sockaddr *)&at, at_len) < 0)
-		return;
+		return false;
 	p.fd = fd;
-	if (!tell(fd, text, (size_t)len) && poll(&p, 1, PATIENCE_MS) == 1)
-		(void)tell(fd, text, (size_t)len);
+	return tell(fd, text, (size_t)len) ||
+	       (errno == EAGAIN && poll(&p, 1, PATIENCE_MS) == 1 && tell(fd, text, (size_t)len));
 }

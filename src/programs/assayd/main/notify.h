@@ -6,6 +6,9 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 /* Lines "KEY=VALUE", as printf(); at most 511 bytes. Nothing if there is no manager
- * ($NOTIFY_SOCKET); given up after a tenth of a second if it does not read. */
-void notify_manager(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+ * ($NOTIFY_SOCKET); given up after a tenth of a second if it does not read: false, it was not told.
+ */
+bool notify_manager(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -117,7 +117,7 @@ static void *run(void *arg)
 	struct reader *r = arg;
 	struct pollfd p[] = { { .fd = assay_fanotify_fd(r->config.group), .events = POLLIN },
 			      { .fd = r->word_fd, .events = POLLIN } };
-	struct held *held = NULL;
+	struct held *held = atomic_load(&r->held);
 
 	while (wait_for_room(r) && !stops(r, p, held ? HELD_TICK_MS : -1)) {
 		if (p[0].revents)
@@ -136,6 +136,7 @@ int reader_start(const struct reader_config *config, struct reader **ret, struct
 
 	if (r) {
 		r->config = *config;
+		atomic_init(&r->held, config->held);
 		r->word_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		rc = r->word_fd < 0 ? -errno : -pthread_create(&r->thread, NULL, run, r);
 	}

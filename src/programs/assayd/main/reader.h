@@ -19,6 +19,7 @@ struct reader_config {
 	uint32_t max; /* events held at once */
 	bool deadline_allows;
 	uint32_t deadline_ms; /* of those that are held back */
+	struct held *held;    /* as reader_hold(), from the first event on; NULL: none */
 };
 
 /* Errors: -ENOMEM, -EAGAIN. */

@@ -124,7 +124,7 @@ static bool was_seen(void *ctx, uint64_t dev, uint64_t ino)
 }
 
 /* The view comes up by itself: it has all that it maps when it says so. */
-static void wait_for_view(const struct daemon *d)
+void startup_wait_for_view(const struct daemon *d)
 {
 	struct pollfd p = { .fd = view_link_fd(d->view), .events = POLLIN };
 
@@ -205,7 +205,6 @@ int startup_record_self(struct daemon *d, struct assay_err *err)
 	if (r == 0 && !realpath(d->conf.list_dir, s.list))
 		r = assay_err_set(err, -errno, "cannot look at '%s': %s", d->conf.list_dir,
 				  strerror(errno));
-	wait_for_view(d);
 	if (r == 0)
 		r = record_maps(&s);
 	if (r == 0)

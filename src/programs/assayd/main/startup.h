@@ -8,6 +8,9 @@
  * they map, the unit, configuration and policy, as state records "self". Errors: the recorder's. */
 int startup_record_self(struct daemon *d, struct assay_err *err);
 
+/* Once it was started; not for ever. */
+void startup_wait_for_view(const struct daemon *d);
+
 /* What the kernel's command line says, and which anchor there is, where that was to be found out:
  * both into the configuration. Nothing is recorded yet. */
 void startup_settle(struct daemon *d);

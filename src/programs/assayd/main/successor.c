@@ -10,6 +10,7 @@
 #include "programs/assayd/main/loop.h"
 #include "programs/assayd/main/mounts.h"
 #include "programs/assayd/main/needed.h"
+#include "programs/assayd/main/notify.h"
 #include "programs/assayd/main/policy_change.h"
 #include "programs/assayd/main/startup.h"
 #include "programs/assayd/main/takeover.h"
@@ -44,7 +45,7 @@ static int take_all(struct running *r, struct handover_group *g, struct assay_er
 	if (rc == 0)
 		rc = takeover_take_group(d->takeover, d->group, &held, g, err);
 	if (rc == 0)
-		rc = daemon_start_reader(r, err);
+		rc = daemon_start_reader(r, NULL, err);
 	while (rc == 0 && held_take(&held, UINT64_MAX, &e))
 		if (!arrivals_put_since(&d->arrivals, &e.event, e.arrived_ns))
 			rc = assay_err_set(err, -ENOMEM, "out of memory");
@@ -68,13 +69,18 @@ int successor_start(struct running *r, struct assay_err *err)
 	if (rc < 0)
 		return rc;
 	daemon_record_gap(d, "takeover", fill_takeover, &g);
+	notify_manager("WATCHDOG=1");
 	daemon_forget_verdicts(d);
 	audit_policy(d, atomic_load(&d->policy)->name, 0);
 	rc = mounts_scan(d->mounts, err);
+	notify_manager("WATCHDOG=1");
 	if (rc == 0)
 		rc = daemon_search_elsewhere(d, err);
+	notify_manager("WATCHDOG=1");
 	takeover_await_end(d->takeover);
+	notify_manager("WATCHDOG=1");
 	policy_change_start_view(d, daemon_admit);
+	startup_wait_for_view(d);
 	if (rc == 0 && d->view) /* which maps more than the others */
 		rc = startup_record_self(d, err);
 	if (rc == 0)
