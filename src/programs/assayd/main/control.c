@@ -30,6 +30,8 @@
 #define BACKLOG		 64
 #define RELOADS_MAX	 64u
 #define RELOAD_EACH_NS	 1000000000ull
+#define UPGRADES_MAX	 8u /* who mends what the new one does not like tries again */
+#define UPGRADE_EACH_NS	 10000000000ull
 #define ASKS_MAX	 256u
 #define ASK_EACH_NS	 10000000ull
 #define PAUSE_FIRST_MS	 100u
@@ -52,7 +54,7 @@ struct control {
 	uint32_t n_reload, n_begun;
 	char *reloaded; /* the answer for those that it has begun with */
 	/* The process may be in an enemy's hands: it is not served oftener than anybody asks. */
-	struct rate asks, reloads;
+	struct rate asks, reloads, upgrades;
 };
 
 static uint64_t now_ns(void)
@@ -108,6 +110,17 @@ static int take_reload(struct control *c, uint64_t id)
 	return 0;
 }
 
+/* Each holds openers back for a moment. */
+static int take_upgrade(struct control *c, uint64_t id)
+{
+	if (!rate_take(&c->upgrades, now_ns()))
+		return send_reply(c, id,
+				  control_error_pack(-EBUSY, "too many have asked for that"));
+	handover_want(c->daemon->handover);
+	eventfd_write(c->wake_fd, 1);
+	return send_reply(c, id, handover_json(c->daemon->handover));
+}
+
 static int answer(struct control *c, const struct control_ask *ask)
 {
 	switch (ask->type) {
@@ -116,9 +129,7 @@ static int answer(struct control *c, const struct control_ask *ask)
 	case CONTROL_IPC_AUDIT:
 		return send_reply(c, ask->id, audit_reply(c->daemon->audit, ask->after));
 	case CONTROL_IPC_UPGRADE:
-		handover_want(c->daemon->handover);
-		eventfd_write(c->wake_fd, 1);
-		return send_reply(c, ask->id, handover_json(c->daemon->handover));
+		return take_upgrade(c, ask->id);
 	default:
 		return take_reload(c, ask->id);
 	}
@@ -398,6 +409,7 @@ int control_start(struct daemon *d, int wake_fd, struct control **ret, struct as
 	pthread_mutex_init(&c->lock, NULL);
 	c->asks = (struct rate){ .each_ns = ASK_EACH_NS, .burst = ASKS_MAX };
 	c->reloads = (struct rate){ .each_ns = RELOAD_EACH_NS, .burst = RELOADS_MAX };
+	c->upgrades = (struct rate){ .each_ns = UPGRADE_EACH_NS, .burst = UPGRADES_MAX };
 	c->daemon = d;
 	c->wake_fd = wake_fd;
 	c->listener[1] = -1;
