@@ -71,9 +71,16 @@ find "$MNT/load" -type f -exec sha256sum {} + | sed 's/^\([0-9a-f]*\)  /sha256:\
 echo "$(wc -l <"$SCRATCH/load") files over $n failures; the longest wait $longest ms"
 need_proved
 
-# And then a good one, which is killed.
+# A good one, but an anchor that could not end: nobody is held back for it.
 cp "$INSTALLED" "$SCRATCH/bin/new"
 mv "$SCRATCH/bin/new" "$ASSAYD"
+anchor=$(child_pid anchor)
+kill -STOP "$anchor"
+expect 1 timeout 100 "$ASSAY" upgrade --control "$CONTROL"
+expect_text "$ERR" "process $DAEMON goes on: the anchor process does not answer"
+kill -CONT "$anchor"
+
+# And then one that is killed.
 expect 0 timeout 100 "$ASSAY" upgrade --control "$CONTROL"
 pid=$(status handover.pid)
 echo known >"$MNT/known"

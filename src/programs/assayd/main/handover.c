@@ -273,7 +273,7 @@ static int ask_anchor(struct handover *h, struct assay_err *err)
 
 	if (rc < 0)
 		return assay_err_set(err, rc, "the anchor process does not answer");
-	if (counts.tpm_lost)
+	if (counts.tpm_lost || anchor_flush(h->r->daemon->anchor, ANSWER_MS) == -ETIMEDOUT)
 		return assay_err_set(err, -EIO, "the TPM does not answer");
 	return 0;
 }
@@ -515,11 +515,11 @@ static int fail(struct handover *h, const struct assay_err *why, struct assay_er
 		rc = go_back(h, err);
 	if (rc < 0)
 		return rc;
-	daemon_record_gap(h->r->daemon, "handover_failed", fill_failed, text.text);
 	pthread_mutex_lock(&h->lock);
 	h->failed++;
 	assay_fmt(h->reason, sizeof(h->reason), "%s", text.text);
 	pthread_mutex_unlock(&h->lock);
+	daemon_record_gap(h->r->daemon, "handover_failed", fill_failed, text.text);
 	return 0;
 }
 

@@ -46,7 +46,7 @@ bool notify_manager(const char *fmt, ...)
 	va_list ap;
 	int len;
 
-	if (!name)
+	if (!name || !name[0])
 		return true;
 	if (!address_of(name, &at, &at_len))
 		return false;
