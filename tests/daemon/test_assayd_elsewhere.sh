@@ -6,6 +6,7 @@
 . "$TEST_LIB"
 . "$SOURCE/tests/daemon/lib.sh"
 need setpriv
+no_chroot
 daemon_test tpm
 
 # ramfs, as nobody else here has any: no rule matches a filesystem of this machine's.

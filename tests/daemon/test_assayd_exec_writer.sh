@@ -56,6 +56,7 @@ def is_cached():
     assert libc.mincore(page, PAGE, vec) == 0
     return vec.raw[0] & 1
 
+subprocess._USE_POSIX_SPAWN = False # the same way in each Python
 fd = os.open(path, os.O_WRONLY) if when == 'before' else -1
 assert not is_cached()
 run = []

@@ -4,6 +4,7 @@
 # name that its opener knows, and none goes unseen.
 . "$TEST_LIB"
 . "$SOURCE/tests/daemon/lib.sh"
+no_chroot
 daemon_test tpm
 
 printf '%s\n' 'measure func=FILE_CHECK mask=MAY_READ' 'measure func=BPRM_CHECK' >"$SCRATCH/everything"
