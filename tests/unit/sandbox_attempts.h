@@ -48,3 +48,20 @@ static inline int map_executable(void)
 	return mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
 	       MAP_FAILED;
 }
+
+/* Each can be done outside, and ends who tries it inside. */
+static inline void assert_each_is_stopped(int (*const attempts[])(void), size_t n,
+					  int (*enter)(struct assay_err *err))
+{
+	if (getuid() != 0) {
+		print_message("only root has rights to lose\n");
+		skip();
+	}
+	for (size_t i = 0; i < n; i++) {
+		int outside = run_attempt(attempts[i], NULL);
+		int inside = run_attempt(attempts[i], enter);
+
+		if (outside != DID || inside != -SIGSYS)
+			fail_msg("attempt %zu: %d outside, %d inside", i, outside, inside);
+	}
+}

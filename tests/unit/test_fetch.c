@@ -96,17 +96,7 @@ static void reads_and_nothing_else(void **state)
 						 fork_process,	signal_parent, trace_parent,
 						 map_executable };
 
-	if (getuid() != 0) {
-		print_message("only root has rights to lose\n");
-		skip();
-	}
-	for (size_t i = 0; i < ARRAY_LEN(attempts); i++) {
-		int outside = run_attempt(attempts[i], NULL);
-		int inside = run_attempt(attempts[i], enter);
-
-		if (outside != DID || inside != -SIGSYS)
-			fail_msg("attempt %zu: %d outside, %d inside", i, outside, inside);
-	}
+	assert_each_is_stopped(attempts, ARRAY_LEN(attempts), enter);
 }
 
 static int set_up(void **state)

@@ -88,17 +88,7 @@ static void only_opens_and_answers(void **state)
 	static int (*const attempts[])(void) = { mount_something, make_group, write_file,
 						 signal_parent,	  be_traced,  map_executable };
 
-	if (getuid() != 0) {
-		print_message("only root has rights to lose\n");
-		skip();
-	}
-	for (size_t i = 0; i < ARRAY_LEN(attempts); i++) {
-		int outside = run_attempt(attempts[i], NULL);
-		int inside = run_attempt(attempts[i], enter);
-
-		if (outside != DID || inside != -SIGSYS)
-			fail_msg("attempt %zu: %d outside, %d inside", i, outside, inside);
-	}
+	assert_each_is_stopped(attempts, ARRAY_LEN(attempts), enter);
 }
 
 int main(int argc, char **argv)
