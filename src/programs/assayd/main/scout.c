@@ -12,9 +12,10 @@
 #include "programs/assayd/process/log.h"
 
 #define INTERVAL_NS 2000000000ull
-#define REST	    20u		  /* a pass may take one part in so many of the time */
-#define HANG_NS	    2000000000ull /* without a word */
-#define BATCH	    256		  /* messages taken in one go: others want the thread, too */
+#define REST	    20u		   /* a pass may take one part in so many of the time */
+#define HANG_NS	    2000000000ull  /* without a word */
+#define TRIAL_NS    60000000000ull /* between two tries of places that hung, while they do */
+#define BATCH	    256		   /* messages taken in one go: others want the thread, too */
 
 struct scout_link {
 	struct spawner *spawner;
@@ -23,11 +24,12 @@ struct scout_link {
 	struct child child; /* socket -1: it could not be started again */
 	bool looking;
 	uint64_t began_ns, heard_ns, next_ns;
-	struct scout_place last; /* where it looks; ns 0: nowhere */
-	struct scout_place skip[SCOUT_SKIP_MAX];
-	uint32_t n_skip;
+	struct scout_place last;		 /* where it looks; ns 0: nowhere */
+	struct scout_place skip[SCOUT_SKIP_MAX]; /* those that hung; the one of longest ago first */
+	bool trial;				 /* skip[0] is not left out in this pass */
+	uint64_t next_trial_ns;
 	/* Read by any thread. */
-	_Atomic uint32_t namespaces, filesystems, hung;
+	_Atomic uint32_t namespaces, filesystems, n_skip;
 	_Atomic uint64_t window_ns;
 };
 
@@ -82,7 +84,7 @@ void scout_get_state(const struct scout_link *s, struct scout_state *ret)
 {
 	ret->namespaces = s->namespaces;
 	ret->filesystems = s->filesystems;
-	ret->hung = s->hung;
+	ret->hung = s->n_skip;
 	ret->window_ns = s->window_ns;
 }
 
@@ -117,6 +119,11 @@ static int take_mount(struct scout_link *s, const struct ipc_message *m)
 	return 0;
 }
 
+static void drop_first_skip(struct scout_link *s)
+{
+	memmove(s->skip, s->skip + 1, --s->n_skip * sizeof(*s->skip));
+}
+
 static int end_pass(struct scout_link *s, const struct ipc_message *m)
 {
 	uint64_t now = arrivals_now_ns(), took = now - s->began_ns;
@@ -125,6 +132,8 @@ static int end_pass(struct scout_link *s, const struct ipc_message *m)
 	if (!s->looking || scout_summary_parse(m->body, &summary) < 0)
 		return -EBADMSG;
 	s->looking = false;
+	if (s->trial)
+		drop_first_skip(s);
 	s->next_ns = now + (REST * took > INTERVAL_NS ? REST * took : INTERVAL_NS);
 	s->namespaces = summary.namespaces;
 	s->filesystems = summary.filesystems;
@@ -178,7 +187,8 @@ static void begin_pass(struct scout_link *s, uint64_t now)
 	struct assay_wr w = assay_wr(body, sizeof(body));
 	struct ipc_message m = { .type = SCOUT_SCAN };
 
-	scout_skips_encode(s->skip, s->n_skip, &w);
+	s->trial = s->n_skip > 0 && now >= s->next_trial_ns;
+	scout_skips_encode(s->skip + s->trial, s->n_skip - s->trial, &w);
 	m.body = assay_wr_done(&w);
 	s->began_ns = s->heard_ns = now;
 	s->last.ns = 0;
@@ -188,14 +198,24 @@ static void begin_pass(struct scout_link *s, uint64_t now)
 		replace(s, "ended");
 }
 
-/* The newest places are kept: who makes many that hang must keep them all. */
+static bool is_same(const struct scout_place *a, const struct scout_place *b)
+{
+	return a->ns == b->ns && a->id == b->id;
+}
+
+/* The newest places are kept: who makes many that hang must keep them all. One that hangs
+ * again is the newest, so that the others are tried before it; no trial comes right behind it. */
 static void skip_last(struct scout_link *s)
 {
-	if (s->last.ns == 0)
+	const struct scout_place last = s->last;
+
+	if (s->trial || s->n_skip == 0)
+		s->next_trial_ns = arrivals_now_ns() + TRIAL_NS;
+	if (last.ns == 0)
 		return;
-	s->skip[s->hung++ % SCOUT_SKIP_MAX] = s->last;
-	if (s->n_skip < SCOUT_SKIP_MAX)
-		s->n_skip++;
+	if (s->n_skip == SCOUT_SKIP_MAX || (s->trial && is_same(&s->skip[0], &last)))
+		drop_first_skip(s);
+	s->skip[s->n_skip++] = last;
 }
 
 void scout_tick(struct scout_link *s, uint64_t now_ns)

@@ -2,7 +2,8 @@
 /*
  * main's side of the process that looks for filesystems mounted in other mount namespaces only.
  * What it finds is handed on; a pass that hangs is ended with its process, and the place left out
- * from then on. For the main thread.
+ * until it is tried again: its server may answer by then, and its numbers be another's. For the
+ * main thread.
  */
 #pragma once
 
@@ -21,7 +22,7 @@ struct scout_state {
 	uint32_t namespaces, filesystems; /* of the last pass */
 	uint64_t window_ns; /* that a new mount may go unseen: from one pass's begin to the next's
 			       end */
-	uint32_t hung;	    /* places that did not answer */
+	uint32_t hung;	    /* places that are left out, as they did not answer */
 };
 
 struct scout_link;

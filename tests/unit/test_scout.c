@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* main's side of the scout, with a scout that the test plays and a clock that it sets: which places
+ * are left out, and for how long. */
+#include "unit/test.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "programs/assayd/main/arrivals.h"
+#include "programs/assayd/main/scout.h"
+#include "programs/assayd/process/ipc.h"
+#include "programs/assayd/process/log.h"
+
+#define SECOND 1000000000ull
+#define HANG   (3 * SECOND)
+#define MINUTE (60 * SECOND)
+
+static uint64_t now = SECOND;
+static int scout_end = -1;
+static struct scout_link *scout;
+static struct scout_place left_out[SCOUT_SKIP_MAX];
+static uint32_t n_left_out;
+
+/* ---- what scout.c calls ------------------------------------------------------------------------
+ */
+
+uint64_t arrivals_now_ns(void)
+{
+	return now;
+}
+
+int spawner_start(struct spawner *s, enum child_role role, const int *fds, size_t n_fds,
+		  int (*admit)(void *ctx, pid_t pid, int pidfd), void *ctx, struct child *ret,
+		  struct assay_err *err)
+{
+	int pair[2];
+
+	assert_int_equal(ipc_pair(pair), 0);
+	fcntl(pair[1], F_SETFL, O_NONBLOCK);
+	scout_end = pair[1];
+	*ret = (struct child){ .pidfd = -1, .socket = pair[0] };
+	return 0;
+}
+
+void child_kill(const struct child *c)
+{
+}
+
+void child_close(struct child *c)
+{
+	close(c->socket);
+	close(scout_end);
+	c->socket = -1;
+}
+
+void log_line(int level, const char *fmt, ...)
+{
+}
+
+static void on_found(void *ctx, const struct scout_mount *m, int fd, const char *reason)
+{
+}
+
+static void on_done(void *ctx)
+{
+}
+
+/* ---- the scout ---------------------------------------------------------------------------------
+ */
+
+static void say(enum scout_message type, struct assay_bytes body)
+{
+	const struct ipc_message m = { .type = type, .body = body };
+
+	assert_int_equal(ipc_send(scout_end, &m), 0);
+	scout_receive(scout);
+}
+
+/* A pass begins, as soon as one may. */
+static void begin(void)
+{
+	static struct ipc_buffer buffer;
+	struct ipc_message m;
+
+	for (int i = 0; !scout_is_looking(scout); i++) {
+		assert_true(i < 100);
+		now += SECOND / 10;
+		scout_tick(scout, now);
+	}
+	assert_int_equal(ipc_receive(scout_end, &buffer, &m), 0);
+	assert_int_equal(m.type, SCOUT_SCAN);
+	assert_int_equal(scout_skips_parse(m.body, left_out, &n_left_out), 0);
+}
+
+static void end(void)
+{
+	uint8_t body[16];
+	struct assay_wr w = assay_wr(body, sizeof(body));
+
+	scout_summary_encode(&(struct scout_summary){ .namespaces = 1 }, &w);
+	say(SCOUT_DONE, assay_wr_done(&w));
+	assert_false(scout_is_looking(scout));
+}
+
+static void hang_at(uint64_t ns, uint32_t id)
+{
+	uint8_t body[16];
+	struct assay_wr w = assay_wr(body, sizeof(body));
+
+	scout_place_encode(&(struct scout_place){ ns, id }, &w);
+	say(SCOUT_LOOKING, assay_wr_done(&w));
+	now += HANG;
+	scout_tick(scout, now);
+	assert_false(scout_is_looking(scout));
+}
+
+static uint32_t hung(void)
+{
+	struct scout_state state;
+
+	scout_get_state(scout, &state);
+	return state.hung;
+}
+
+static int set_up(void **state)
+{
+	static const struct scout_ops ops = { .found = on_found, .done = on_done };
+
+	return scout_new(NULL, &ops, NULL, &scout, NULL);
+}
+
+static int tear_down(void **state)
+{
+	scout_free(scout);
+	return 0;
+}
+
+/* Passes until @ns is not left out in one; how many. */
+static uint32_t passes_until_tried(uint64_t ns)
+{
+	for (uint32_t n = 0; n < 1000; n++) {
+		bool is_left_out = false;
+
+		begin();
+		for (uint32_t i = 0; i < n_left_out; i++)
+			is_left_out |= left_out[i].ns == ns;
+		if (!is_left_out)
+			return n;
+		end();
+	}
+	fail_msg("it is left out for good");
+	return 0;
+}
+
+/* ---- tests -------------------------------------------------------------------------------------
+ */
+
+static void a_place_that_answers_again_is_looked_at(void **state)
+{
+	uint64_t hung_ns;
+
+	begin();
+	hang_at(7, 1);
+	hung_ns = now;
+	assert_true(passes_until_tried(7) > 0);
+	assert_true(now - hung_ns >= MINUTE && now - hung_ns < 2 * MINUTE);
+	assert_int_equal(hung(), 1); /* it is not known yet */
+	end();
+	assert_int_equal(hung(), 0);
+	begin();
+	assert_int_equal(n_left_out, 0);
+}
+
+static void one_that_hangs_costs_a_pass_a_minute(void **state)
+{
+	uint32_t passes = 0, lost = 0;
+	uint64_t began;
+
+	begin();
+	hang_at(7, 1);
+	for (began = now; now - began < 10 * MINUTE; passes++) {
+		begin();
+		if (n_left_out == 0) {
+			hang_at(7, 1);
+			lost++;
+		} else {
+			end();
+		}
+		assert_int_equal(hung(), 1);
+	}
+	assert_true(lost >= 8 && lost <= 10);
+	assert_true(passes > 100);
+}
+
+/* Each in its turn; where the first hangs again the next one is tried before it. */
+static void all_are_tried(void **state)
+{
+	for (uint32_t id = 1; id <= 3; id++) {
+		begin();
+		hang_at(10 + id, id);
+	}
+	passes_until_tried(11);
+	hang_at(11, 1);
+	passes_until_tried(12);
+	end();
+	begin(); /* at once, as that one answered */
+	assert_int_equal(n_left_out, 1);
+	assert_true(left_out[0].ns == 11);
+	end();
+	assert_int_equal(hung(), 1);
+}
+
+static void the_newest_are_kept(void **state)
+{
+	for (uint32_t id = 1; id <= SCOUT_SKIP_MAX + 2; id++) {
+		begin();
+		hang_at(100, id);
+	}
+	assert_int_equal(hung(), SCOUT_SKIP_MAX);
+	begin();
+	for (uint32_t i = 0; i < n_left_out; i++)
+		assert_true(left_out[i].id > 2);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_place_that_answers_again_is_looked_at, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(one_that_hangs_costs_a_pass_a_minute, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(all_are_tried, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(the_newest_are_kept, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
