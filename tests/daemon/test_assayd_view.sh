@@ -64,6 +64,9 @@ echo "$SCRATCH/policy" >"$VIEW/policy" || fail "a path is refused"
 wait_for 10 in_force 'measure func=FILE_CHECK mask=MAY_READ '
 cat "$MNT/two" >/dev/null
 has_name "$MNT/two" || fail "the policy of the path is not in force"
+mkdir "$VIEW-beside"
+cp "$SCRATCH/policy" "$VIEW-beside/policy"
+echo "$VIEW-beside/policy" >"$VIEW/policy" || fail "a path that begins like the view's is refused"
 printf 'measure func=FILE_CHECK template=evm-sig\n' >"$SCRATCH/cannot" # more than can be written
 printf 'measure\nmeasure func=NOPE\n' >"$SCRATCH/wrong"
 for file in cannot wrong; do
@@ -81,7 +84,7 @@ expect 0 "$ASSAY" log show --json "$LIST"
 count_event() {
 	grep -c "$(printf %s "$1" | xxd -p | tr -d '\n')" <<<"$OUT" || true
 }
-[ "$(count_event 'event=policy;')" = 3 ] || fail "$(count_event 'event=policy;') policies are recorded, not 3"
+[ "$(count_event 'event=policy;')" = 4 ] || fail "$(count_event 'event=policy;') policies are recorded, not 4"
 [ "$(count_event 'event=policy_refused;')" -ge 3 ] || fail "refused policies are not recorded"
 [ "$(count_event "point=$VIEW;")" = 0 ] || fail "the view counts as not covered"
 kill -HUP "$DAEMON"

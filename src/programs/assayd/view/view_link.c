@@ -167,6 +167,13 @@ static int load_text(struct view_link *v, const struct ipc_message *m, int *ret_
 	return 0;
 }
 
+static bool is_in_view(const struct view_link *v, const char *path)
+{
+	size_t n = strlen(v->point);
+
+	return strncmp(path, v->point, n) == 0 && (path[n] == '/' || path[n] == '\0');
+}
+
 /* Who reads it may be waited for, but not again and again. In the view it would be what is in force
  * already. */
 static int load_path(struct view_link *v, const struct ipc_message *m, int *ret_result)
@@ -181,7 +188,7 @@ static int load_path(struct view_link *v, const struct ipc_message *m, int *ret_
 	path[m->body.len] = '\0';
 	if (arrivals_now_ns() < v->no_path_before_ns)
 		r = -EBUSY;
-	else if (strncmp(path, v->point, strlen(v->point)) != 0)
+	else if (!is_in_view(v, path))
 		r = v->config.load(v->config.ctx, path, (struct assay_bytes){ 0 });
 	if (r == -ETIMEDOUT)
 		v->no_path_before_ns = arrivals_now_ns() + REST_NS;
