@@ -13,7 +13,7 @@ start_assayd "policy=$SCRATCH/policy" max_file_size_mib=1048576
 # on to an end that is there now. Nothing depends on who is fast.
 # "before": the writer has it open when it is executed; "during": opens it while it is read.
 cat >"$SCRATCH/attack.py" <<'END'
-import ctypes, glob, os, signal, subprocess, sys, threading, time
+import ctypes, glob, os, signal, subprocess, sys, time
 path, when, daemon = sys.argv[1:4]
 signal.signal(signal.SIGTERM, lambda *_: sys.exit('too slow')) # nobody stays stopped
 PAST, SIZE, PAGE = 64 << 20, 256 << 30, os.sysconf('SC_PAGE_SIZE')
@@ -56,12 +56,10 @@ def is_cached():
     assert libc.mincore(page, PAGE, vec) == 0
     return vec.raw[0] & 1
 
-subprocess._USE_POSIX_SPAWN = False # the same way in each Python
 fd = os.open(path, os.O_WRONLY) if when == 'before' else -1
 assert not is_cached()
-run = []
-thread = threading.Thread(target=lambda: run.append(subprocess.Popen([path], pass_fds=(), close_fds=True).wait()))
-thread.start()
+# It is the shell that waits in exec(); who starts a process may wait for its exec() with all threads.
+run = subprocess.Popen(['/bin/sh', '-c', 'exec "$0"', path])
 until(is_cached)
 if fd < 0: fd = os.open(path, os.O_WRONLY)
 stopped = family(daemon)
@@ -73,8 +71,7 @@ try:
     os.truncate(path, PAST)
 finally:
     for pid in stopped: os.kill(int(pid), signal.SIGCONT)
-thread.join()
-print('ran', run[0])
+print('ran', run.wait())
 END
 for when in before during; do
 	timeout -k 10 60 python3 "$SCRATCH/attack.py" "$MNT/$when" $when "$DAEMON" >"$SCRATCH/out" || fail "the attack ends with $?"
