@@ -160,10 +160,9 @@ static bool boot_goes_on(const struct assay_chain_segment *s, size_t at,
 
 static const uint8_t *base_of(const struct assay_segment_head *h, uint32_t pcr, enum assay_hash alg)
 {
-	for (uint32_t i = 0; i < h->banks.n; i++)
-		if (h->banks.alg[i] == alg)
-			return h->base[pcr].value[i];
-	return NULL;
+	uint32_t bank;
+
+	return assay_banks_find(&h->banks, alg, &bank) ? h->base[pcr].value[bank] : NULL;
 }
 
 /* A restart alone sets PCRs to zero, and nobody has had them since. Behind a reset the firmware and

@@ -25,16 +25,6 @@ struct search {
 				       * the same ones again */
 };
 
-static bool same_banks(const struct assay_banks *a, const struct assay_banks *b)
-{
-	if (a->n != b->n)
-		return false;
-	for (uint32_t i = 0; i < a->n; i++)
-		if (a->alg[i] != b->alg[i])
-			return false;
-	return true;
-}
-
 static bool bank_equal(const struct search *s, uint32_t bank, const uint8_t *a, const uint8_t *b)
 {
 	return memcmp(a, b, assay_hash_size(s->in->banks.alg[bank])) == 0;
@@ -199,7 +189,7 @@ int assay_recover_decide(const struct assay_crypto *crypto, const struct assay_r
 	int rc;
 
 	plan.counts_changed = reset || in->clock.restart_count != in->head->clock.restart_count;
-	if (!same_banks(&in->banks, &in->head->banks)) {
+	if (!assay_banks_equal(&in->banks, &in->head->banks)) {
 		plan.verdict = reset ? ASSAY_RECOVER_RESET : ASSAY_RECOVER_BROKEN;
 		assay_fmt(plan.why, sizeof(plan.why), "the TPM's banks are not the segment's");
 		*ret = plan;

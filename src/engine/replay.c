@@ -51,10 +51,10 @@ int assay_replay_set_form(struct assay_replay *r, const struct assay_list_form *
 
 void assay_replay_set_own(struct assay_replay *r)
 {
-	r->compared = 1; /* the first, unless there is one for which CPUs have instructions */
-	for (uint32_t i = 0; i < r->banks.n; i++)
-		if (r->banks.alg[i] == ASSAY_HASH_SHA256)
-			r->compared = 1u << i;
+	uint32_t bank = 0; /* the first, unless there is one for which CPUs have instructions */
+
+	assay_banks_find(&r->banks, ASSAY_HASH_SHA256, &bank);
+	r->compared = 1u << bank;
 }
 
 void assay_replay_set_anchored(struct assay_replay *r)

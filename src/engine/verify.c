@@ -77,15 +77,12 @@ static int add_claim(struct assay_verify *v, const struct assay_pcr_claim *said,
 static int choose_banks(struct assay_verify *v, const struct assay_banks *segment,
 			struct assay_err *err)
 {
-	bool has_usual = segment->n == 0;
 	uint32_t ignored;
 
 	if (v->n_claims)
 		return 0;
-	for (uint32_t i = 0; i < segment->n; i++)
-		has_usual |=
-			segment->alg[i] == ASSAY_HASH_SHA1 || segment->alg[i] == ASSAY_HASH_SHA256;
-	if (!has_usual)
+	if (segment->n && !assay_banks_find(segment, ASSAY_HASH_SHA1, NULL) &&
+	    !assay_banks_find(segment, ASSAY_HASH_SHA256, NULL))
 		return bank_of(&v->banks, segment->alg[0], &ignored, err);
 	return bank_of(&v->banks, ASSAY_HASH_SHA1, &ignored, err) < 0
 		       ? -E2BIG

@@ -21,6 +21,11 @@ struct assay_banks {
 	uint32_t n;
 };
 
+/* Where the bank of @alg is; @ret may be NULL. */
+bool assay_banks_find(const struct assay_banks *banks, enum assay_hash alg, uint32_t *ret);
+/* The same ones, in the same order. */
+bool assay_banks_equal(const struct assay_banks *a, const struct assay_banks *b);
+
 /* One PCR in all banks: value[i] belongs to banks.alg[i]. */
 struct assay_pcr_value {
 	uint8_t value[ASSAY_BANKS_MAX][ASSAY_HASH_SIZE_MAX];

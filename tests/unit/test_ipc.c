@@ -161,17 +161,19 @@ static void sealed_bytes_stay(void **state)
 {
 	int fd = ipc_sealed(assay_bytes_str("measure func=BPRM_CHECK\n"));
 	int other = memfd_create("other", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	char back[64];
+	AUTO(file) struct assay_file back = { 0 };
 
 	assert_true(fd >= 0);
-	assert_true(ipc_is_sealed(fd));
-	assert_int_equal(pread(fd, back, sizeof(back), 0), 24);
+	assert_int_equal(ipc_read_sealed(fd, 23, &back), -E2BIG);
+	assert_null(back.bytes.data);
+	assert_int_equal(ipc_read_sealed(fd, 24, &back), 0);
+	assert_true(assay_bytes_equal(back.bytes, assay_bytes_str("measure func=BPRM_CHECK\n")));
 	assert_int_equal(pwrite(fd, "x", 1, 0), -1);
 	assert_int_equal(ftruncate(fd, 0), -1);
-	assert_false(ipc_is_sealed(other));
+	assert_int_equal(ipc_read_sealed(other, 24, &back), -EBADMSG);
 	assert_int_equal(fcntl(other, F_ADD_SEALS, F_SEAL_WRITE), 0);
-	assert_false(ipc_is_sealed(other));
-	assert_false(ipc_is_sealed(0));
+	assert_int_equal(ipc_read_sealed(other, 24, &back), -EBADMSG);
+	assert_int_equal(ipc_read_sealed(0, 24, &back), -EBADMSG);
 	close(fd);
 	close(other);
 }

@@ -6,7 +6,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "programs/assayd/main/arrivals.h"
+#include "base/clock.h"
 #include "programs/assayd/main/scout.h"
 #include "programs/assayd/process/ipc.h"
 #include "programs/assayd/process/log.h"
@@ -24,7 +24,7 @@ static uint32_t n_left_out;
 /* ---- what scout.c calls ------------------------------------------------------------------------
  */
 
-uint64_t arrivals_now_ns(void)
+uint64_t assay_clock_ns(void)
 {
 	return now;
 }

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "backends/anchor_soft/private.h"
+#include "base/clock.h"
 #include "engine/quote.h"
 
 struct assay_anchor_soft {
@@ -18,11 +19,8 @@ struct assay_anchor_soft {
 
 static struct assay_tpm_clock clock_of(const struct assay_anchor_soft *a)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_BOOTTIME, &t);
 	return (struct assay_tpm_clock){
-		.clock = (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000,
+		.clock = assay_clock_read(CLOCK_BOOTTIME) / 1000000,
 		.reset_count = a->state.resets,
 		.safe = true,
 	};

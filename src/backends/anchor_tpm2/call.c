@@ -7,18 +7,10 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 #include <tss2/tss2_rc.h>
 
 #include "backends/anchor_tpm2/private.h"
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
+#include "base/clock.h"
 
 static TSS2_RC base_of(TSS2_RC rc)
 {
@@ -137,17 +129,17 @@ int assay_tpm2_ready(const struct assay_anchor_tpm2 *a, struct assay_err *err)
 int assay_tpm2_call(struct assay_anchor_tpm2 *a, const char *name, TSS2_RC sent,
 		    tpm2_finish *finish, void *out, struct assay_err *err)
 {
-	int64_t deadline = now_ms() + a->timeout_ms, left;
+	uint64_t now = assay_clock_ms(), deadline = now + a->timeout_ms;
 	TSS2_RC rc = sent;
 
 	if (rc != TSS2_RC_SUCCESS)
 		return assay_tpm2_error(a, name, rc, err);
 	do {
-		left = deadline - now_ms();
-		if (left <= 0)
+		if (now >= deadline)
 			return assay_tpm2_error(a, name, TSS2_ESYS_RC_TRY_AGAIN, err);
-		Esys_SetTimeout(a->esys, (int32_t)left);
+		Esys_SetTimeout(a->esys, (int32_t)(deadline - now));
 		rc = finish(a->esys, out);
+		now = assay_clock_ms();
 	} while (!from_tpm(rc) && base_of(rc) == TSS2_BASE_RC_TRY_AGAIN);
 	return rc == TSS2_RC_SUCCESS ? 0 : assay_tpm2_error(a, name, rc, err);
 }

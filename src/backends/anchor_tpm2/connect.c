@@ -50,14 +50,6 @@ static int greet(struct assay_anchor_tpm2 *a, struct assay_banks *ret, struct as
 	return r;
 }
 
-static bool same_banks(const struct assay_banks *x, const struct assay_banks *y)
-{
-	for (uint32_t i = 0; i < x->n && x->n == y->n; i++)
-		if (x->alg[i] != y->alg[i])
-			return false;
-	return x->n == y->n;
-}
-
 static int reopen(void *ctx, struct assay_err *err)
 {
 	struct assay_anchor_tpm2 *a = ctx;
@@ -66,7 +58,7 @@ static int reopen(void *ctx, struct assay_err *err)
 
 	assay_tpm2_disconnect(a);
 	r = greet(a, &banks, err);
-	if (r == 0 && !same_banks(&a->banks, &banks))
+	if (r == 0 && !assay_banks_equal(&a->banks, &banks))
 		r = assay_err_set(err, -EIO, "the TPM has other PCR banks than before");
 	if (r < 0)
 		a->lost = true;

@@ -13,6 +13,7 @@
 #include <tss2/tss2_tctildr.h>
 
 #include "backends/anchor_tpm2/private.h"
+#include "base/clock.h"
 
 /* Shared by the thread and the anchor; the last to let go frees. */
 struct tpm2_load {
@@ -99,16 +100,9 @@ static int load_start(struct assay_anchor_tpm2 *a, struct assay_err *err)
 /* False: not within @timeout_ms. */
 static bool load_wait(struct tpm2_load *l, uint32_t timeout_ms)
 {
-	struct timespec until;
+	struct timespec until = assay_clock_at(assay_clock_ns() + timeout_ms * 1000000ull);
 	bool done;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += timeout_ms / 1000;
-	until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
 	pthread_mutex_lock(&l->lock);
 	while (!l->done && pthread_cond_timedwait(&l->done_cond, &l->lock, &until) == 0)
 		;

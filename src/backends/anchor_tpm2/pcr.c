@@ -128,17 +128,6 @@ static bool select_rest(const struct assay_banks *banks, const uint32_t want[ASS
 	return ret->count != 0;
 }
 
-static bool bank_index(const struct assay_banks *banks, uint16_t tpm_id, uint32_t *ret)
-{
-	for (uint32_t b = 0; b < banks->n; b++) {
-		if (assay_hash_tpm_id(banks->alg[b]) != tpm_id)
-			continue;
-		*ret = b;
-		return true;
-	}
-	return false;
-}
-
 static uint32_t mask_of(const TPMS_PCR_SELECTION *s)
 {
 	uint32_t mask = 0;
@@ -157,8 +146,10 @@ static bool take_values(const struct assay_banks *banks, const struct read_reply
 	for (uint32_t i = 0; i < reply->selection->count; i++) {
 		const TPMS_PCR_SELECTION *s = &reply->selection->pcrSelections[i];
 		uint32_t got = mask_of(s), b = 0;
+		enum assay_hash alg;
 
-		if (!bank_index(banks, s->hash, &b) || (got & ~want[b]))
+		if (!assay_hash_by_tpm_id(s->hash, &alg) || !assay_banks_find(banks, alg, &b) ||
+		    (got & ~want[b]))
 			return false;
 		for (uint32_t p = 0; p < ASSAY_PCRS; p++) {
 			if (!(got & 1u << p))

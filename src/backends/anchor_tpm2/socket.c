@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 
 #include "backends/anchor_tpm2/private.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/rd.h"
 
@@ -29,14 +29,6 @@ struct tpm2_socket {
 	size_t have;  /* bytes of @reply */
 	uint8_t reply[REPLY_MAX];
 };
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 static TSS2_RC transmit(TSS2_TCTI_CONTEXT *context, size_t size, const uint8_t *command)
 {
@@ -86,18 +78,21 @@ static bool read_some(struct tpm2_socket *s, size_t want)
 
 static TSS2_RC gather(struct tpm2_socket *s, int32_t timeout_ms)
 {
-	int64_t until = now_ms() + timeout_ms, left = timeout_ms;
+	int32_t left = timeout_ms;
+	uint64_t now = assay_clock_ms(), until = now + (left > 0 ? (uint32_t)left : 0);
 	size_t want;
 
 	while (want = reply_size(s), want > s->have) {
 		struct pollfd p = { .fd = s->fd, .events = POLLIN };
-		int n = poll(&p, 1, timeout_ms < 0 ? -1 : (int)left);
+		int n = poll(&p, 1, left);
 
 		if (n == 0)
 			return TSS2_TCTI_RC_TRY_AGAIN;
 		if (n < 0 ? errno != EINTR : !read_some(s, want))
 			return TSS2_TCTI_RC_IO_ERROR;
-		left = until > now_ms() ? until - now_ms() : 0;
+		now = assay_clock_ms();
+		if (timeout_ms >= 0)
+			left = until > now ? (int32_t)(until - now) : 0;
 	}
 	return want ? TSS2_RC_SUCCESS : TSS2_TCTI_RC_MALFORMED_RESPONSE;
 }

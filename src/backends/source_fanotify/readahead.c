@@ -9,12 +9,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+
 #define SLOTS	  16u /* all of them within a second-level cache */
 #define SLOT_SIZE (128u << 10)
 /* The thread looks for itself whether there is room again: being woken from another CPU costs the
  * user more than what the user hashes meanwhile. Far less than it takes to hash all slots. */
-#define NAP_NS	 250000L
-#define NS_PER_S 1000000000L
+#define NAP_NS 250000L
 
 struct assay_readahead {
 	pthread_t thread;
@@ -52,17 +53,11 @@ static bool has_room(const struct assay_readahead *a)
 /* Waits for a start, or a while for room. Under the lock. */
 static void wait_for_room(struct assay_readahead *a)
 {
-	struct timespec until;
+	struct timespec until = assay_clock_at(assay_clock_ns() + NAP_NS);
 
 	if (a->fd < 0) {
 		pthread_cond_wait(&a->wanted, &a->lock);
 		return;
-	}
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += NAP_NS;
-	if (until.tv_nsec >= NS_PER_S) {
-		until.tv_nsec -= NS_PER_S;
-		until.tv_sec++;
 	}
 	pthread_cond_timedwait(&a->wanted, &a->lock, &until);
 }

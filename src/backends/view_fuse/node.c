@@ -39,14 +39,6 @@ void assay_view_node_target(const struct assay_view_node *link,
 	put_name(&link->file, true, ret);
 }
 
-static bool has_bank(const struct assay_banks *banks, enum assay_hash alg)
-{
-	for (uint32_t i = 0; i < banks->n; i++)
-		if (banks->alg[i] == alg)
-			return true;
-	return alg == ASSAY_HASH_SHA1;
-}
-
 static void get_list(uint64_t bits, enum assay_hash column, bool link, struct assay_view_node *ret)
 {
 	ret->type = link ? ASSAY_VIEW_LINK : ASSAY_VIEW_REGULAR;
@@ -81,7 +73,7 @@ bool assay_view_node_get(uint64_t ino, const struct assay_banks *banks, struct a
 		get_list(ino - LINKS, ASSAY_HASH_SHA1, true, &node);
 	} else if (ino >= LISTS && ino < assay_view_node_end()) {
 		column = (enum assay_hash)((ino - LISTS) / 4);
-		if (!has_bank(banks, column))
+		if (column != ASSAY_HASH_SHA1 && !assay_banks_find(banks, column, NULL))
 			return false;
 		get_list((ino - LISTS) % 4, column, false, &node);
 	} else if (ino != ASSAY_VIEW_ROOT && !get_single(ino, &node)) {

@@ -9,26 +9,16 @@
 #define PCRS_SHA1     8u  /* PCR 0 to 7 */
 #define PCRS_AND_BOOT 10u /* and 8 and 9, where the boot loader measures */
 
-static bool find_bank(const struct assay_banks *banks, enum assay_hash alg, uint32_t *ret)
-{
-	for (uint32_t i = 0; i < banks->n; i++) {
-		if (banks->alg[i] != alg)
-			continue;
-		*ret = i;
-		return true;
-	}
-	return false;
-}
-
 /* The default hash's bank, else sha256, else sha1. The "ima" template holds sha1 only. */
 static bool choose_bank(const struct assay_core *c, uint32_t *ret)
 {
 	const struct assay_banks *banks = &c->config.banks;
 
 	if (c->standard.template.legacy)
-		return find_bank(banks, ASSAY_HASH_SHA1, ret);
-	return find_bank(banks, c->config.hash, ret) || find_bank(banks, ASSAY_HASH_SHA256, ret) ||
-	       find_bank(banks, ASSAY_HASH_SHA1, ret);
+		return assay_banks_find(banks, ASSAY_HASH_SHA1, ret);
+	return assay_banks_find(banks, c->config.hash, ret) ||
+	       assay_banks_find(banks, ASSAY_HASH_SHA256, ret) ||
+	       assay_banks_find(banks, ASSAY_HASH_SHA1, ret);
 }
 
 static int hash_pcrs(const struct assay_core *c, uint32_t bank,

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/num.h"
 #include "formats/audit.h"
@@ -113,10 +114,8 @@ static void print_record(const struct options *o, const struct assay_audit *r)
 static void print_missed(const struct options *o, uint64_t n)
 {
 	struct assay_audit r = { .type = ASSAY_AUDIT_TYPE_STATUS };
-	struct timespec now;
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	r.time_us = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+	r.time_us = assay_clock_read(CLOCK_REALTIME) / 1000;
 	assay_audit_set_text(&r, ASSAY_AUDIT_OP, assay_bytes_str("audit_lost"));
 	assay_audit_set_text(&r, ASSAY_AUDIT_CAUSE, assay_bytes_str("follower"));
 	assay_audit_set_number(&r, ASSAY_AUDIT_RES, 0);
@@ -241,15 +240,13 @@ static int follow(const struct options *o, struct place *at, struct assay_err *e
 static int run(int argc, char **argv)
 {
 	struct options o = { .control = CONTROL_SOCKET };
-	int first, r = options_parse(NAME, rows, argc, argv, &o, &first);
+	int r = options_parse_all(NAME, rows, argc, argv, &o);
 	struct place at = { 0 };
 	struct assay_err err;
 	size_t n = 1;
 
 	if (r)
 		return r;
-	if (first != argc)
-		return assay_cmd_usage(NAME, "it takes no argument, not '%s'", argv[first]);
 	while (r == 0 && n > 0)
 		r = step(&o, &at, &n, &err);
 	if (r == 0 && o.follow)

@@ -55,12 +55,10 @@ static int run(int argc, char **argv)
 {
 	static struct doctor d;
 	struct options o = { 0 };
-	int first, r = options_parse(NAME, rows, argc, argv, &o, &first), status;
+	int r = options_parse_all(NAME, rows, argc, argv, &o), status;
 
 	if (r)
 		return r;
-	if (first != argc)
-		return assay_cmd_usage(NAME, "it takes no argument, not '%s'", argv[first]);
 	setenv("TSS2_LOG", "all+NONE", 0); /* a TPM that is not there is a finding */
 	d = (struct doctor){
 		.root = o.root ? o.root : "",

@@ -200,9 +200,8 @@ static int add_bank(void *options, const char *name, struct assay_err *err)
 		return assay_err_set(err, -EINVAL, "'%s' is no PCR bank", name);
 	if (o->banks.n == ASSAY_BANKS_MAX)
 		return assay_err_set(err, -E2BIG, "more than %u banks", ASSAY_BANKS_MAX);
-	for (uint32_t i = 0; i < o->banks.n; i++)
-		if (o->banks.alg[i] == alg)
-			return assay_err_set(err, -EINVAL, "bank '%s' is given twice", name);
+	if (assay_banks_find(&o->banks, alg, NULL))
+		return assay_err_set(err, -EINVAL, "bank '%s' is given twice", name);
 	o->banks.alg[o->banks.n++] = alg;
 	return 0;
 }

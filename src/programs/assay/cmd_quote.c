@@ -6,9 +6,9 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "backends/anchor_tpm2/anchor_tpm2.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/fmt.h"
 #include "base/hex.h"
@@ -174,17 +174,9 @@ static int fit_values(const struct assay_crypto *crypto, const struct assay_quot
 	return assay_err_set(err, -EAGAIN, "PCRs changed while they were quoted");
 }
 
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 static int ms_left(uint64_t deadline)
 {
-	uint64_t now = now_ms();
+	uint64_t now = assay_clock_ms();
 
 	return now < deadline ? (int)(deadline - now) : 0;
 }
@@ -281,7 +273,7 @@ static int get_quote(const struct options *o, const struct assay_crypto *crypto,
 		     struct assay_err *err)
 {
 	struct assay_anchor_tpm2_config config = { .size = sizeof(config), .tcti = o->tcti };
-	uint64_t deadline = now_ms() + o->timeout_s * 1000;
+	uint64_t deadline = assay_clock_ms() + o->timeout_s * 1000;
 	AUTO(anchor_tpm2) struct assay_anchor_tpm2 *tpm = NULL;
 	AUTO(fd) int fd = -1;
 	int r = find_daemon(o, deadline, &fd, err);

@@ -59,14 +59,12 @@ static int run(int argc, char **argv)
 {
 	const struct control_request request = { .op = CONTROL_RELOAD };
 	struct options o = { .control = CONTROL_SOCKET };
-	int first, r = options_parse(NAME, rows, argc, argv, &o, &first), status;
+	int r = options_parse_all(NAME, rows, argc, argv, &o), status;
 	struct assay_err err;
 	json_t *reply;
 
 	if (r)
 		return r;
-	if (first != argc)
-		return assay_cmd_usage(NAME, "it takes no argument, not '%s'", argv[first]);
 	if (control_ask(o.control, &request, TIMEOUT_MS, &reply, &err) < 0)
 		return assay_cmd_fail(NAME, NULL, &err);
 	status = json_is_true(json_object_get(reply, "in_force")) ? EXIT_YES : EXIT_NO;

@@ -76,14 +76,12 @@ static int run(int argc, char **argv)
 {
 	struct control_request request = { .op = CONTROL_STATUS };
 	struct options o = { 0 };
-	int first, r = options_parse(NAME, rows, argc, argv, &o, &first), status;
+	int r = options_parse_all(NAME, rows, argc, argv, &o), status;
 	struct assay_err err;
 	json_t *reply;
 
 	if (r)
 		return r;
-	if (first != argc)
-		return assay_cmd_usage(NAME, "it takes no argument, not '%s'", argv[first]);
 	if ((o.pcrs && o.public) || (o.openmetrics && (o.pcrs || o.json)))
 		return assay_cmd_usage(NAME, "two of its options do not go together");
 	if (!o.control)

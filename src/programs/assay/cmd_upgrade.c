@@ -7,8 +7,8 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "programs/assay/commands.h"
 #include "programs/assay/status_page.h"
 #include "programs/common/control_msg.h"
@@ -64,19 +64,11 @@ static int ask(const char *path, enum control_op op, struct state *ret, struct a
 	return r < 0 ? assay_err_set(err, r, "that assayd says nothing of hand-overs") : 0;
 }
 
-static long long now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (long long)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* Nobody may answer for a moment, while the socket is another's. */
 static int await_end(const char *path, const struct state *before, struct state *ret,
 		     struct assay_err *err)
 {
-	long long end = now_ms() + TIMEOUT_MS;
+	uint64_t end = assay_clock_ms() + TIMEOUT_MS;
 	int r;
 
 	do {
@@ -84,7 +76,7 @@ static int await_end(const char *path, const struct state *before, struct state 
 		if (r == 0 && (ret->pid != before->pid || ret->failed != before->failed))
 			return 0;
 		poll(NULL, 0, PAUSE_MS);
-	} while (now_ms() < end);
+	} while (assay_clock_ms() < end);
 	return r < 0 ? r : assay_err_set(err, -ETIMEDOUT, "it is still under way");
 }
 
@@ -111,14 +103,12 @@ static int print_result(const struct options *o, const struct state *before,
 static int run(int argc, char **argv)
 {
 	struct options o = { .control = CONTROL_SOCKET };
-	int first, r = options_parse(NAME, rows, argc, argv, &o, &first);
+	int r = options_parse_all(NAME, rows, argc, argv, &o);
 	struct state before, after;
 	struct assay_err err;
 
 	if (r)
 		return r;
-	if (first != argc)
-		return assay_cmd_usage(NAME, "it takes no argument, not '%s'", argv[first]);
 	r = ask(o.control, CONTROL_UPGRADE, &before, &err);
 	if (r == 0)
 		r = await_end(o.control, &before, &after, &err);

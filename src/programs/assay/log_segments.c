@@ -11,10 +11,8 @@ static void claim_base(const struct assay_segment_head *head, const struct assay
 		       struct log_claims *c)
 {
 	for (uint32_t i = 0; next->start == ASSAY_SEGMENT_BROKEN && i < next->banks.n; i++) {
-		bool has_bank = false;
+		bool has_bank = assay_banks_find(&head->banks, next->banks.alg[i], NULL);
 
-		for (uint32_t k = 0; k < head->banks.n; k++)
-			has_bank |= head->banks.alg[k] == next->banks.alg[i];
 		for (uint32_t p = 0; has_bank && p < ASSAY_PCRS; p++) {
 			struct assay_pcr_claim *claim = &c->claim[c->n++];
 

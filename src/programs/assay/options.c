@@ -111,6 +111,16 @@ int options_parse(const char *command, const struct option_row *rows, int argc, 
 	return r;
 }
 
+int options_parse_all(const char *command, const struct option_row *rows, int argc, char **argv,
+		      void *options)
+{
+	int first, r = options_parse(command, rows, argc, argv, options, &first);
+
+	if (r == 0 && first != argc)
+		r = assay_cmd_usage(command, "it takes no argument, not '%s'", argv[first]);
+	return r;
+}
+
 void options_print(const struct option_row *rows)
 {
 	size_t width = 0, len;

@@ -37,5 +37,9 @@ struct option_row {
 int options_parse(const char *command, const struct option_row *rows, int argc, char **argv,
 		  void *options, int *ret_first);
 
+/* The same of a command that has no operands. */
+int options_parse_all(const char *command, const struct option_row *rows, int argc, char **argv,
+		      void *options);
+
 /* The lines of --help. */
 void options_print(const struct option_row *rows);

@@ -286,17 +286,6 @@ int control_quote_parse(const json_t *reply, struct assay_quote_reply *ret_quote
 
 /* ---- the port ------------------------------------------------------------------------------- */
 
-static bool bank_index(const struct assay_banks *banks, enum assay_hash alg, uint32_t *ret)
-{
-	for (uint32_t i = 0; i < banks->n; i++) {
-		if (banks->alg[i] != alg)
-			continue;
-		*ret = i;
-		return true;
-	}
-	return false;
-}
-
 static struct assay_selection whole(const struct assay_selection *s,
 				    const struct assay_banks *banks)
 {
@@ -324,7 +313,7 @@ int control_quote_request(const struct control_request *request, const struct as
 	uint32_t at = 0;
 
 	for (uint32_t i = 0; i < s.n; i++) {
-		if (!bank_index(banks, s.bank[i].alg, &at))
+		if (!assay_banks_find(banks, s.bank[i].alg, &at))
 			return assay_err_set(err, -EOPNOTSUPP, "there is no PCR bank '%s' here",
 					     assay_hash_name(s.bank[i].alg));
 		if (s.bank[i].mask != q.pcr_mask)
@@ -355,7 +344,7 @@ int control_pick(const struct assay_selection *selection, const struct assay_ban
 
 	ret->n = 0;
 	for (uint32_t i = 0; i < s.n; i++) {
-		if (!bank_index(banks, s.bank[i].alg, &at))
+		if (!assay_banks_find(banks, s.bank[i].alg, &at))
 			return assay_err_set(err, -EOPNOTSUPP, "there is no PCR bank '%s' here",
 					     assay_hash_name(s.bank[i].alg));
 		for (uint32_t p = 0; p < ASSAY_PCRS; p++) {

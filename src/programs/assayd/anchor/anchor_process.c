@@ -95,10 +95,12 @@ static void on_log(void *ctx, int priority, const char *text)
 static int read_conf(int fd, struct assay_conf *ret, struct assay_err *err)
 {
 	AUTO(file) struct assay_file file = { 0 };
-	int r = anchor_read_sealed(fd, ASSAY_CONF_SIZE_MAX, &file, err);
+	int r = ipc_read_sealed(fd, ASSAY_CONF_SIZE_MAX, &file);
 
 	assay_conf_init(ret);
-	return r < 0 ? r : assay_conf_parse(file.bytes, ret, err);
+	if (r < 0)
+		return assay_err_set(err, r, "cannot read the configuration: %s", strerror(-r));
+	return assay_conf_parse(file.bytes, ret, err);
 }
 
 static int take_start(struct anchor_server *s, struct assay_err *err)

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "programs/assayd/process/spawner.h"
@@ -13,33 +12,6 @@
 #define CALL_STACK (256u << 10)
 
 enum { END_TROUBLE = 2 };
-
-int anchor_read_sealed(int fd, size_t max, struct assay_file *ret, struct assay_err *err)
-{
-	AUTO(file) struct assay_file file = { 0 };
-	struct stat st;
-	size_t at = 0;
-
-	if (!ipc_is_sealed(fd) || fstat(fd, &st) < 0)
-		return assay_err_set(err, -EBADMSG, "a text that can still be changed");
-	if ((uint64_t)st.st_size > max)
-		return assay_err_set(err, -E2BIG, "a text of more than %zu bytes", max);
-	file.bytes.data = malloc((size_t)st.st_size + 1);
-	if (!file.bytes.data)
-		return assay_err_set(err, -ENOMEM, "out of memory");
-	while (at < (size_t)st.st_size) {
-		ssize_t n = pread(fd, (uint8_t *)(uintptr_t)file.bytes.data + at,
-				  (size_t)st.st_size - at, (off_t)at);
-
-		if (n <= 0)
-			return assay_err_set(err, -EIO, "cannot read what was handed over");
-		at += (size_t)n;
-	}
-	file.bytes.len = at;
-	*ret = file;
-	file = (struct assay_file){ 0 };
-	return 0;
-}
 
 /* ---- events --------------------------------------------------------------------------------- */
 
@@ -204,10 +176,11 @@ static int call_policy(struct anchor_line *l, int fd, struct assay_err *err)
 	AUTO(file) struct assay_file text = { 0 };
 	const struct loaded_policy *policy;
 	struct anchor_server *s = l->server;
-	int r = anchor_read_sealed(fd, ASSAY_POLICY_SIZE_MAX, &text, err);
+	int r = ipc_read_sealed(fd, ASSAY_POLICY_SIZE_MAX, &text);
 
-	if (r == 0)
-		r = load_policy(l, text.bytes, &policy, err);
+	if (r < 0)
+		return assay_err_set(err, r, "cannot read the policy: %s", strerror(-r));
+	r = load_policy(l, text.bytes, &policy, err);
 	if (r < 0)
 		return r;
 	r = recorder_set_policy(s->recorder, policy->compiled, policy->name, &policy->digest, err);

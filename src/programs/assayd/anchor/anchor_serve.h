@@ -63,7 +63,3 @@ int anchor_serve_events(struct anchor_server *s);
 void *anchor_serve_calls(void *line);
 /* Starts it. Errors: -EAGAIN. */
 int anchor_start_line(struct anchor_line *line, struct assay_err *err);
-
-/* What another process has put into memory and cannot change any more. Errors: -EBADMSG it can;
- * -E2BIG. */
-int anchor_read_sealed(int fd, size_t max, struct assay_file *ret, struct assay_err *err);

@@ -10,6 +10,7 @@
 #include <syslog.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/fmt.h"
 #include "base/hex.h"
 
@@ -381,11 +382,9 @@ static bool has_room(const struct recorder *r)
  * here. */
 static void wait_for_room(struct recorder *r)
 {
-	struct timespec until;
+	struct timespec until = assay_clock_at(assay_clock_ns() + 1000000000);
 	int rc = 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec++;
 	if (!has_room(r))
 		pthread_cond_signal(&r->work); /* for what this message has brought so far */
 	while (rc == 0 && !has_room(r))
@@ -472,17 +471,10 @@ void recorder_gathered(struct recorder *r)
 
 int recorder_flush(struct recorder *r, uint32_t timeout_ms)
 {
-	struct timespec until;
+	struct timespec until = assay_clock_at(assay_clock_ns() + timeout_ms * 1000000ull);
 	uint64_t upto;
 	int rc = 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += timeout_ms / 1000;
-	until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_nsec -= 1000000000;
-		until.tv_sec++;
-	}
 	pthread_mutex_lock(&r->lock);
 	upto = records_so_far(r);
 	while (rc == 0 && r->upto < upto && !r->ended)

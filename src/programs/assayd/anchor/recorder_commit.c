@@ -11,43 +11,30 @@
 #include <syslog.h>
 #include <time.h>
 
-#define SECOND_NS	 1000000000ull
+#include "base/clock.h"
+
 #define CHECK_MS	 10000u
-#define SUSPENDED_MIN_NS (SECOND_NS / 2) /* clocks differ by less without a suspend */
-#define RETRY_FIRST_MS	 10u		 /* after "not now" */
+#define SUSPENDED_MIN_NS 500000000u /* clocks differ by less without a suspend */
+#define RETRY_FIRST_MS	 10u	    /* after "not now" */
 #define RETRY_MAX_MS	 1000u
 #define LOST_FIRST_MS	 100u /* after an unknown outcome, or with no TPM there */
 #define LOST_MAX_MS	 10000u
 #define GATHER_SHARE	 5u /* of an extend: the pause that it is worth */
 #define GATHER_PAUSES	 4u /* that it is worth at most */
 
-static uint64_t clock_ns(clockid_t id)
-{
-	struct timespec t;
-
-	clock_gettime(id, &t);
-	return (uint64_t)t.tv_sec * SECOND_NS + (uint64_t)t.tv_nsec;
-}
-
-uint64_t recorder_now_ns(void)
-{
-	return clock_ns(CLOCK_MONOTONIC);
-}
-
 /* The clock that stops in a suspend is read first: the other way round the difference may be
  * negative, which is a very long sleep. */
 uint64_t recorder_suspended_ns(void)
 {
-	uint64_t awake = clock_ns(CLOCK_MONOTONIC);
+	uint64_t awake = assay_clock_ns();
 
-	return clock_ns(CLOCK_BOOTTIME) - awake;
+	return assay_clock_read(CLOCK_BOOTTIME) - awake;
 }
 
 /* Waits on @c (with the lock) until it is signalled, or the time @at. */
 static void wait_on(struct recorder *r, pthread_cond_t *c, uint64_t at)
 {
-	struct timespec until = { .tv_sec = (time_t)(at / SECOND_NS),
-				  .tv_nsec = (long)(at % SECOND_NS) };
+	struct timespec until = assay_clock_at(at);
 
 	pthread_cond_timedwait(c, &r->lock, &until);
 }
@@ -55,10 +42,10 @@ static void wait_on(struct recorder *r, pthread_cond_t *c, uint64_t at)
 /* A pause that only the end of the recorder cuts short. */
 static void pause_ms(struct recorder *r, uint32_t ms)
 {
-	uint64_t until = recorder_now_ns() + ms * 1000000ull;
+	uint64_t until = assay_clock_ns() + ms * 1000000ull;
 
 	pthread_mutex_lock(&r->lock);
-	while (!r->ending && recorder_now_ns() < until)
+	while (!r->ending && assay_clock_ns() < until)
 		wait_on(r, &r->work, until);
 	pthread_mutex_unlock(&r->lock);
 }
@@ -151,7 +138,7 @@ static void set_lost(struct recorder *r, bool lost)
 static int extend(struct recorder *r, const struct assay_step *step, struct assay_err *err)
 {
 	const struct assay_anchor *a = &r->config.anchor;
-	uint64_t start = recorder_now_ns();
+	uint64_t start = assay_clock_ns();
 	uint32_t delay = RETRY_FIRST_MS;
 	int rc;
 
@@ -168,7 +155,7 @@ static int extend(struct recorder *r, const struct assay_step *step, struct assa
 		set_lost(r, false);
 	pthread_mutex_lock(&r->lock);
 	r->counts.extends += rc == 0;
-	r->last_extend_ns = recorder_now_ns() - start;
+	r->last_extend_ns = assay_clock_ns() - start;
 	r->counts.extend_ns += r->last_extend_ns;
 	r->counts.last_extend_ns = r->last_extend_ns;
 	pthread_mutex_unlock(&r->lock);
@@ -284,7 +271,7 @@ static bool check_due(const struct recorder *r)
 {
 	uint32_t ms = r->config.check_ms ? r->config.check_ms : CHECK_MS;
 
-	return has_slept(r) || recorder_now_ns() - r->last_check_ns > ms * 1000000ull ||
+	return has_slept(r) || assay_clock_ns() - r->last_check_ns > ms * 1000000ull ||
 	       recorder_kernel_moved(r);
 }
 
@@ -454,8 +441,8 @@ static void gather(struct recorder *r)
 	if (ns == 0)
 		return;
 	pthread_mutex_lock(&r->lock);
-	until = recorder_now_ns() + longest_pause(r, ns);
-	while (!r->stopping && recorder_now_ns() < until && worth_waiting(r, ns))
+	until = assay_clock_ns() + longest_pause(r, ns);
+	while (!r->stopping && assay_clock_ns() < until && worth_waiting(r, ns))
 		wait_on(r, &r->gathered, until);
 	pthread_mutex_unlock(&r->lock);
 }

@@ -113,7 +113,6 @@ void recorder_log(struct recorder *r, int priority, const char *fmt, ...) ASSAY_
 
 /* ---- recorder_commit.c */
 void *recorder_anchor_thread(void *arg);
-uint64_t recorder_now_ns(void);
 uint64_t recorder_suspended_ns(void); /* time that the machine slept since it booted */
 /* Recomputes upto from the replay; the caller holds no lock. */
 void recorder_publish(struct recorder *r);

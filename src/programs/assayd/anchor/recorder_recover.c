@@ -9,6 +9,7 @@
 #include <string.h>
 #include <syslog.h>
 
+#include "base/clock.h"
 #include "base/fmt.h"
 
 #define ALL_PCRS   ((1u << ASSAY_PCRS) - 1)
@@ -40,7 +41,7 @@ int recorder_read_pcrs_of(struct recorder *r, uint32_t pcrs, struct recorder_see
 	rc = r->config.anchor.ops->banks(r->config.anchor.ctx, &ret->banks, err);
 	if (rc == 0)
 		rc = read_some(r, pcrs, ret, err);
-	r->last_check_ns = recorder_now_ns();
+	r->last_check_ns = assay_clock_ns();
 	r->suspended_ns = recorder_suspended_ns();
 	return rc;
 }

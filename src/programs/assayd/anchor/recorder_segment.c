@@ -9,6 +9,7 @@
 #include <syslog.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/fmt.h"
 
 /* Address space for the core: some 12 million known files. Only what is used costs memory. */
@@ -273,14 +274,11 @@ static void free_next(struct next *n)
 static void fill_head(struct recorder *r, struct next *n)
 {
 	const struct recorder_seen *seen = n->seen;
-	struct timespec now;
 
-	clock_gettime(CLOCK_REALTIME, &now);
 	n->head = (struct assay_segment_head){ .start = n->start,
 					       .clock = seen->clock,
 					       .banks = seen->banks,
-					       .created_ns = (uint64_t)now.tv_sec * 1000000000u +
-							     (uint64_t)now.tv_nsec };
+					       .created_ns = assay_clock_read(CLOCK_REALTIME) };
 	memcpy(n->head.boot_id, r->boot_id, sizeof(n->head.boot_id));
 	for (uint32_t p = 0; seen->banks.n && p < ASSAY_PCRS; p++)
 		if (!n->kernel || !(n->kernel->pcrs & 1u << p))

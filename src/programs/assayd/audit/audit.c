@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "backends/audit_linux/subject.h"
+#include "base/clock.h"
 #include "programs/assayd/audit/audit_ring.h"
 #include "programs/assayd/audit/audit_sink.h"
 
@@ -30,22 +31,6 @@ struct audit {
 	struct audit_ring ring;
 	uint8_t line[ASSAY_AUDIT_LINE_MAX], data[RING_SIZE];
 };
-
-static uint64_t now_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 const char *audit_sink_name(enum audit_sink_kind kind)
 {
@@ -84,7 +69,7 @@ int audit_start(const struct audit_config *config, struct audit **ret, struct as
 	a->stop_fd = eventfd(0, EFD_CLOEXEC);
 	if (a->stop_fd < 0)
 		r = -errno;
-	a->run = now_us();
+	a->run = assay_clock_read(CLOCK_REALTIME) / 1000u;
 	audit_limit_init(&a->limit, config->rate);
 	audit_ring_init(&a->ring, a->data, sizeof(a->data));
 	assay_audit_subject(getpid(), a->self_space, &a->self);
@@ -134,7 +119,7 @@ static void put(struct audit *a, struct assay_audit *r)
 {
 	struct assay_wr w = assay_wr(a->line, sizeof(a->line));
 
-	r->time_us = now_us();
+	r->time_us = assay_clock_read(CLOCK_REALTIME) / 1000u;
 	assay_audit_set_number(r, ASSAY_AUDIT_SEQ, a->ring.next);
 	assay_audit_encode(r, &w);
 	audit_ring_put(&a->ring, assay_wr_done(&w));
@@ -164,7 +149,7 @@ enum audit_admission audit_admit(struct audit *a, const struct audit_seen_entry 
 	pthread_mutex_lock(&a->lock);
 	if (audit_seen_has(&a->seen, e))
 		admission = AUDIT_KNOWN;
-	else if (!audit_limit_take(&a->limit, rule, uid, now_ns()))
+	else if (!audit_limit_take(&a->limit, rule, uid, assay_clock_ns()))
 		admission = AUDIT_LIMITED;
 	a->limited += admission == AUDIT_LIMITED;
 	pthread_mutex_unlock(&a->lock);
@@ -175,7 +160,7 @@ void audit_begin(const struct audit *a, const char *op, const char *cause, bool 
 		 struct assay_audit *ret)
 {
 	*ret = a->self;
-	ret->time_us = now_us();
+	ret->time_us = assay_clock_read(CLOCK_REALTIME) / 1000u;
 	ret->type = ASSAY_AUDIT_TYPE_STATUS;
 	ret->have &= self_fields;
 	assay_audit_set_text(ret, ASSAY_AUDIT_OP, assay_bytes_str(op));
@@ -192,7 +177,7 @@ void audit_set_rate(struct audit *a, uint32_t rate)
 
 void audit_tick(struct audit *a, bool all)
 {
-	uint64_t now = all ? UINT64_MAX : now_ns();
+	uint64_t now = all ? UINT64_MAX : assay_clock_ns();
 	struct audit_bucket b;
 	struct assay_audit r;
 

@@ -9,10 +9,10 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "backends/audit_linux/journal.h"
 #include "backends/audit_linux/kernel_log.h"
+#include "base/clock.h"
 #include "programs/assayd/process/log.h"
 
 #define RETRY_MS 5000
@@ -36,14 +36,6 @@ static int send_record(struct outlet *o, const struct assay_audit *r)
 	return o->journal ? assay_journal_send(o->journal, r) : assay_kernel_log_send(o->kernel, r);
 }
 
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000u + (uint64_t)t.tv_nsec / 1000000u;
-}
-
 /* Until it may take a record (@fd -1: until it is worth trying again). Once it is time to stop, no
  * longer than @LAST_MS for all that is left, and not at all for one that is not there. */
 static void wait_for_room(struct outlet *o, int fd)
@@ -58,9 +50,9 @@ static void wait_for_room(struct outlet *o, int fd)
 		poll(p, 2, fd < 0 ? RETRY_MS : -1);
 		if (!p[1].revents)
 			return;
-		o->stop_by_ms = now_ms() + LAST_MS;
+		o->stop_by_ms = assay_clock_ms() + LAST_MS;
 	}
-	now = now_ms();
+	now = assay_clock_ms();
 	o->closed = fd < 0 || now >= o->stop_by_ms || poll(p, 1, (int)(o->stop_by_ms - now)) <= 0;
 }
 

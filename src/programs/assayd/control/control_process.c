@@ -11,10 +11,9 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/macros.h"
 #include "programs/assayd/control/control_clients.h"
 #include "programs/assayd/control/control_ipc.h"
@@ -41,16 +40,7 @@ struct server {
 	bool public_asked;
 	uint64_t accept_again_ms; /* the public socket */
 	struct ipc_buffer in;
-	char text[CONTROL_MESSAGE_MAX];
 };
-
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 /* ---- questions ------------------------------------------------------------------------------ */
 
@@ -61,14 +51,14 @@ static void ask_main(struct client *c, enum control_ipc type, uint64_t after)
 
 	c->state = CLIENT_OF_MAIN;
 	if (control_ask_send(CHILD_SOCKET, &ask) < 0)
-		client_fail(c, -EBUSY, "assayd is busy", now_ms());
+		client_fail(c, -EBUSY, "assayd is busy", assay_clock_ms());
 }
 
 static void ask_tpm(struct client *c, const struct control_request *request)
 {
 	c->request = malloc(sizeof(*request));
 	if (!c->request) {
-		client_fail(c, -ENOMEM, "out of memory", now_ms());
+		client_fail(c, -ENOMEM, "out of memory", assay_clock_ms());
 		return;
 	}
 	*c->request = *request;
@@ -78,7 +68,7 @@ static void ask_tpm(struct client *c, const struct control_request *request)
 static void ask_public(struct server *s, struct client *c)
 {
 	const struct control_ask ask = { .type = CONTROL_IPC_STATUS, .public = true };
-	uint64_t now = now_ms();
+	uint64_t now = assay_clock_ms();
 
 	if (s->public_len && now - s->public_ms < PUBLIC_AGE_MS) {
 		client_reply(c, s->public_text, s->public_len, now);
@@ -96,7 +86,8 @@ static void dispatch(struct server *s, struct client *c, const struct control_re
 	if (c->public && request->op == CONTROL_STATUS)
 		ask_public(s, c);
 	else if (c->public)
-		client_fail(c, -EPERM, "only root may ask that, over another socket", now_ms());
+		client_fail(c, -EPERM, "only root may ask that, over another socket",
+			    assay_clock_ms());
 	else if (request->op == CONTROL_STATUS)
 		ask_main(c, CONTROL_IPC_STATUS, 0);
 	else if (request->op == CONTROL_AUDIT)
@@ -116,50 +107,31 @@ static void serve_client(struct server *s, struct client *c, short events)
 	if (events & (POLLHUP | POLLERR) && !(events & POLLIN))
 		client_end(c);
 	else if (c->state == CLIENT_READS)
-		client_write(c, now_ms());
-	else if (c->state == CLIENT_ASKS && client_read(&s->clients, c, &request, now_ms()))
+		client_write(c, assay_clock_ms());
+	else if (c->state == CLIENT_ASKS && client_read(&s->clients, c, &request, assay_clock_ms()))
 		dispatch(s, c, &request);
 }
 
 /* ---- answers -------------------------------------------------------------------------------- */
 
-static int read_text(struct server *s, int fd, size_t *ret)
+static void answer_all(struct server *s, struct assay_bytes text)
 {
-	struct stat st;
-	size_t at = 0;
+	uint64_t now = assay_clock_ms();
 
-	if (!ipc_is_sealed(fd) || fstat(fd, &st) < 0 || st.st_size <= 0 ||
-	    (uint64_t)st.st_size > sizeof(s->text))
-		return -EBADMSG;
-	while (at < (size_t)st.st_size) {
-		ssize_t n = pread(fd, s->text + at, (size_t)st.st_size - at, (off_t)at);
-
-		if (n <= 0)
-			return -EIO;
-		at += (size_t)n;
-	}
-	*ret = at;
-	return 0;
-}
-
-static void answer_all(struct server *s, size_t len)
-{
-	uint64_t now = now_ms();
-
-	memcpy(s->public_text, s->text, len);
-	s->public_len = len;
+	memcpy(s->public_text, text.data, text.len);
+	s->public_len = text.len;
 	s->public_ms = now;
 	s->public_asked = false;
 	for (uint32_t i = CLIENTS_ROOT; i < CLIENTS_MAX; i++)
 		if (s->clients.c[i].state == CLIENT_OF_ALL)
-			client_reply(&s->clients.c[i], s->public_text, len, now);
+			client_reply(&s->clients.c[i], s->public_text, text.len, now);
 }
 
 static int take_answer(struct server *s)
 {
+	AUTO(file) struct assay_file text = { 0 };
 	struct ipc_message m;
 	struct client *c;
-	size_t len = 0;
 	int r = ipc_receive(CHILD_SOCKET, &s->in, &m);
 
 	if (r < 0)
@@ -167,15 +139,15 @@ static int take_answer(struct server *s)
 	if (m.type != CONTROL_IPC_TEXT || m.body.len || m.n_fds != 1)
 		r = -EBADMSG;
 	if (r == 0)
-		r = read_text(s, m.fd[0], &len);
+		r = ipc_read_sealed(m.fd[0], CONTROL_MESSAGE_MAX, &text);
 	ipc_close_fds(&m);
-	if (r < 0)
-		return r;
+	if (r < 0 || text.bytes.len == 0)
+		return r < 0 ? r : -EBADMSG;
 	c = m.id ? clients_find(&s->clients, m.id, CLIENT_OF_MAIN) : NULL;
 	if (c)
-		client_reply(c, s->text, len, now_ms());
+		client_reply(c, (const char *)text.bytes.data, text.bytes.len, assay_clock_ms());
 	else if (m.id == 0)
-		answer_all(s, len);
+		answer_all(s, text.bytes);
 	return 0;
 }
 
@@ -183,7 +155,7 @@ static int take_answer(struct server *s)
 
 static void accept_all(struct server *s, const struct pollfd *p)
 {
-	uint64_t now = now_ms();
+	uint64_t now = assay_clock_ms();
 
 	if (p[SLOT_ROOT].revents)
 		clients_accept(&s->clients, s->listener[0], false, ACCEPT_MAX, now);
@@ -194,7 +166,7 @@ static void accept_all(struct server *s, const struct pollfd *p)
 
 static int fill(struct server *s, struct pollfd *p)
 {
-	uint64_t now = now_ms();
+	uint64_t now = assay_clock_ms();
 	int wait = clients_expire(&s->clients, now);
 	bool pause = now < s->accept_again_ms;
 
@@ -230,12 +202,12 @@ static int serve(struct server *s)
 		if (p[SLOT_MAIN].revents)
 			r = take_answer(s);
 		if (r == 0 && p[SLOT_LINE].revents)
-			r = control_tpm_receive(&s->tpm, now_ms());
+			r = control_tpm_receive(&s->tpm, assay_clock_ms());
 		for (uint32_t i = 0; r == 0 && i < CLIENTS_MAX; i++)
 			if (p[SLOT_CLIENTS + i].revents && s->clients.c[i].fd >= 0)
 				serve_client(s, &s->clients.c[i], p[SLOT_CLIENTS + i].revents);
 		if (r == 0)
-			r = control_tpm_begin(&s->tpm, now_ms());
+			r = control_tpm_begin(&s->tpm, assay_clock_ms());
 		accept_all(s, p);
 	}
 	return r;

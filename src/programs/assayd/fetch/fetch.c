@@ -4,9 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/rd.h"
 #include "programs/assayd/process/ipc.h"
@@ -15,21 +13,9 @@
 
 static int take_content(const struct ipc_message *m, size_t max, struct assay_file *ret)
 {
-	struct stat st;
-	uint8_t *data;
-
-	if (m->n_fds != 1 || m->body.len || !ipc_is_sealed(m->fd[0]) || fstat(m->fd[0], &st) < 0 ||
-	    st.st_size < 0 || (uint64_t)st.st_size > max)
+	if (m->n_fds != 1 || m->body.len)
 		return -EBADMSG;
-	data = malloc((size_t)st.st_size + 1);
-	if (!data)
-		return -ENOMEM;
-	if (pread(m->fd[0], data, (size_t)st.st_size, 0) != st.st_size) {
-		free(data);
-		return -EIO;
-	}
-	*ret = (struct assay_file){ .bytes = assay_bytes(data, (size_t)st.st_size) };
-	return 0;
+	return ipc_read_sealed(m->fd[0], max, ret);
 }
 
 static int take_failure(const struct ipc_message *m)

@@ -10,11 +10,10 @@
 #include <unistd.h>
 
 #include "base/fmt.h"
-#include "base/sandbox.h"
 #include "base/wr.h"
 #include "programs/assayd/fetch/fetch.h"
+#include "programs/assayd/process/confine.h"
 #include "programs/assayd/process/ipc.h"
-#include "programs/assayd/process/log.h"
 
 /* A descriptor of the sealed content. */
 static int fetch(const char *path, size_t max)
@@ -61,12 +60,8 @@ int fetch_sandbox(void)
 		.only_reads = true,
 		.syscalls = calls,
 	};
-	struct assay_err err;
-	int r = assay_sandbox_enter(&sandbox, NULL, &err);
 
-	if (r < 0)
-		log_line(LOG_ERR, "fetch: %s", err.text);
-	return r;
+	return confine_process("fetch", &sandbox);
 }
 
 int fetch_process(void)

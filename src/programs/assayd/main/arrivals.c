@@ -1,22 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "programs/assayd/main/arrivals.h"
 
+#include "base/clock.h"
 #include "programs/assayd/main/held.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
-
-uint64_t arrivals_now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 int arrivals_init(struct arrivals *a)
 {
@@ -74,7 +66,7 @@ static bool put(struct arrivals *a, const struct assay_fanotify_event *event, ui
 bool arrivals_put(struct arrivals *a, const struct assay_fanotify_event *event, uint32_t n,
 		  bool late)
 {
-	return put(a, event, n, late, arrivals_now_ns());
+	return put(a, event, n, late, assay_clock_ns());
 }
 
 bool arrivals_put_since(struct arrivals *a, const struct assay_fanotify_event *event,

@@ -56,5 +56,3 @@ bool arrivals_may_sleep(struct arrivals *a);
 void arrivals_awake(struct arrivals *a);
 /* One event is no longer held. */
 void arrivals_drop(struct arrivals *a);
-
-uint64_t arrivals_now_ns(void);

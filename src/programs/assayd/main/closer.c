@@ -8,7 +8,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define END_S 2
+#include "base/clock.h"
+
+#define END_NS 2000000000u
 
 struct closer {
 	struct arrivals *arrivals;
@@ -102,7 +104,8 @@ int closer_new(struct arrivals *arrivals, struct closer **ret)
 
 void closer_free(struct closer *c)
 {
-	struct timespec until;
+	/* pthread_timedjoin_np() has the clock that can be set. */
+	struct timespec until = assay_clock_at(assay_clock_read(CLOCK_REALTIME) + END_NS);
 
 	if (!c)
 		return;
@@ -110,8 +113,6 @@ void closer_free(struct closer *c)
 	c->ends = true;
 	pthread_cond_signal(&c->more);
 	pthread_mutex_unlock(&c->lock);
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += END_S;
 	if (pthread_timedjoin_np(c->thread, NULL, &until) != 0)
 		return; /* it still uses what it is given */
 	pthread_cond_destroy(&c->more);

@@ -16,6 +16,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "programs/assayd/audit/audit_reply.h"
 #include "programs/assayd/control/control_ipc.h"
@@ -57,14 +58,6 @@ struct control {
 	struct rate asks, reloads, upgrades;
 };
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 /* ---- answers -------------------------------------------------------------------------------- */
 
 static int send_text(struct control *c, uint64_t id, const char *text)
@@ -95,7 +88,7 @@ static int take_reload(struct control *c, uint64_t id)
 {
 	bool fits;
 
-	if (!rate_take(&c->reloads, now_ns()))
+	if (!rate_take(&c->reloads, assay_clock_ns()))
 		return send_reply(c, id,
 				  control_error_pack(-EBUSY, "too many have asked for that"));
 
@@ -113,7 +106,7 @@ static int take_reload(struct control *c, uint64_t id)
 /* Each holds openers back for a moment. */
 static int take_upgrade(struct control *c, uint64_t id)
 {
-	if (!rate_take(&c->upgrades, now_ns()))
+	if (!rate_take(&c->upgrades, assay_clock_ns()))
 		return send_reply(c, id,
 				  control_error_pack(-EBUSY, "too many have asked for that"));
 	handover_want(c->daemon->handover);
@@ -162,7 +155,7 @@ static int send_reloaded(struct control *c)
 /* False: it is too early, and time to look around. */
 static bool may_ask(struct control *c)
 {
-	uint64_t now = now_ns(), next = rate_next_ns(&c->asks);
+	uint64_t now = assay_clock_ns(), next = rate_next_ns(&c->asks);
 
 	if (rate_take(&c->asks, now))
 		return true;
@@ -322,7 +315,7 @@ static int start_process(struct control *c, struct assay_err *err)
 				  err);
 	if (r < 0)
 		return r;
-	c->started_ns = now_ns();
+	c->started_ns = assay_clock_ns();
 	c->gone = false;
 	c->n_reload = c->n_begun = 0;
 	free(TAKE(c->reloaded));
@@ -338,7 +331,7 @@ static int start_process(struct control *c, struct assay_err *err)
 /* It may be somebody's doing that it ends: each time it stays away longer, but for the first. */
 static void plan_next(struct control *c)
 {
-	uint64_t now = now_ns();
+	uint64_t now = assay_clock_ns();
 
 	if (now - c->started_ns >= LIVED_NS)
 		c->pause_ms = 0;
@@ -357,7 +350,7 @@ static void replace(struct control *c)
 		bury(c);
 		plan_next(c);
 	}
-	if (now_ns() < c->again_ns)
+	if (assay_clock_ns() < c->again_ns)
 		return;
 	if (start_process(c, &err) < 0) {
 		log_line(LOG_ERR, "nobody can ask: %s", err.text);

@@ -8,9 +8,9 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "programs/assayd/process/ipc.h"
 
 #define JOBS_MAX  32u		/* that a worker has at once */
@@ -57,14 +57,6 @@ struct crew {
 	_Atomic uint32_t n_working;
 	struct crew_member *leaving; /* the other thread's */
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 static void post(_Atomic(struct crew_member *) *to, struct crew_member *m)
 {
@@ -245,7 +237,7 @@ static bool take_message(struct crew *c, struct crew_member *m, const struct ipc
 	if (msg->type != WORKER_FINDINGS || msg->n_fds || msg->id ||
 	    worker_findings_parse(msg->body, f, &n) < 0)
 		return false;
-	m->heard_ns = now_ns();
+	m->heard_ns = assay_clock_ns();
 	m->stalled = false;
 	for (uint32_t i = 0; i < n && !m->ended; i++)
 		if (!take_finding(c, m, &f[i]))
@@ -338,7 +330,7 @@ bool crew_give(struct crew *c, const struct crew_job *job)
 	if (!m)
 		return false;
 	if (m->n == 0)
-		m->heard_ns = now_ns();
+		m->heard_ns = assay_clock_ns();
 	m->given[m->n++] = (struct given){
 		.id = job->job.id,
 		.size = job->size,
@@ -355,7 +347,7 @@ bool crew_give(struct crew *c, const struct crew_job *job)
 void crew_resume(struct crew *c)
 {
 	for (struct crew_member *m = c->members; m; m = m->next)
-		m->heard_ns = now_ns();
+		m->heard_ns = assay_clock_ns();
 }
 
 static void flush(struct crew *c, struct crew_member *m)
@@ -392,7 +384,7 @@ static bool cancel(struct crew *c, struct crew_member *m, uint32_t i)
 
 	m->given[i].canceled = true;
 	if (i == 0)
-		m->heard_ns = now_ns();
+		m->heard_ns = assay_clock_ns();
 	if (ipc_send(m->child.socket, &msg) == 0)
 		return true;
 	end_member(c, m);

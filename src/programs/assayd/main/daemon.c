@@ -19,6 +19,7 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "formats/batch.h"
 #include "programs/assayd/audit/audit_daemon.h"
@@ -48,7 +49,7 @@
 void daemon_forget_verdicts(struct daemon *d)
 {
 	struct assay_fanotify_forgotten n;
-	uint64_t began = arrivals_now_ns();
+	uint64_t began = assay_clock_ns();
 	int r = assay_fanotify_forget(d->group, &n);
 
 	if (r < 0)
@@ -59,7 +60,7 @@ void daemon_forget_verdicts(struct daemon *d)
 			 (unsigned long long)n.unreached);
 	log_line(LOG_INFO, "%llu of %llu known files are asked for again, after %llu ms",
 		 (unsigned long long)n.cleared, (unsigned long long)n.marks,
-		 (unsigned long long)(arrivals_now_ns() - began) / 1000000u);
+		 (unsigned long long)(assay_clock_ns() - began) / 1000000u);
 }
 
 /* ---- start ---------------------------------------------------------------------------------- */
@@ -285,7 +286,7 @@ static void on_pass_done(void *ctx)
 int daemon_search_elsewhere(struct daemon *d, struct assay_err *err)
 {
 	static const struct scout_ops ops = { .found = on_found, .done = on_pass_done };
-	uint64_t end = arrivals_now_ns() + FIRST_PASS_NS;
+	uint64_t end = assay_clock_ns() + FIRST_PASS_NS;
 	int r;
 
 	if (d->conf.mount.n)
@@ -296,10 +297,10 @@ int daemon_search_elsewhere(struct daemon *d, struct assay_err *err)
 	do {
 		struct pollfd p = { .fd = scout_fd(d->scout), .events = POLLIN };
 
-		scout_tick(d->scout, arrivals_now_ns());
+		scout_tick(d->scout, assay_clock_ns());
 		poll(&p, 1, 100);
 		scout_receive(d->scout);
-	} while (scout_is_looking(d->scout) && arrivals_now_ns() < end);
+	} while (scout_is_looking(d->scout) && assay_clock_ns() < end);
 	return 0;
 }
 
@@ -429,16 +430,16 @@ static int run(struct running *r, struct assay_err *err)
 			daemon_forget_verdicts(d);
 			view_link_segment(d->view);
 		}
-		needed_tend(d->needed, arrivals_now_ns());
+		needed_tend(d->needed, assay_clock_ns());
 		pause_ms = staff_tend(&r->staff, d, TICK_MS);
 		if (p[2].revents)
 			on_mounts(d);
 		if (d->scout) {
 			scout_receive(d->scout);
-			scout_tick(d->scout, arrivals_now_ns());
+			scout_tick(d->scout, assay_clock_ns());
 		}
 		view_link_receive(d->view);
-		view_link_tick(d->view, arrivals_now_ns());
+		view_link_tick(d->view, assay_clock_ns());
 		mounts_record_counts(d->mounts, false);
 		rc = handover_tend(d->handover, err);
 		if (rc)

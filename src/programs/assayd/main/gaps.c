@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "formats/batch.h"
 #include "programs/assayd/audit/audit_daemon.h"
 #include "programs/assayd/main/needed.h"
@@ -64,7 +65,7 @@ static void fill_counted(void *ctx, struct assay_wr *w)
 
 static void record_too_large(struct gaps *g, struct daemon *d, struct ledger_entry *e)
 {
-	if (!tally_add(&g->tally, TOO_LARGE, arrivals_now_ns()))
+	if (!tally_add(&g->tally, TOO_LARGE, assay_clock_ns()))
 		return;
 	audit_late(d, e);
 	daemon_record_gap(d, TOO_LARGE, fill_entry, e);
@@ -74,7 +75,7 @@ static void record_too_large(struct gaps *g, struct daemon *d, struct ledger_ent
 
 static void record_counted(struct gaps *g, struct daemon *d, bool all)
 {
-	uint64_t now = all ? UINT64_MAX : arrivals_now_ns();
+	uint64_t now = all ? UINT64_MAX : assay_clock_ns();
 	struct tally_kind k;
 
 	while (tally_take(&g->tally, now, &k))
@@ -119,7 +120,7 @@ static void record_unnamed(struct gaps *g, struct daemon *d, const uint64_t n[LE
 		daemon_record_gap(d, "deadline", fill_counted, &c);
 	}
 	for (uint64_t i = 0; i < n[LEDGER_TOO_LARGE]; i++)
-		if (tally_add(&g->tally, TOO_LARGE, arrivals_now_ns()))
+		if (tally_add(&g->tally, TOO_LARGE, assay_clock_ns()))
 			daemon_record_gap(d, TOO_LARGE, NULL, NULL);
 }
 

@@ -16,6 +16,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/fmt.h"
 #include "formats/batch.h"
@@ -143,7 +144,7 @@ static int begin(struct handover *h, struct assay_err *err)
 	if (r < 0)
 		return assay_err_set(err, r, "cannot say how to start it: %s", strerror(-r));
 	h->floor = 0;
-	h->due_ns = arrivals_now_ns() + PREPARE_MS * 1000000ull;
+	h->due_ns = assay_clock_ns() + PREPARE_MS * 1000000ull;
 	r = spawner_start(h->r->daemon->spawner, CHILD_SUCCESSOR, &args, 1, admit, h, &c, err);
 	if (r < 0)
 		return r;
@@ -234,12 +235,12 @@ static int hear(struct handover *h, struct assay_err *err)
 /* Until it has said @type. What it has said in time is heard, whenever we come to it. */
 static int await(struct handover *h, enum handover_type type, int timeout_ms, struct assay_err *err)
 {
-	uint64_t end = arrivals_now_ns() + (uint64_t)timeout_ms * 1000000u, now;
+	uint64_t end = assay_clock_ns() + (uint64_t)timeout_ms * 1000000u, now;
 	struct pollfd p = { .fd = h->child.socket, .events = POLLIN };
 	int r = 0, slice;
 
 	for (;;) {
-		now = arrivals_now_ns();
+		now = assay_clock_ns();
 		slice = now < end ? (int)((end - now) / 1000000u) + 1 : 0;
 		notify_manager("WATCHDOG=1");
 		if (poll(&p, 1, slice < 1000 ? slice : 1000) == 1)
@@ -259,9 +260,9 @@ static int await(struct handover *h, enum handover_type type, int timeout_ms, st
 /* What is under way may end. */
 static void let_end(struct daemon *d)
 {
-	uint64_t end = arrivals_now_ns() + UNDER_WAY_MS * 1000000ull;
+	uint64_t end = assay_clock_ns() + UNDER_WAY_MS * 1000000ull;
 
-	while (atomic_load(&d->arrivals.held) > loop_idle_left(d->loop) && arrivals_now_ns() < end)
+	while (atomic_load(&d->arrivals.held) > loop_idle_left(d->loop) && assay_clock_ns() < end)
 		poll(NULL, 0, 1);
 }
 
@@ -287,7 +288,7 @@ static int hold_back(struct handover *h, struct assay_err *err)
 	if (!h->held.event &&
 	    held_init(&h->held, cap < HANDOVER_EVENTS_MAX ? cap : HANDOVER_EVENTS_MAX) < 0)
 		return assay_err_set(err, -ENOMEM, "out of memory");
-	h->held_ns = arrivals_now_ns();
+	h->held_ns = assay_clock_ns();
 	h->held_back = true;
 	reader_hold(r->reader, &h->held);
 	let_end(d);
@@ -558,7 +559,7 @@ static int look(struct handover *h, struct assay_err *err)
 		return 1;
 	if (rc == HANDOVER_ANCHORED || rc == HANDOVER_TAKEN)
 		return assay_err_set(err, -EBADMSG, "the new one is out of step");
-	if (arrivals_now_ns() > h->due_ns)
+	if (assay_clock_ns() > h->due_ns)
 		return assay_err_set(err, -ETIMEDOUT, "the new one took too long to prepare");
 	return 0;
 }

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "backends/source_fanotify/lease.h"
+#include "base/clock.h"
 #include "programs/assayd/process/log.h"
 #include "programs/assayd/main/loop_private.h"
 
@@ -180,7 +181,7 @@ static void answer_overdue(struct loop *l, uint64_t now)
 /* Milliseconds until something is due, -1: nothing is. */
 static int keep_time(struct loop *l)
 {
-	uint64_t now = arrivals_now_ns(), due = crew_tick(l->crew, now), at;
+	uint64_t now = assay_clock_ns(), due = crew_tick(l->crew, now), at;
 
 	answer_overdue(l, now);
 	if (l->oldest) {

@@ -11,6 +11,7 @@
 #include <sys/eventfd.h>
 
 #include "backends/source_fanotify/lease.h"
+#include "base/clock.h"
 #include "base/fmt.h"
 #include "programs/assayd/process/log.h"
 #include "programs/assayd/main/loop_private.h"
@@ -81,7 +82,7 @@ void loop_file_answer(struct loop *l, struct file *f, bool allow)
 
 static void note_gap(struct loop *l, struct file *f, enum ledger_why why)
 {
-	uint64_t waited_ns = arrivals_now_ns() - f->arrived_ns;
+	uint64_t waited_ns = assay_clock_ns() - f->arrived_ns;
 
 	ledger_add(l->config.ledger, why, path_of(l, f), waited_ns / 1000000u, (uint64_t)f->size);
 }

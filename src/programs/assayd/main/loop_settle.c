@@ -4,6 +4,7 @@
 #include <sys/eventfd.h>
 
 #include "backends/source_fanotify/lease.h"
+#include "base/clock.h"
 #include "programs/assayd/main/loop_private.h"
 
 #define NODE_FILE(n) ((struct file *)(n))
@@ -96,7 +97,7 @@ void loop_file_settle(struct loop *l)
 		l->ready = (struct file_list){ 0 };
 		for (f = first; f; f = f->next)
 			f->settled_waiters = settle(l, f);
-		now = arrivals_now_ns();
+		now = assay_clock_ns();
 		for (f = first; f; f = f->next)
 			if (!f->late && !f->answered)
 				latency_add(&l->daemon->totals.waits, now - f->arrived_ns);

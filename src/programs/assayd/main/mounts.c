@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/fmt.h"
 #include "formats/batch.h"
@@ -145,7 +146,7 @@ static void set_uncovered(struct mounts *m, struct entry *e, const char *reason)
 		return;
 	}
 	assay_fmt(e->what.reason, sizeof(e->what.reason), "%s", reason);
-	if (!tally_add(&m->tally, e->what.type, arrivals_now_ns()))
+	if (!tally_add(&m->tally, e->what.type, assay_clock_ns()))
 		return;
 	log_line(LOG_NOTICE, "not watched: %s (%s): %s", e->what.point, e->what.type, reason);
 	audit_uncovered(m->daemon, &e->what);
@@ -165,7 +166,7 @@ static void fill_counted(void *ctx, struct assay_wr *w)
 
 void mounts_record_counts(struct mounts *m, bool all)
 {
-	uint64_t now = all ? UINT64_MAX : arrivals_now_ns();
+	uint64_t now = all ? UINT64_MAX : assay_clock_ns();
 	struct tally_kind k;
 	struct assay_err err;
 
@@ -260,9 +261,9 @@ static const char *overlay_refused(struct mounts *m, uint64_t dev)
 	}
 	if (m->daemon->conf.mount.n == 1)
 		return NULL;
-	if (m->overlay == OVERLAY_UNKNOWN && arrivals_now_ns() >= m->overlay_next_ns) {
+	if (m->overlay == OVERLAY_UNKNOWN && assay_clock_ns() >= m->overlay_next_ns) {
 		m->overlay = overlay_probe(m->daemon->spawner);
-		m->overlay_next_ns = arrivals_now_ns() + OVERLAY_RETRY_NS;
+		m->overlay_next_ns = assay_clock_ns() + OVERLAY_RETRY_NS;
 	}
 	if (m->overlay == OVERLAY_QUIET)
 		return NULL;

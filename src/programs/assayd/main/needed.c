@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "backends/source_fanotify/content.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/fmt.h"
 #include "formats/batch.h"
@@ -71,7 +72,7 @@ static void measure_afterwards(void *ctx, int fd, int32_t tid, bool exec)
 
 	(void)statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_SIZE, &st);
 	if (S_ISREG(st.stx_mode)) {
-		if (st.stx_size <= most && rate_take(&n->afterwards, arrivals_now_ns()) &&
+		if (st.stx_size <= most && rate_take(&n->afterwards, assay_clock_ns()) &&
 		    arrivals_put(&d->arrivals, &e, 1, false))
 			return;
 		atomic_fetch_add(&n->unmeasured, 1);
@@ -275,7 +276,7 @@ int needed_new(struct daemon *d, struct needed **ret, struct assay_err *err)
 	if (r < 0)
 		return assay_err_set(err, r, "cannot exempt a process of exempt_pid: %s",
 				     strerror(-r));
-	needed_tend(n, arrivals_now_ns());
+	needed_tend(n, assay_clock_ns());
 	return 0;
 }
 

@@ -15,6 +15,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+
 #define PATIENCE_MS  2000
 #define HELD_TICK_MS 20
 
@@ -77,7 +79,7 @@ static void let_go(struct reader *r, const struct assay_fanotify_event *event, e
 /* Nobody else keeps their time. */
 static void answer_overdue(struct reader *r, struct held *held)
 {
-	uint64_t now = arrivals_now_ns(), most = (uint64_t)r->config.deadline_ms * 1000000u;
+	uint64_t now = assay_clock_ns(), most = (uint64_t)r->config.deadline_ms * 1000000u;
 	struct held_event e;
 
 	while (now > most && held_take(held, now - most, &e))
@@ -87,7 +89,7 @@ static void answer_overdue(struct reader *r, struct held *held)
 /* Looked at again when it was not taken: who closes has said before that it is to be held. */
 static void pass_on(struct reader *r, const struct assay_fanotify_event *event, uint32_t n)
 {
-	const uint64_t now = arrivals_now_ns();
+	const uint64_t now = assay_clock_ns();
 	struct held *held = atomic_load(&r->held);
 
 	if (!held && arrivals_put(r->config.arrivals, event, n, false))

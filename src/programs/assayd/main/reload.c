@@ -5,8 +5,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/fmt.h"
 #include "formats/batch.h"
 #include "programs/assayd/audit/audit_daemon.h"
@@ -207,13 +207,10 @@ static uint64_t take(struct daemon *d)
 json_t *reload_now(struct daemon *d)
 {
 	struct assay_err err = { 0 };
-	struct timespec now;
 	uint64_t changed = 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
 	notify_manager("RELOADING=1\nMONOTONIC_USEC=%llu",
-		       (unsigned long long)now.tv_sec * 1000000u +
-			       (unsigned long long)now.tv_nsec / 1000u);
+		       (unsigned long long)assay_clock_ns() / 1000u);
 	if (d->read_conf(&d->fetch, &d->reload->next, &err) == 0)
 		changed = take(d);
 	else

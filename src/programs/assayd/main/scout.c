@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "programs/assayd/process/ipc.h"
-#include "programs/assayd/main/arrivals.h"
 #include "programs/assayd/process/log.h"
 
 #define INTERVAL_NS 2000000000ull
@@ -97,7 +97,7 @@ static void replace(struct scout_link *s, const char *why)
 	child_kill(&s->child);
 	child_close(&s->child);
 	s->looking = false;
-	s->next_ns = arrivals_now_ns() + INTERVAL_NS;
+	s->next_ns = assay_clock_ns() + INTERVAL_NS;
 	if (start(s, &err) < 0)
 		log_line(LOG_ERR, "other mount namespaces are not searched: %s", err.text);
 }
@@ -126,7 +126,7 @@ static void drop_first_skip(struct scout_link *s)
 
 static int end_pass(struct scout_link *s, const struct ipc_message *m)
 {
-	uint64_t now = arrivals_now_ns(), took = now - s->began_ns;
+	uint64_t now = assay_clock_ns(), took = now - s->began_ns;
 	struct scout_summary summary;
 
 	if (!s->looking || scout_summary_parse(m->body, &summary) < 0)
@@ -169,7 +169,7 @@ void scout_receive(struct scout_link *s)
 		r = ipc_receive(s->child.socket, &buffer, &m);
 		if (r < 0)
 			break;
-		s->heard_ns = arrivals_now_ns();
+		s->heard_ns = assay_clock_ns();
 		r = take(s, &m);
 		ipc_close_fds(&m);
 	}
@@ -210,7 +210,7 @@ static void skip_last(struct scout_link *s)
 	const struct scout_place last = s->last;
 
 	if (s->trial || s->n_skip == 0)
-		s->next_trial_ns = arrivals_now_ns() + TRIAL_NS;
+		s->next_trial_ns = assay_clock_ns() + TRIAL_NS;
 	if (last.ns == 0)
 		return;
 	if (s->n_skip == SCOUT_SKIP_MAX || (s->trial && is_same(&s->skip[0], &last)))

@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "programs/assayd/process/ipc.h"
 #include "programs/assayd/process/log.h"
 #include "programs/assayd/main/loop.h"
@@ -102,7 +103,7 @@ int staff_start(struct staff *s, struct daemon *d, struct assay_err *err)
 {
 	int r = 0;
 
-	s->started_ns = arrivals_now_ns();
+	s->started_ns = assay_clock_ns();
 	while (r == 0 && crew_missing(loop_crew(d->loop)) > 0)
 		r = start_one(s, d, err);
 	return r;
@@ -123,7 +124,7 @@ static void put_off(struct staff *s, uint64_t now)
 int staff_tend(struct staff *s, struct daemon *d, int most_ms)
 {
 	struct crew *crew = loop_crew(d->loop);
-	uint64_t now = arrivals_now_ns(), left_ms;
+	uint64_t now = assay_clock_ns(), left_ms;
 	struct assay_err err = { 0 };
 	struct child c;
 	bool any = false;
@@ -141,7 +142,7 @@ int staff_tend(struct staff *s, struct daemon *d, int most_ms)
 		if (staff_start(s, d, &err) == 0)
 			return most_ms;
 		log_line(LOG_ERR, "%s", err.text);
-		put_off(s, now = arrivals_now_ns());
+		put_off(s, now = assay_clock_ns());
 	}
 	left_ms = (s->not_before_ns - now) / 1000000u + 1;
 	return left_ms < (uint64_t)most_ms ? (int)left_ms : most_ms;

@@ -8,9 +8,9 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/fmt.h"
 #include "base/hex.h"
@@ -282,14 +282,6 @@ static json_t *processes_json(struct daemon *d, uint32_t *ret_missing)
 
 /* ---- gaps ----------------------------------------------------------------------------------- */
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 void status_note(struct daemon *d)
 {
 	struct assay_fanotify_counts n;
@@ -298,14 +290,14 @@ void status_note(struct daemon *d)
 	assay_fanotify_counts(d->group, &n);
 	gaps = n.overflows + n.refused + atomic_load(&d->totals.deadlines);
 	if (gaps != atomic_exchange(&d->totals.gaps_seen, gaps))
-		atomic_store(&d->totals.gap_ns, now_ns());
+		atomic_store(&d->totals.gap_ns, assay_clock_ns());
 }
 
 static uint64_t gap_age_ns(struct daemon *d)
 {
 	uint64_t at = atomic_load(&d->totals.gap_ns);
 
-	return at ? now_ns() - at : UINT64_MAX;
+	return at ? assay_clock_ns() - at : UINT64_MAX;
 }
 
 /* ---- all of it ------------------------------------------------------------------------------ */

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "base/clock.h"
 #include "formats/batch.h"
 #include "programs/assayd/audit/audit_daemon.h"
 #include "programs/assayd/main/control.h"
@@ -20,7 +21,7 @@ static void fill_takeover(void *ctx, struct assay_wr *w)
 	const struct handover_group *g = ctx;
 
 	assay_state_add_u64(w, "waiting", g->events);
-	assay_state_add_u64(w, "held_ms", (arrivals_now_ns() - g->held_ns) / 1000000u);
+	assay_state_add_u64(w, "held_ms", (assay_clock_ns() - g->held_ns) / 1000000u);
 	assay_state_add_u64(w, "lost", g->lost);
 }
 

@@ -9,8 +9,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
-#include "programs/assayd/main/arrivals.h"
 #include "programs/assayd/process/ipc.h"
 
 #define OFFER_MS 5000
@@ -275,11 +275,11 @@ bool takeover_is_done(const struct takeover *t)
 
 void takeover_await_end(struct takeover *t)
 {
-	uint64_t end = arrivals_now_ns() + END_MS * 1000000ull, now;
+	uint64_t end = assay_clock_ns() + END_MS * 1000000ull, now;
 	struct pollfd p = { .fd = t->socket, .events = POLLIN };
 	struct ipc_message m = { 0 };
 
-	while ((now = arrivals_now_ns()) < end) {
+	while ((now = assay_clock_ns()) < end) {
 		if (poll(&p, 1, (int)((end - now) / 1000000u) + 1) <= 0)
 			continue;
 		if (ipc_receive(t->socket, &t->in, &m) == -EPIPE)

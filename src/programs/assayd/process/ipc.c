@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/rd.h"
@@ -163,9 +165,32 @@ int ipc_sealed(struct assay_bytes bytes)
 	return r;
 }
 
-bool ipc_is_sealed(int fd)
+static bool is_sealed(int fd)
 {
 	int seals = fcntl(fd, F_GET_SEALS);
 
 	return seals >= 0 && (seals & SEALS) == SEALS;
+}
+
+int ipc_read_sealed(int fd, size_t max, struct assay_file *ret)
+{
+	struct stat st;
+	uint8_t *data;
+	size_t size;
+
+	if (!is_sealed(fd) || fstat(fd, &st) < 0 || st.st_size < 0)
+		return -EBADMSG;
+	size = (size_t)st.st_size;
+	if (size > max)
+		return -E2BIG;
+	data = malloc(size + 1);
+	if (!data)
+		return -ENOMEM;
+	/* Of memory, so it is all there at once. */
+	if (pread(fd, data, size, 0) != (ssize_t)size) {
+		free(data);
+		return -EIO;
+	}
+	*ret = (struct assay_file){ .bytes = assay_bytes(data, size) };
+	return 0;
 }

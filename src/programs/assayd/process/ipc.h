@@ -7,6 +7,7 @@
 #pragma once
 
 #include "base/bytes.h"
+#include "base/file.h"
 #include "base/macros.h"
 
 #define IPC_MESSAGE_MAX 16384u /* bytes, head included */
@@ -48,5 +49,6 @@ void ipc_close_fds(struct ipc_message *m);
 
 /* A memfd that holds @bytes and cannot be changed any more. Returns it, or -errno. */
 int ipc_sealed(struct assay_bytes bytes);
-/* Whether @fd is such a one: the sender cannot change or shrink it while it is read. */
-bool ipc_is_sealed(int fd);
+/* What is in @fd, if it is such a one, so that the sender cannot change or shrink it while it is
+ * read. Errors: -EBADMSG it is not; -E2BIG more than @max bytes; -ENOMEM, -EIO. */
+int ipc_read_sealed(int fd, size_t max, struct assay_file *ret) ASSAY_MUST_CHECK;

@@ -12,9 +12,8 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "base/sandbox.h"
+#include "programs/assayd/process/confine.h"
 #include "programs/assayd/process/ipc.h"
-#include "programs/assayd/process/log.h"
 #include "programs/assayd/scout/overlay_probe.h"
 
 #define STAGE "/proc" /* a folder that is always there, to mount over */
@@ -100,12 +99,8 @@ int overlay_probe_sandbox(void)
 		.only_reads = true,
 		.syscalls = calls,
 	};
-	struct assay_err err;
-	int r = assay_sandbox_enter(&sandbox, NULL, &err);
 
-	if (r < 0)
-		log_line(LOG_ERR, "overlay-probe: %s", err.text);
-	return r;
+	return confine_process("overlay-probe", &sandbox);
 }
 
 int overlay_probe_process(void)

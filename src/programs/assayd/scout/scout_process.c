@@ -16,9 +16,8 @@
 #include "base/file.h"
 #include "base/fmt.h"
 #include "base/num.h"
-#include "base/sandbox.h"
+#include "programs/assayd/process/confine.h"
 #include "programs/assayd/process/ipc.h"
-#include "programs/assayd/process/log.h"
 #include "programs/assayd/scout/scout_msg.h"
 #include "programs/assayd/process/spawner.h"
 
@@ -366,12 +365,8 @@ static int enter_sandbox(void)
 		.only_ioctl = NS_GET_USERNS,
 		.syscalls = calls,
 	};
-	struct assay_err err;
-	int r = assay_sandbox_enter(&sandbox, NULL, &err);
 
-	if (r < 0)
-		log_line(LOG_ERR, "scout: %s", err.text);
-	return r;
+	return confine_process("scout", &sandbox);
 }
 
 int scout_process(void)

@@ -4,13 +4,12 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "backends/crypto_openssl/crypto_openssl.h"
 #include "backends/view_fuse/mount.h"
 #include "backends/view_fuse/view_fuse.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/rd.h"
 #include "base/sandbox.h"
@@ -31,7 +30,7 @@ struct view_process {
 	struct assay_view_guard guard;
 	/* The load that main has not answered; id 0: none. */
 	uint64_t asked, next_id;
-	struct timespec asked_at;
+	uint64_t asked_at_ms;
 };
 
 /* ---- policies ------------------------------------------------------------------------------- */
@@ -59,22 +58,18 @@ static int ask_to_load(void *ctx, bool is_path, struct assay_bytes text)
 	if (r < 0)
 		return r;
 	p->asked = m.id;
-	clock_gettime(CLOCK_MONOTONIC, &p->asked_at);
+	p->asked_at_ms = assay_clock_ms();
 	return 0;
 }
 
 /* Milliseconds until the writer is answered anyway; -1: nobody waits. */
 static int time_left(const struct view_process *p)
 {
-	struct timespec now;
-	int64_t gone;
+	uint64_t gone_ms = assay_clock_ms() - p->asked_at_ms;
 
 	if (!p->asked)
 		return -1;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	gone = (int64_t)(now.tv_sec - p->asked_at.tv_sec) * 1000 +
-	       (now.tv_nsec - p->asked_at.tv_nsec) / 1000000;
-	return gone < VIEW_LOAD_MS ? (int)(VIEW_LOAD_MS - gone) : 0;
+	return gone_ms < VIEW_LOAD_MS ? (int)(VIEW_LOAD_MS - gone_ms) : 0;
 }
 
 static void answer_writer(struct view_process *p, int result)
@@ -87,24 +82,12 @@ static void answer_writer(struct view_process *p, int result)
 
 static int take_policy(struct view_process *p, const struct ipc_message *m)
 {
-	struct stat st;
-	uint8_t *text;
-	size_t len;
-	int r = 0;
+	AUTO(file) struct assay_file text = { 0 };
+	int r = -EBADMSG;
 
-	if (m->n_fds != 1 || !ipc_is_sealed(m->fd[0]) || fstat(m->fd[0], &st) < 0 ||
-	    st.st_size < 0 || (uint64_t)st.st_size > ASSAY_POLICY_SIZE_MAX)
-		return -EBADMSG;
-	len = (size_t)st.st_size;
-	text = malloc(len + 1);
-	if (!text)
-		return -ENOMEM;
-	if (pread(m->fd[0], text, len, 0) != (ssize_t)len)
-		r = -EIO;
-	if (r == 0)
-		r = view_files_set_policy(&p->files, assay_bytes(text, len));
-	free(text);
-	return r;
+	if (m->n_fds == 1)
+		r = ipc_read_sealed(m->fd[0], ASSAY_POLICY_SIZE_MAX, &text);
+	return r < 0 ? r : view_files_set_policy(&p->files, text.bytes);
 }
 
 static int take_segment(struct view_process *p, struct ipc_message *m)

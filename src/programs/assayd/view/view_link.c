@@ -7,18 +7,17 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "backends/list_file/reader.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/fmt.h"
 #include "base/rd.h"
 #include "base/wr.h"
 #include "formats/policy.h"
 #include "programs/assayd/process/ipc.h"
-#include "programs/assayd/main/arrivals.h"
 #include "programs/assayd/process/log.h"
 #include "programs/assayd/process/rate.h"
 #include "programs/assayd/view/view.h"
@@ -83,7 +82,7 @@ static int start(struct view_link *v, struct assay_err *err)
 
 	if (r < 0)
 		return r;
-	v->began_ns = arrivals_now_ns();
+	v->began_ns = assay_clock_ns();
 	if (fcntl(v->child.socket, F_SETFL, O_NONBLOCK) < 0)
 		r = -errno;
 	if (r == 0)
@@ -101,7 +100,7 @@ static int start(struct view_link *v, struct assay_err *err)
 /* Another one, later. It has unmounted, or those have who watch it. */
 static void replace(struct view_link *v, const char *why)
 {
-	uint64_t now = arrivals_now_ns();
+	uint64_t now = assay_clock_ns();
 
 	child_close(&v->child);
 	if (now - v->began_ns > PAUSE_MAX_NS)
@@ -153,17 +152,14 @@ static int take_ready(struct view_link *v, const struct ipc_message *m)
 /* Refused, or else loaded: *ret_result is for who wrote it. */
 static int load_text(struct view_link *v, const struct ipc_message *m, int *ret_result)
 {
-	struct stat st;
-	void *at;
+	AUTO(file) struct assay_file text = { 0 };
+	int r = -EBADMSG;
 
-	if (m->n_fds != 1 || !ipc_is_sealed(m->fd[0]) || fstat(m->fd[0], &st) < 0 ||
-	    st.st_size <= 0 || (uint64_t)st.st_size > ASSAY_POLICY_SIZE_MAX)
-		return -EBADMSG;
-	at = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, m->fd[0], 0);
-	if (at == MAP_FAILED)
-		return -errno;
-	*ret_result = v->config.load(v->config.ctx, NULL, assay_bytes(at, (size_t)st.st_size));
-	munmap(at, (size_t)st.st_size);
+	if (m->n_fds == 1)
+		r = ipc_read_sealed(m->fd[0], ASSAY_POLICY_SIZE_MAX, &text);
+	if (r < 0 || text.bytes.len == 0)
+		return r < 0 ? r : -EBADMSG;
+	*ret_result = v->config.load(v->config.ctx, NULL, text.bytes);
 	return 0;
 }
 
@@ -186,12 +182,12 @@ static int load_path(struct view_link *v, const struct ipc_message *m, int *ret_
 		return -EBADMSG;
 	memcpy(path, m->body.data, m->body.len);
 	path[m->body.len] = '\0';
-	if (arrivals_now_ns() < v->no_path_before_ns)
+	if (assay_clock_ns() < v->no_path_before_ns)
 		r = -EBUSY;
 	else if (!is_in_view(v, path))
 		r = v->config.load(v->config.ctx, path, (struct assay_bytes){ 0 });
 	if (r == -ETIMEDOUT)
-		v->no_path_before_ns = arrivals_now_ns() + REST_NS;
+		v->no_path_before_ns = assay_clock_ns() + REST_NS;
 	*ret_result = r;
 	return 0;
 }
@@ -203,7 +199,7 @@ static int take_load(struct view_link *v, const struct ipc_message *m)
 	struct ipc_message answer = { .type = VIEW_LOADED, .id = m->id };
 	int result = 0, r = 0;
 
-	if (!rate_take(&v->loads, arrivals_now_ns()))
+	if (!rate_take(&v->loads, assay_clock_ns()))
 		result = -EBUSY;
 	else if (m->type == VIEW_LOAD_TEXT)
 		r = load_text(v, m, &result);

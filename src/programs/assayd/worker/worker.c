@@ -13,13 +13,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "backends/crypto_openssl/crypto_openssl.h"
 #include "backends/source_fanotify/content.h"
 #include "backends/source_fanotify/readahead.h"
-#include "base/sandbox.h"
+#include "base/clock.h"
+#include "programs/assayd/process/confine.h"
 #include "programs/assayd/process/ipc.h"
 #include "programs/assayd/process/log.h"
 #include "programs/assayd/process/spawner.h"
@@ -116,14 +116,6 @@ static void wait_for(short events)
 	(void)poll(&p, 1, -1);
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 static void send_findings(struct worker *w)
 {
 	struct ipc_message m = { .type = WORKER_FINDINGS, .body = assay_wr_done(&w->w) };
@@ -141,7 +133,7 @@ static void send_findings(struct worker *w)
 
 static void keep_finding(struct worker *w, const struct worker_finding *f)
 {
-	uint64_t now = now_ns();
+	uint64_t now = assay_clock_ns();
 
 	if (w->n_out++ == 0)
 		w->out_since_ns = now;
@@ -271,12 +263,8 @@ int worker_sandbox(void)
 		.only_ioctl = FS_IOC_MEASURE_VERITY,
 		.syscalls = syscalls,
 	};
-	struct assay_err err;
-	int r = assay_sandbox_enter(&sandbox, NULL, &err);
 
-	if (r < 0)
-		log_line(LOG_ERR, "worker: %s", err.text);
-	return r;
+	return confine_process("worker", &sandbox);
 }
 
 /* Whatever needs a file or a thread. */
