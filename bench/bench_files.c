@@ -3,10 +3,8 @@
  * The client's side of the daemon's benches: opens, executes and reads files, and prints how long
  * that took. Knows nothing of the daemon; run.sh runs it with and without one.
  */
-#include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <spawn.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -14,55 +12,23 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <openssl/evp.h>
 
+#include "base/clock.h"
 #include "base/macros.h"
+#include "client.h"
 
-enum { SAMPLES = 15, THREADS_MAX = 256, PATHS_MAX = 1000000, BUFFER = 1 << 16 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-static _Noreturn void die(const char *what)
-{
-	perror(what);
-	exit(2);
-}
-
-static int compare_u64(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return (x > y) - (x < y);
-}
+enum { SAMPLES = 15, THREADS_MAX = 256, FILES_MAX = 1000000, BUFFER = 1 << 16 };
 
 static void open_once(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
-		die(path);
+		client_die(path);
 	close(fd);
-}
-
-static void exec_once(const char *path)
-{
-	char *argv[] = { (char *)path, NULL }, *envp[] = { NULL };
-	int status, e;
-	pid_t pid;
-
-	e = posix_spawn(&pid, path, NULL, NULL, argv, envp);
-	if (e != 0 || waitpid(pid, &status, 0) != pid || status != 0)
-		die(path);
 }
 
 /* Nanoseconds of one operation: the median of SAMPLES runs of @count each. */
@@ -71,13 +37,13 @@ static int repeat(void (*once)(const char *path), const char *path, unsigned cou
 	uint64_t sample[SAMPLES];
 
 	for (unsigned s = 0; s < SAMPLES; s++) {
-		uint64_t start = now_ns();
+		uint64_t start = assay_clock_ns();
 
 		for (unsigned i = 0; i < count; i++)
 			once(path);
-		sample[s] = now_ns() - start;
+		sample[s] = assay_clock_ns() - start;
 	}
-	qsort(sample, SAMPLES, sizeof(sample[0]), compare_u64);
+	qsort(sample, SAMPLES, sizeof(sample[0]), client_compare);
 	printf("%.1f\n", (double)sample[SAMPLES / 2] / count);
 	return 0;
 }
@@ -85,10 +51,10 @@ static int repeat(void (*once)(const char *path), const char *path, unsigned cou
 /* Milliseconds that one open takes. */
 static int open_timed(const char *path)
 {
-	uint64_t start = now_ns();
+	uint64_t start = assay_clock_ns();
 
 	open_once(path);
-	printf("%.3f\n", (double)(now_ns() - start) / 1e6);
+	printf("%.3f\n", (double)(assay_clock_ns() - start) / 1e6);
 	return 0;
 }
 
@@ -118,7 +84,7 @@ static void read_file(int fd, uint8_t *buffer, EVP_MD_CTX *digest)
 	while ((n = read(fd, buffer, BUFFER)) > 0)
 		digest_update(digest, buffer, n);
 	if (n < 0)
-		die("read");
+		client_die("read");
 	if (digest && EVP_DigestFinal_ex(digest, value, NULL) != 1)
 		exit(2);
 }
@@ -139,14 +105,14 @@ static void *client(void *arg)
 	size_t i;
 
 	if (!buffer || (w->digests && !digest))
-		die("malloc");
+		client_die("malloc");
 	while ((i = atomic_fetch_add(&w->next, 1)) < w->n_paths) {
-		uint64_t start = now_ns();
+		uint64_t start = assay_clock_ns();
 		int fd = open(w->paths[i], O_RDONLY | O_CLOEXEC);
 
 		if (fd < 0)
-			die(w->paths[i]);
-		note_longest(w, now_ns() - start);
+			client_die(w->paths[i]);
+		note_longest(w, assay_clock_ns() - start);
 		if (w->reads || digest)
 			read_file(fd, buffer, digest);
 		close(fd);
@@ -154,29 +120,6 @@ static void *client(void *arg)
 	EVP_MD_CTX_free(digest);
 	free(buffer);
 	return NULL;
-}
-
-static int compare_names(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static void list_folder(const char *folder, struct work *w)
-{
-	DIR *d = opendir(folder);
-	struct dirent *e;
-
-	w->paths = calloc(PATHS_MAX, sizeof(*w->paths));
-	if (!d || !w->paths)
-		die(folder);
-	while ((e = readdir(d)) && w->n_paths < PATHS_MAX) {
-		if (e->d_name[0] == '.' || e->d_type != DT_REG)
-			continue;
-		if (asprintf(&w->paths[w->n_paths++], "%s/%s", folder, e->d_name) < 0)
-			die("malloc");
-	}
-	closedir(d);
-	qsort(w->paths, w->n_paths, sizeof(*w->paths), compare_names);
 }
 
 /* Every file of @folder once: prints milliseconds in all, and of the longest open. */
@@ -187,14 +130,14 @@ static int open_all(const char *folder, unsigned threads, const char *what)
 	pthread_t thread[THREADS_MAX];
 	uint64_t start;
 
-	list_folder(folder, &w);
-	start = now_ns();
+	w.n_paths = client_list(folder, &w.paths);
+	start = assay_clock_ns();
 	for (unsigned i = 0; i < threads; i++)
 		if (pthread_create(&thread[i], NULL, client, &w) != 0)
-			die("pthread_create");
+			client_die("pthread_create");
 	for (unsigned i = 0; i < threads; i++)
 		pthread_join(thread[i], NULL);
-	printf("%.3f %.3f %zu\n", (double)(now_ns() - start) / 1e6,
+	printf("%.3f %.3f %zu\n", (double)(assay_clock_ns() - start) / 1e6,
 	       (double)atomic_load(&w.longest_ns) / 1e6, w.n_paths);
 	for (size_t i = 0; i < w.n_paths; i++)
 		free(w.paths[i]);
@@ -206,11 +149,11 @@ static int open_all(const char *folder, unsigned threads, const char *what)
 static int make_files(const char *folder, unsigned count, size_t size)
 {
 	uint8_t *data = calloc(1, size + sizeof(uint64_t));
-	uint64_t seed = now_ns() ^ (uint64_t)getpid() << 32;
+	uint64_t seed = assay_clock_ns() ^ (uint64_t)getpid() << 32;
 	char path[4096];
 
 	if (!data)
-		die("malloc");
+		client_die("malloc");
 	for (unsigned i = 0; i < count; i++) {
 		snprintf(path, sizeof(path), "%s/f%07u", folder, i);
 		seed = seed * 6364136223846793005u + 1442695040888963407u;
@@ -218,7 +161,7 @@ static int make_files(const char *folder, unsigned count, size_t size)
 		int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 
 		if (fd < 0 || write(fd, data, size) != (ssize_t)size)
-			die(path);
+			client_die(path);
 		close(fd);
 	}
 	free(data);
@@ -242,13 +185,13 @@ int main(int argc, char **argv)
 	if (argc == 4 && strcmp(argv[1], "open") == 0)
 		return repeat(open_once, argv[2], number(argv[3], 1u << 30));
 	if (argc == 4 && strcmp(argv[1], "exec") == 0)
-		return repeat(exec_once, argv[2], number(argv[3], 1u << 30));
+		return repeat(client_execute, argv[2], number(argv[3], 1u << 30));
 	if (argc == 3 && strcmp(argv[1], "once") == 0)
 		return open_timed(argv[2]);
 	if (argc == 5 && strcmp(argv[1], "all") == 0)
 		return open_all(argv[2], number(argv[3], THREADS_MAX), argv[4]);
 	if (argc == 5 && strcmp(argv[1], "make") == 0)
-		return make_files(argv[2], number(argv[3], PATHS_MAX), number(argv[4], 1u << 30));
+		return make_files(argv[2], number(argv[3], FILES_MAX), number(argv[4], 1u << 30));
 	fputs("usage: bench_files open FILE COUNT     ns of one open and close\n"
 	      "       bench_files exec PROGRAM COUNT  ns of one start and end\n"
 	      "       bench_files once FILE           ms of one open\n"

@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "engine/core/policy.h"
 
 #define EVENTS	   256
@@ -77,14 +77,6 @@ static void make_events(struct assay_match_facts *events)
 	}
 }
 
-static double now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
 static int compare(const void *a, const void *b)
 {
 	double x = *(const double *)a, y = *(const double *)b;
@@ -99,7 +91,7 @@ static double median_ns(match_fn *match, const struct assay_policy *p,
 	uint32_t sum = 0;
 
 	for (unsigned r = 0; r < rounds; r++) {
-		double start = now_ns();
+		uint64_t start = assay_clock_ns();
 
 		for (unsigned i = 0; i < REPEAT * EVENTS; i++) {
 			struct assay_match m;
@@ -107,7 +99,7 @@ static double median_ns(match_fn *match, const struct assay_policy *p,
 			match(p, &events[i % EVENTS], &m);
 			sum += m.actions;
 		}
-		took[r] = (now_ns() - start) / (REPEAT * EVENTS);
+		took[r] = (double)(assay_clock_ns() - start) / (REPEAT * EVENTS);
 	}
 	qsort(took, rounds, sizeof(took[0]), compare);
 	if (sum == 1) /* so that nothing is left out as unused */

@@ -8,10 +8,8 @@
  * prints: MS OPENS MEDIAN P99 LONGEST, and of the bystander: OPENS MEDIAN P99 LONGEST; in
  * microseconds.
  */
-#include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <spawn.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,7 +22,10 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CLIENTS_MAX = 32, PATHS_MAX = 100000, SAMPLES_MAX = 1 << 18, BUFFER = 1 << 16 };
+#include "base/clock.h"
+#include "client.h"
+
+enum { CLIENTS_MAX = 32, SAMPLES_MAX = 1 << 18, BUFFER = 1 << 16 };
 
 /* What one of them saw, in memory that all share. A descriptor for writing must not be in another's
  * child while a script is executed, so they are processes. */
@@ -45,42 +46,17 @@ static char **paths;
 static size_t n_paths;
 static atomic_bool over;
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-static _Noreturn void die(const char *what)
-{
-	perror(what);
-	exit(2);
-}
-
 /* Takes the time of an open. */
 static int open_seen(struct client *c, const char *path, int flags)
 {
-	uint64_t start = now_ns();
+	uint64_t start = assay_clock_ns();
 	int fd = open(path, flags | O_CLOEXEC, 0755);
 
 	if (fd < 0)
-		die(path);
+		client_die(path);
 	if (c->n < SAMPLES_MAX)
-		c->sample[c->n++] = now_ns() - start;
+		c->sample[c->n++] = assay_clock_ns() - start;
 	return fd;
-}
-
-static void execute(const char *path)
-{
-	char *argv[] = { (char *)path, NULL }, *envp[] = { NULL };
-	int status, e;
-	pid_t pid;
-
-	e = posix_spawn(&pid, path, NULL, NULL, argv, envp);
-	if (e != 0 || waitpid(pid, &status, 0) != pid || status != 0)
-		die(path);
 }
 
 /* ---- what they do --------------------------------------------------------------------------- */
@@ -93,7 +69,7 @@ static void write_script(struct client *c, const char *path, unsigned turn)
 	int fd = open_seen(c, path, O_WRONLY | O_CREAT | O_TRUNC);
 
 	if (write(fd, text, (size_t)len) != len)
-		die(path);
+		client_die(path);
 	close(fd);
 }
 
@@ -106,9 +82,9 @@ static void run_scripts(struct client *c)
 		snprintf(path, sizeof(path), "%s/script-%u-%u", folder, c->number, turn % 7);
 		write_script(c, path, turn);
 		close(open_seen(c, path, O_RDONLY));
-		execute(path);
+		client_execute(path);
 		if (turn % 5 == 4 && unlink(path) < 0)
-			die(path);
+			client_die(path);
 	}
 }
 
@@ -124,7 +100,7 @@ static void run_reads(struct client *c)
 		while ((n = read(fd, buffer, sizeof(buffer))) > 0)
 			;
 		if (n < 0)
-			die("read");
+			client_die("read");
 		close(fd);
 	}
 }
@@ -135,7 +111,7 @@ static void run_execs(struct client *c)
 		const char *path = paths[(c->number + i) % n_paths];
 
 		close(open_seen(c, path, O_RDONLY));
-		execute(path);
+		client_execute(path);
 	}
 }
 
@@ -166,35 +142,11 @@ static void *run_bystander(void *arg)
 
 /* ---- the whole ------------------------------------------------------------------------------ */
 
-static void list_folder(void)
-{
-	DIR *d = opendir(folder);
-	struct dirent *e;
-
-	paths = calloc(PATHS_MAX, sizeof(*paths));
-	if (!d || !paths)
-		die(folder);
-	while ((e = readdir(d)) && n_paths < PATHS_MAX) {
-		if (e->d_name[0] == '.' || e->d_type != DT_REG)
-			continue;
-		if (asprintf(&paths[n_paths++], "%s/%s", folder, e->d_name) < 0)
-			die("malloc");
-	}
-	closedir(d);
-}
-
-static int compare_u64(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return (x > y) - (x < y);
-}
-
 static void print_samples(uint64_t *sample, size_t n)
 {
 	if (n == 0)
-		die("nothing was opened");
-	qsort(sample, n, sizeof(*sample), compare_u64);
+		client_die("nothing was opened");
+	qsort(sample, n, sizeof(*sample), client_compare);
 	printf(" %zu %.1f %.1f %.1f", n, (double)sample[n / 2] / 1e3,
 	       (double)sample[n - 1 - n / 100] / 1e3, (double)sample[n - 1] / 1e3);
 }
@@ -207,7 +159,7 @@ static struct client *shared_clients(unsigned n)
 			MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (at == MAP_FAILED)
-		die("mmap");
+		client_die("mmap");
 	return at;
 }
 
@@ -216,7 +168,7 @@ static void start(struct client *c, unsigned number)
 	pid_t pid = fork();
 
 	if (pid < 0)
-		die("fork");
+		client_die("fork");
 	if (pid > 0)
 		return;
 	c->number = number;
@@ -241,14 +193,14 @@ static void measure(void)
 	size_t n = 0;
 
 	if (!all)
-		die("malloc");
-	began = now_ns();
+		client_die("malloc");
+	began = assay_clock_ns();
 	for (unsigned i = 0; i < stress->clients; i++)
 		start(&client[i], i);
 	if (pthread_create(&thread, NULL, run_bystander, bystander) != 0)
-		die("pthread_create");
+		client_die("pthread_create");
 	wait_for_all();
-	took = now_ns() - began;
+	took = assay_clock_ns() - began;
 	atomic_store(&over, true);
 	pthread_join(thread, NULL);
 	for (unsigned i = 0; i < stress->clients; i++) {
@@ -272,7 +224,7 @@ int main(int argc, char **argv)
 	}
 	folder = argv[2];
 	program = argv[3];
-	list_folder();
+	n_paths = client_list(folder, &paths);
 	measure();
 	return 0;
 }

@@ -25,11 +25,11 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "backends/source_fanotify/lease.h"
 #include "backends/source_fanotify/source_fanotify.h"
+#include "base/clock.h"
 
 #define TRIES_MAX 1000000u
 
@@ -48,19 +48,11 @@ static int done;     /* eventfd: a semaphore that one can poll */
 static int queue[2]; /* pipe: descriptors of events */
 static unsigned n_marked, n_broken, n_refused;
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 static void spin_random(unsigned most_us)
 {
-	uint64_t end = now_ns() + (uint64_t)(rand() % (int)most_us) * 1000u;
+	uint64_t end = assay_clock_ns() + (uint64_t)(rand() % (int)most_us) * 1000u;
 
-	while (now_ns() < end)
+	while (assay_clock_ns() < end)
 		;
 }
 

@@ -6,6 +6,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "base/clock.h"
+
 static const enum anchor_mode modes[] = { ANCHOR_EACH, ANCHOR_GROUP, ANCHOR_ORDERED };
 
 static void list_and_pcrs_agree(void **state)
@@ -36,13 +38,9 @@ static void second_run_goes_on(void **state)
 
 	for (unsigned m = 0; m < 9; m++) {
 		fixture_init(&f, modes[m % 3]);
-		fixture_start(&f);
-		measure_files(&f, 20);
-		fixture_stop(&f);
+		fixture_run(&f, 20);
 		f.config.mode = modes[m / 3];
-		fixture_start(&f);
-		measure_files(&f, 20);
-		fixture_stop(&f);
+		fixture_run(&f, 20);
 		assert_int_equal(assert_agrees(&f), 1);
 		assert_all_there(&f, true);
 		assert_int_equal(count_in_list(&f, 1, "last=stopped;", 13), 1);
@@ -106,14 +104,6 @@ static void a_slow_tpm_is_worth_the_pause(void **state)
 	fixture_done(&f);
 }
 
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 /* As many come as were released, and the pause ends before its time: but for the first one, each of
  * these takes an extend and no pause. */
 static void who_was_released_is_waited_for(void **state)
@@ -128,12 +118,12 @@ static void who_was_released_is_waited_for(void **state)
 	assay_fake_anchor_slow(f.tpm, 700 * 1000);
 	fixture_start(&f);
 	for (unsigned i = 0; i < 3; i++) {
-		uint64_t begin = now_ms();
+		uint64_t begin = assay_clock_ms();
 
 		measure_files(&f, 1);
 		assert_int_equal(recorder_flush(f.recorder, FLUSH_MS), 0);
-		if (now_ms() - begin < least)
-			least = now_ms() - begin;
+		if (assay_clock_ms() - begin < least)
+			least = assay_clock_ms() - begin;
 	}
 	assert_in_range(least, 690, 1290);
 	fixture_stop(&f);
@@ -157,9 +147,7 @@ static void lost_at_every_extend(void **state)
 			assay_fake_anchor_fault(f.tpm, ASSAY_FAKE_EXTEND, ASSAY_FAKE_NONE, 0, 0);
 			assay_fake_anchor_back(f.tpm);
 			assert_int_equal(f.config.anchor.ops->reopen(f.config.anchor.ctx, NULL), 0);
-			fixture_start(&f);
-			measure_files(&f, 10);
-			fixture_stop(&f);
+			fixture_run(&f, 10);
 			assert_int_equal(assert_agrees(&f), 1);
 			assert_all_there(&f, true);
 			fixture_done(&f);
@@ -204,9 +192,7 @@ static void killed_while_a_segment_begins(void **state)
 		fixture_init(&f, ANCHOR_GROUP);
 		for (unsigned segment = 1; segment <= 3; segment++) {
 			through = start_and_die(&f, writes);
-			fixture_start(&f);
-			measure_files(&f, 10);
-			fixture_stop(&f);
+			fixture_run(&f, 10);
 			assert_int_equal(assert_agrees(&f), segment);
 			assert_int_equal(count_event(&f, segment, "segment"), 1);
 			assert_int_equal(count_in_list(&f, segment, "boot_aggregate", 14), 1);
