@@ -10,17 +10,18 @@ LIST=$SCRATCH/list CONTROL=$SCRATCH/control PUBLIC=$SCRATCH/status LOG=$SCRATCH/
 DAEMON=''
 
 # daemon_test [WITH]...: how each test begins: as root, in a mount namespace of its own, with
-#   mount  an ext4 at $MNT, all that assayd is to watch
-#   tpm    a TPM of its own at $TCTI, which it is to use
+#   mount[=SIZE]  an ext4 at $MNT, all that assayd is to watch; one of 1 GiB has blocks for files of TiB
+#   tpm           a TPM of its own at $TCTI, which it is to use
 daemon_test() {
-	local with
+	local with size
 	need_root
 	need unshare mkfs.ext4 python3
 	in_mount_namespace
 	for with; do
 		case $with in
-		mount)
-			scratch_mount mnt
+		mount | mount=*)
+			size=${with#mount}
+			scratch_mount mnt ${size:+"${size#=}"}
 			MNT=$SCRATCH/mnt
 			;;
 		tpm) swtpm_begin ;;

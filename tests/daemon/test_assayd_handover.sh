@@ -6,9 +6,7 @@
 . "$TEST_LIB"
 . "$SOURCE/tests/daemon/lib.sh"
 need setpriv jq
-daemon_test tpm
-scratch_mount mnt 256M
-MNT=$SCRATCH/mnt
+daemon_test mount=256M tpm
 chmod 711 "$SCRATCH"
 handover_cleanup
 

@@ -6,10 +6,7 @@
 . "$TEST_LIB"
 . "$SOURCE/tests/daemon/lib.sh"
 . "$SOURCE/tests/daemon/hang.sh"
-hang_test tpm
-scratch_mount mnt 1G # with blocks that are large enough for such files
-MNT=$SCRATCH/mnt
-chmod 1777 "$MNT"
+hang_test mount=1G tpm
 crashes=20
 [ -z "$LONG" ] || { crashes=200 DAEMON_SECONDS=600 ASK_SECONDS=300; }
 

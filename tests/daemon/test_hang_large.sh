@@ -5,10 +5,7 @@
 . "$TEST_LIB"
 . "$SOURCE/tests/daemon/lib.sh"
 . "$SOURCE/tests/daemon/hang.sh"
-hang_test tpm
-scratch_mount mnt 1G # with blocks that are large enough for such files
-MNT=$SCRATCH/mnt
-chmod 1777 "$MNT"
+hang_test mount=1G tpm
 LIMIT_MIB=8
 
 # large_files NAME COUNT SIZE: sparse, the user's; each another.

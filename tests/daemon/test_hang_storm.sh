@@ -7,10 +7,7 @@
 . "$SOURCE/tests/daemon/lib.sh"
 . "$SOURCE/tests/daemon/hang.sh"
 : "${BRIEF:?}"
-hang_test tpm
-scratch_mount mnt 512M
-MNT=$SCRATCH/mnt
-chmod 1777 "$MNT"
+hang_test mount=512M tpm
 seconds=4 execs=3000 files=1000
 [ -z "$LONG" ] || { seconds=300 execs=40000 files=10000 DAEMON_SECONDS=900 ASK_SECONDS=300; }
 user

@@ -43,8 +43,10 @@ static inline void kernel_start(struct kernel *k)
 	assert_int_equal(assay_core_new(&k->arena, &ports, &config, &k->core, NULL), 0);
 }
 
-static inline void kernel_init(struct kernel *k, struct fixture *f)
+/* With a recorder, @f, which goes with it. */
+static inline void kernel_init(struct kernel *k, struct fixture *f, enum anchor_mode mode)
 {
+	fixture_init(f, mode);
 	*k = (struct kernel){ .f = f, .memory = malloc(1 << 21) };
 	pthread_mutex_init(&k->lock, NULL);
 	kernel_start(k);
@@ -56,6 +58,7 @@ static inline void kernel_done(struct kernel *k)
 {
 	assay_core_done(k->core);
 	free(k->memory);
+	fixture_done(k->f);
 }
 
 /* What user space sees of it. */

@@ -201,6 +201,14 @@ static inline void measure_files(struct fixture *f, uint32_t n)
 	}
 }
 
+/* A run in which @n new files are measured. */
+static inline void fixture_run(struct fixture *f, uint32_t n)
+{
+	fixture_start(f);
+	measure_files(f, n);
+	fixture_stop(f);
+}
+
 /* ---- looking at what is on disk ---------------------------------------------------------------
  */
 

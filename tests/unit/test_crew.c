@@ -163,7 +163,6 @@ static void send_finding(struct player *p, const struct worker_finding *f)
 	send_body(p, WORKER_FINDINGS, assay_wr_done(&w));
 }
 
-/* All that has come to the crew. */
 /* What has come, all of one wait first, as the loop does it. */
 static void turn(struct fixture *x)
 {
@@ -185,6 +184,30 @@ static struct player *who(struct fixture *x, uint64_t id[WORKER_BATCH_MAX], uint
 	return NULL;
 }
 
+/* Files 1 to @n, of 100 bytes each. */
+static void give_many(struct fixture *x, uint64_t n)
+{
+	for (uint64_t i = 1; i <= n; i++)
+		assert_true(give(x, i, WORKER_DIGEST, 100));
+	crew_flush(x->crew);
+}
+
+/* File 7, of 100 bytes, goes to one of them. */
+static struct player *who_has_seven(struct fixture *x, uint32_t wanted)
+{
+	uint64_t id[WORKER_BATCH_MAX];
+	struct player *p;
+	uint32_t n;
+
+	assert_true(give(x, 7, wanted, 100));
+	crew_flush(x->crew);
+	p = who(x, id, &n);
+	assert_non_null(p);
+	assert_int_equal(n, 1);
+	assert_int_equal(id[0], 7);
+	return p;
+}
+
 static bool is_dead(const struct player *p)
 {
 	siginfo_t info = { 0 };
@@ -194,19 +217,12 @@ static bool is_dead(const struct player *p)
 
 static void findings_come_back(void **state)
 {
-	uint64_t id[WORKER_BATCH_MAX];
 	struct worker_finding f;
 	struct fixture x;
 	struct player *p;
-	uint32_t n;
 
 	fixture_init(&x);
-	assert_true(give(&x, 7, WORKER_DIGEST, 100));
-	crew_flush(x.crew);
-	p = who(&x, id, &n);
-	assert_non_null(p);
-	assert_int_equal(n, 1);
-	assert_int_equal(id[0], 7);
+	p = who_has_seven(&x, WORKER_DIGEST);
 	f = finding(7);
 	send_finding(p, &f);
 	turn(&x);
@@ -265,16 +281,11 @@ static void check_liar(uint32_t wanted, const struct worker_finding *f, uint32_t
 {
 	uint8_t space[WORKER_FINDING_SIZE_MAX];
 	struct assay_wr w = assay_wr(space, sizeof(space));
-	uint64_t id[WORKER_BATCH_MAX];
 	struct fixture x;
 	struct player *p;
-	uint32_t n;
 
 	fixture_init(&x);
-	assert_true(give(&x, 7, wanted, 100));
-	crew_flush(x.crew);
-	p = who(&x, id, &n);
-	assert_non_null(p);
+	p = who_has_seven(&x, wanted);
 	worker_finding_put(&w, f);
 	send_body(p, type, assay_wr_done(&w));
 	turn(&x);
@@ -333,16 +344,11 @@ static void what_is_malformed_ends_it(void **state)
 	len = w.len;
 	worker_finding_put(&w, &f);
 	for (size_t i = 0; i <= len; i++) {
-		uint64_t id[WORKER_BATCH_MAX];
 		struct fixture x;
 		struct player *p;
-		uint32_t n;
 
 		fixture_init(&x);
-		assert_true(give(&x, 7, WORKER_DIGEST, 100));
-		crew_flush(x.crew);
-		p = who(&x, id, &n);
-		assert_non_null(p);
+		p = who_has_seven(&x, WORKER_DIGEST);
 		send_body(p, WORKER_FINDINGS, assay_bytes(space, i < len ? i : w.len));
 		turn(&x);
 		assert_int_equal(x.n_found, i == len);
@@ -362,9 +368,7 @@ static void files_of_the_dead_come_back(void **state)
 	uint32_t n;
 
 	fixture_init(&x);
-	for (uint64_t i = 1; i <= 6; i++)
-		assert_true(give(&x, i, WORKER_DIGEST, 100));
-	crew_flush(x.crew);
+	give_many(&x, 6);
 	p = who(&x, id, &n);
 	assert_non_null(p);
 	assert_int_equal(n, 3);
@@ -395,9 +399,7 @@ static void two_may_end_at_once(void **state)
 		struct fixture x;
 
 		fixture_init(&x);
-		for (uint64_t i = 1; i <= 2; i++)
-			assert_true(give(&x, i, WORKER_DIGEST, 100));
-		crew_flush(x.crew);
+		give_many(&x, 2);
 		x.cancels = first;
 		for (uint32_t i = 0; i <= WORKERS; i++)
 			shutdown(x.player[i].socket, SHUT_RDWR);
@@ -410,17 +412,13 @@ static void two_may_end_at_once(void **state)
 
 static void who_does_not_let_go_is_ended(void **state)
 {
-	uint64_t id[WORKER_BATCH_MAX], due;
+	uint64_t due;
 	struct worker_finding f = finding(7);
 	struct fixture x;
 	struct player *p;
-	uint32_t n;
 
 	fixture_init(&x);
-	assert_true(give(&x, 7, WORKER_DIGEST, 100));
-	crew_flush(x.crew);
-	p = who(&x, id, &n);
-	assert_non_null(p);
+	p = who_has_seven(&x, WORKER_DIGEST);
 	crew_cancel(x.crew, 7);
 	due = crew_tick(x.crew, 0);
 	assert_true(due < UINT64_MAX);
@@ -435,10 +433,7 @@ static void who_does_not_let_go_is_ended(void **state)
 	/* One that answers all the same, or says that it has let go. */
 	for (int canceled = 0; canceled < 2; canceled++) {
 		fixture_init(&x);
-		assert_true(give(&x, 7, WORKER_DIGEST, 100));
-		crew_flush(x.crew);
-		p = who(&x, id, &n);
-		assert_non_null(p);
+		p = who_has_seven(&x, WORKER_DIGEST);
 		crew_cancel(x.crew, 7);
 		if (canceled)
 			f = (struct worker_finding){ .id = 7,
@@ -463,9 +458,7 @@ static void who_is_stuck_keeps_no_others(void **state)
 	uint32_t n;
 
 	fixture_init(&x);
-	for (uint64_t i = 1; i <= 6; i++)
-		assert_true(give(&x, i, WORKER_DIGEST, 100));
-	crew_flush(x.crew);
+	give_many(&x, 6);
 	due = crew_tick(x.crew, 0);
 	crew_tick(x.crew, due + SECOND);
 	assert_int_equal(x.n_lost, 4);

@@ -21,15 +21,11 @@ static void list_begins_with_the_kernels(void **state)
 	struct kernel k;
 
 	for (unsigned m = 0; m < 4; m++) {
-		fixture_init(&f, m % 2 ? ANCHOR_GROUP : ANCHOR_EACH);
-		kernel_init(&k, &f);
+		kernel_init(&k, &f, m % 2 ? ANCHOR_GROUP : ANCHOR_EACH);
 		k.pads = m >= 2;
 		kernel_measures(&k, 7);
-		for (unsigned run = 0; run < 3; run++) {
-			fixture_start(&f);
-			measure_files(&f, 10);
-			fixture_stop(&f);
-		}
+		for (unsigned run = 0; run < 3; run++)
+			fixture_run(&f, 10);
 		assert_begins_with(&k);
 		assert_int_equal(assert_agrees(&f), 1);
 		assert_int_equal(count_event(&f, 1, "base"), 0);
@@ -37,7 +33,6 @@ static void list_begins_with_the_kernels(void **state)
 		assert_int_equal(count_in_list(&f, 1, "kernel_total=7;", 15), 1);
 		assert_all_there(&f, true);
 		kernel_done(&k);
-		fixture_done(&f);
 	}
 }
 
@@ -48,21 +43,17 @@ static void a_pcr_that_no_tpm_has(void **state)
 	struct kernel k;
 	size_t len;
 
-	fixture_init(&f, ANCHOR_GROUP);
-	kernel_init(&k, &f);
+	kernel_init(&k, &f, ANCHOR_GROUP);
 	kernel_measures(&k, 1);
 	len = k.len;
 	memcpy(k.list + len, k.list, len);
 	k.list[len] = 40;
 	k.len = 2 * len;
 	kernel_publish(&k);
-	fixture_start(&f);
-	measure_files(&f, 10);
-	fixture_stop(&f);
+	fixture_run(&f, 10);
 	assert_int_equal(assert_agrees(&f), 1);
 	assert_int_equal(count_event(&f, 1, "base"), 1);
 	kernel_done(&k);
-	fixture_done(&f);
 }
 
 /* The kernel measures on, while we are away and while we run. */
@@ -74,14 +65,11 @@ static void later_records_are_merged(void **state)
 	for (unsigned m = 0; m < 8; m++) {
 		unsigned many = m < 4 ? 2 : 150;
 
-		fixture_init(&f, m & 1 ? ANCHOR_GROUP : ANCHOR_EACH);
-		kernel_init(&k, &f);
+		kernel_init(&k, &f, m & 1 ? ANCHOR_GROUP : ANCHOR_EACH);
 		k.pads = m & 2;
 		k.two_pcrs = m >= 4;
 		kernel_measures(&k, 3);
-		fixture_start(&f);
-		measure_files(&f, 10);
-		fixture_stop(&f);
+		fixture_run(&f, 10);
 		kernel_measures(&k, many); /* away */
 		fixture_start(&f);
 		measure_files(&f, 5);
@@ -104,7 +92,6 @@ static void later_records_are_merged(void **state)
 		}
 		assert_all_there(&f, true);
 		kernel_done(&k);
-		fixture_done(&f);
 	}
 }
 
@@ -128,8 +115,7 @@ static void kernel_between_any_two_of_ours(void **state)
 	struct kernel k;
 
 	for (unsigned m = 0; m < 4; m++) {
-		fixture_init(&f, m & 1 ? ANCHOR_GROUP : ANCHOR_EACH);
-		kernel_init(&k, &f);
+		kernel_init(&k, &f, m & 1 ? ANCHOR_GROUP : ANCHOR_EACH);
 		k.two_pcrs = m & 2;
 		kernel_measures(&k, 3);
 		other = &k;
@@ -153,7 +139,6 @@ static void kernel_between_any_two_of_ours(void **state)
 		assert_int_equal(assert_agrees(&f), 1);
 		assert_all_there(&f, true);
 		kernel_done(&k);
-		fixture_done(&f);
 	}
 }
 
@@ -179,15 +164,11 @@ static void kernel_busy_in_two_pcrs_at_a_start(void **state)
 	struct kernel k;
 
 	for (unsigned m = 0; m < 4; m++) {
-		fixture_init(&f, m & 1 ? ANCHOR_GROUP : ANCHOR_EACH);
-		kernel_init(&k, &f);
+		kernel_init(&k, &f, m & 1 ? ANCHOR_GROUP : ANCHOR_EACH);
 		k.two_pcrs = true;
 		kernel_measures(&k, 3);
-		if (m & 2) {
-			fixture_start(&f);
-			measure_files(&f, 10);
-			fixture_stop(&f);
-		}
+		if (m & 2)
+			fixture_run(&f, 10);
 		other = &k;
 		alone = f.config.anchor.ops;
 		ops = *alone;
@@ -198,13 +179,10 @@ static void kernel_busy_in_two_pcrs_at_a_start(void **state)
 		f.config.anchor.ops = alone;
 		fixture_stop(&f);
 		kernel_extend(&k, UINT32_MAX);
-		fixture_start(&f);
-		measure_files(&f, 10);
-		fixture_stop(&f);
+		fixture_run(&f, 10);
 		assert_int_equal(assert_agrees(&f), 1);
 		assert_int_equal(count_event(&f, 1, "base"), 0);
 		kernel_done(&k);
-		fixture_done(&f);
 	}
 }
 
@@ -215,14 +193,11 @@ static void list_that_explains_nothing_is_not_adopted(void **state)
 	struct fixture f;
 	struct kernel k;
 
-	fixture_init(&f, ANCHOR_GROUP);
-	kernel_init(&k, &f);
+	kernel_init(&k, &f, ANCHOR_GROUP);
 	assay_fake_anchor_foreign(f.tpm, 10, &v);
 	kernel_measures(&k, 3);
 	for (unsigned run = 0; run < 2; run++) {
-		fixture_start(&f);
-		measure_files(&f, 10);
-		fixture_stop(&f);
+		fixture_run(&f, 10);
 		kernel_measures(&k, 2); /* what comes later is taken over all the same */
 	}
 	fixture_start(&f);
@@ -233,7 +208,6 @@ static void list_that_explains_nothing_is_not_adopted(void **state)
 	assert_int_equal(count_in_list(&f, 1, "kernel-3", 9), 1);
 	assert_int_equal(count_in_list(&f, 1, "kernel-6", 9), 1);
 	kernel_done(&k);
-	fixture_done(&f);
 }
 
 /* A booted kernel makes PCR 10 what it was when the list began: that is no resume. With the counts
@@ -244,29 +218,22 @@ static void the_same_kernel_boots_again(void **state)
 	struct kernel k;
 
 	for (unsigned m = 0; m < 4; m++) {
-		fixture_init(&f, m % 2 ? ANCHOR_GROUP : ANCHOR_EACH);
-		kernel_init(&k, &f);
+		kernel_init(&k, &f, m % 2 ? ANCHOR_GROUP : ANCHOR_EACH);
 		kernel_measures(&k, 2);
-		fixture_start(&f);
-		measure_files(&f, 10);
-		fixture_stop(&f);
+		fixture_run(&f, 10);
 		if (m < 2)
 			assay_fake_anchor_reset(f.tpm);
 		else
 			assay_fake_anchor_restart(f.tpm);
 		assert_int_equal(f.config.anchor.ops->reopen(f.config.anchor.ctx, NULL), 0);
 		kernel_boots(&k, 1);
-		for (unsigned runs = 0; runs < 2; runs++) {
-			fixture_start(&f);
-			measure_files(&f, 5);
-			fixture_stop(&f);
-		}
+		for (unsigned runs = 0; runs < 2; runs++)
+			fixture_run(&f, 5);
 		assert_int_equal(assert_agrees(&f), 2);
 		assert_int_equal(count_in_list(&f, 2, "start=reset;", 12), 1);
 		assert_int_equal(count_in_list(&f, 2, "kernel-0", 9), 1);
 		assert_all_there(&f, true);
 		kernel_done(&k);
-		fixture_done(&f);
 	}
 }
 
@@ -278,8 +245,7 @@ static void nobody_waits_while_the_pcrs_are_read_again(void **state)
 	struct fixture f;
 	struct kernel k;
 
-	fixture_init(&f, ANCHOR_GROUP);
-	kernel_init(&k, &f);
+	kernel_init(&k, &f, ANCHOR_GROUP);
 	kernel_measures(&k, 3);
 	fixture_start(&f);
 	measure_files(&f, 10);
@@ -299,7 +265,6 @@ static void nobody_waits_while_the_pcrs_are_read_again(void **state)
 	assert_int_equal(assert_agrees(&f), 2);
 	assert_all_there(&f, false); /* what was not anchored stands in both */
 	kernel_done(&k);
-	fixture_done(&f);
 }
 
 /* ---- a run that is killed between the kernel's records and its word that they are */
@@ -361,8 +326,7 @@ static void killed_before_it_says_adopted(void **state)
 	struct kernel k;
 
 	for (unsigned m = 0; m < 4; m++) {
-		fixture_init(&f, ANCHOR_EACH);
-		kernel_init(&k, &f);
+		kernel_init(&k, &f, ANCHOR_EACH);
 		kernel_measures(&k, 3);
 		fixture_start(&f);
 		measure_files(&f, 3);
@@ -383,7 +347,6 @@ static void killed_before_it_says_adopted(void **state)
 			assert_int_equal(count_in_list(&f, 1, name, len), 1);
 		}
 		kernel_done(&k);
-		fixture_done(&f);
 	}
 }
 
@@ -413,8 +376,7 @@ static void killed_behind_a_record_that_the_kernel_makes_too(void **state)
 	struct kernel k;
 
 	for (unsigned m = 0; m < 3; m++) {
-		fixture_init(&f, ANCHOR_EACH);
-		kernel_init(&k, &f);
+		kernel_init(&k, &f, ANCHOR_EACH);
 		kernel_measures(&k, 3);
 		fixture_start(&f);
 		measure_files(&f, 3);
@@ -428,7 +390,6 @@ static void killed_behind_a_record_that_the_kernel_makes_too(void **state)
 			f.config.mode = ANCHOR_GROUP;
 		assert_goes_on(&k);
 		kernel_done(&k);
-		fixture_done(&f);
 	}
 }
 

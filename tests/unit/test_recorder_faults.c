@@ -87,13 +87,9 @@ static void foreign_extend_between_runs(void **state)
 
 	for (unsigned m = 0; m < 3; m++) {
 		fixture_init(&f, modes[m]);
-		fixture_start(&f);
-		measure_files(&f, 10);
-		fixture_stop(&f);
+		fixture_run(&f, 10);
 		foreign_extend(&f);
-		fixture_start(&f);
-		measure_files(&f, 10);
-		fixture_stop(&f);
+		fixture_run(&f, 10);
 		assert_int_equal(assert_agrees(&f), 2);
 		assert_all_there(&f, true);
 		assert_int_equal(count_in_list(&f, 2, "start=broken;", 13), 1);
@@ -205,9 +201,7 @@ static void list_cut_by_one_record(void **state)
 	int fd;
 
 	fixture_init(&f, ANCHOR_EACH);
-	fixture_start(&f);
-	measure_files(&f, 10);
-	fixture_stop(&f);
+	fixture_run(&f, 10);
 	assert_true(load_segment(&f, 1, &s));
 	for (in = assay_rd(s.records); !assay_rd_end(&in);) {
 		last = assay_rd_offset(&in);
@@ -218,9 +212,7 @@ static void list_cut_by_one_record(void **state)
 	assert_int_equal(pwrite(fd, &last, sizeof(last), ASSAY_SEGMENT_COMMIT), 8);
 	assert_int_equal(pwrite(fd, &last, sizeof(last), ASSAY_SEGMENT_COMMIT + 8), 8);
 	close(fd);
-	fixture_start(&f);
-	measure_files(&f, 10);
-	fixture_stop(&f);
+	fixture_run(&f, 10);
 	assert_int_equal(assert_agrees(&f), 2);
 	assert_int_equal(count_in_list(&f, 2, "start=broken;", 13), 1);
 	assert_int_equal(count_in_list(&f, 2, "last=crashed;", 13), 1);
@@ -426,9 +418,7 @@ static void no_room_for_a_segment_at_the_end(void **state)
 		fixture_stop(&f);
 		assert_int_equal(assay_fake_anchor_extends(f.tpm, 10), extends);
 		assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
-		fixture_start(&f);
-		measure_files(&f, 10);
-		fixture_stop(&f);
+		fixture_run(&f, 10);
 		assert_int_equal(assert_agrees(&f), 2);
 		fixture_done(&f);
 	}

@@ -198,8 +198,7 @@ static void run_order(const struct order *o)
 		  o->after, (unsigned)o->outcome, o->waiting, o->late, o->pads, o->two_pcrs);
 	if (getenv("VERBOSE"))
 		fprintf(stderr, "%s\n", name);
-	fixture_init(&f, o->mode);
-	kernel_init(&k, &f);
+	kernel_init(&k, &f, o->mode);
 	pthread_mutex_init(&w.lock, NULL);
 	pthread_cond_init(&w.changed, NULL);
 	w.k = &k;
@@ -218,16 +217,13 @@ static void run_order(const struct order *o)
 	fixture_stop(&f);
 	assert_int_equal(assert_agrees(&f), 1);
 	for (unsigned runs = 0; runs < 2; runs++) { /* the place is found again */
-		fixture_start(&f);
-		measure_files(&f, 2);
-		fixture_stop(&f);
+		fixture_run(&f, 2);
 		assert_int_equal(assert_agrees(&f), 1);
 	}
 	assert_all_there(&f, true);
 	assert_kernel_is_there(&k, 2 + 2 * (o->before + o->after));
 	keep(&f, name);
 	kernel_done(&k);
-	fixture_done(&f);
 	pthread_mutex_destroy(&w.lock);
 	pthread_cond_destroy(&w.changed);
 }
@@ -340,8 +336,7 @@ static void announced_records_are_completed(void **state)
 		uint64_t records;
 		struct segment_file s;
 
-		fixture_init(&f, m % 2 ? ANCHOR_GROUP : ANCHOR_EACH);
-		kernel_init(&k, &f);
+		kernel_init(&k, &f, m % 2 ? ANCHOR_GROUP : ANCHOR_EACH);
 		kernel_measures(&k, 2);
 		fixture_start(&f);
 		measure_files(&f, 5);
@@ -362,15 +357,12 @@ static void announced_records_are_completed(void **state)
 		cut_behind(&f, records + 1 + m / 2); /* the announcement, and some of the three */
 		tpm_back(&f);
 		for (unsigned runs = 0; runs < 2; runs++) {
-			fixture_start(&f);
-			measure_files(&f, 3);
-			fixture_stop(&f);
+			fixture_run(&f, 3);
 			assert_int_equal(assert_agrees(&f), 1);
 		}
 		assert_kernel_is_there(&k, 5);
 		assert_all_there(&f, true);
 		kernel_done(&k);
-		fixture_done(&f);
 	}
 }
 
