@@ -53,6 +53,18 @@ assert set(texts(public)) <= words, set(texts(public)) - words
 assert public['list']['records'] == full['list']['records'] and public['health']['ok'] is True
 assert 'measure_only' in public['not_protected'] and 'chosen_mounts' in public['not_protected']
 EOF_PY
+python3 - "$SCRATCH/full" "$SOURCE/docs/formats/status.md" <<'EOF_PY' || fail 'a key is not on the page of the status document'
+import json, sys
+full, page = json.load(open(sys.argv[1])), open(sys.argv[2]).read()
+def keys(v):
+    for k, x in v.items() if isinstance(v, dict) else ():
+        yield k
+        yield from keys(x)
+    for x in v if isinstance(v, list) else ():
+        yield from keys(x)
+missing = {k for k in keys(full) if not k[0].isdigit() and '`%s`' % k not in page and '"%s"' % k not in page}
+assert len(set(keys(full))) > 70 and not missing, missing
+EOF_PY
 for op in '{"op":"pcrs"}' '{"op":"audit"}' '{"op":"reload"}' '{"op":"quote","nonce":"","ak_public":"","ak_private":""}'; do
 	as_nobody "$ASK" "$PUBLIC" "$op" >"$SCRATCH/answer"
 	grep -q '"code":1}' "$SCRATCH/answer" || fail "everybody may ask for $op: $(cat "$SCRATCH/answer")"
