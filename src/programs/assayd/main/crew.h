@@ -18,7 +18,7 @@ struct crew_job {
 	struct worker_job job;
 	int fd;	       /* borrowed until crew_flush() */
 	uint64_t size; /* that is expected */
-	bool alone;    /* its last reader died: no other file shall be with it */
+	bool alone;    /* no other file shall be with it: it may kill its reader, or take long */
 };
 
 /* They must not call the crew. */

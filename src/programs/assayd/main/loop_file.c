@@ -259,11 +259,20 @@ static void put_off(struct file *f)
 	f->state = FILE_QUEUED;
 }
 
+/* The big ones have their worker for themselves, and so has one whose last reader died. */
 static struct fair *line_of(struct loop *l, const struct file *f)
 {
 	if (f->goes_on)
 		return &l->idle;
-	return (uint64_t)f->size > CREW_BIG_SIZE ? &l->big : &l->small;
+	return (uint64_t)f->size > CREW_BIG_SIZE || f->died > 0 ? &l->big : &l->small;
+}
+
+/* Nobody has waited longer; and nobody waits at all, if nobody does for this one. */
+static bool is_next(struct loop *l, const struct file *f)
+{
+	const struct fair *line = line_of(l, f);
+
+	return line->n == 0 && (line != &l->idle || l->big.n == 0);
 }
 
 static void put(struct loop *l, struct file *f)
@@ -299,10 +308,10 @@ static bool give(struct loop *l, struct file *f)
 		.job = { .id = loop_file_id(f, 0),
 			 .wanted = f->hearing->wanted,
 			 .alg = l->daemon->hash,
-			 .size_max = f->goes_on ? INT64_MAX : l->size_max },
+			 .size_max = f->size_max },
 		.fd = f->event.fd,
 		.size = (uint64_t)f->size,
-		.alone = f->died > 0,
+		.alone = f->died > 0 || f->goes_on,
 	};
 
 	if (!crew_give(l->crew, &job))
@@ -315,7 +324,8 @@ static bool give(struct loop *l, struct file *f)
 /* ---- too large ------------------------------------------------------------------------------ */
 
 /* It is measured while nobody waits, and gives way to files that somebody waits for. Others that
- * open it are answered at once too, so they do not wait behind it. */
+ * open it are answered at once too, so they do not wait behind it. It may grow by what is not large
+ * while it is read, not for ever. */
 static bool go_on_later(struct loop *l, struct file *f)
 {
 	if (l->n_later == LATER_MAX || f->late)
@@ -324,6 +334,9 @@ static bool go_on_later(struct loop *l, struct file *f)
 		if (l->later[i]->node.dev == f->node.dev && l->later[i]->node.ino == f->node.ino)
 			return false;
 	l->later[l->n_later++] = f;
+	f->size_max = (uint64_t)f->size + l->size_max;
+	if (f->goes_on)
+		return true;
 	f->goes_on = true;
 	atomic_fetch_add(&l->idle_left, 1);
 	f->owns_inode = false;
@@ -346,7 +359,7 @@ static bool is_read_later(struct loop *l, struct file *f)
 static bool check_size(struct loop *l, struct file *f)
 {
 	return !(f->hearing->wanted & (WORKER_DIGEST | WORKER_DIGEST_IF_ELF)) ||
-	       (uint64_t)f->size <= l->size_max || f->goes_on || is_read_later(l, f);
+	       (uint64_t)f->size <= f->size_max || is_read_later(l, f);
 }
 
 /* While it was read: a writer lets it grow. */
@@ -356,7 +369,7 @@ static void has_grown(struct loop *l, struct file *f)
 
 	if (fstat(f->event.fd, &st) == 0)
 		f->size = st.st_size;
-	if (!f->answered && is_read_later(l, f))
+	if (is_read_later(l, f))
 		queue(l, f);
 	else
 		make_ready(l, f);
@@ -460,9 +473,8 @@ static int hear(struct loop *l, struct file *f, const struct stat *st)
 	return r;
 }
 
-/* What a worker must find out. False: all have enough to do, or @behind others have waited longer.
- */
-static bool ask_worker(struct loop *l, struct file *f, const struct fair *behind)
+/* What a worker must find out. False: all have enough to do, or it is not its turn. */
+static bool ask_worker(struct loop *l, struct file *f, bool in_turn)
 {
 	if (!check_size(l, f)) {
 		make_ready(l, f);
@@ -470,13 +482,11 @@ static bool ask_worker(struct loop *l, struct file *f, const struct fair *behind
 	}
 	if (f->answered && f->goes_on)
 		loop_file_drop_lease(f);
-	if ((!behind || behind->n == 0) && give(l, f))
-		return true;
-	return false;
+	return (in_turn || is_next(l, f)) && give(l, f);
 }
 
-/* False: it is to be queued. @from: the line that it was taken from; NULL: it has just come. */
-static bool begin(struct loop *l, struct file *f, const struct stat *st, const struct fair *from)
+/* False: it is to be queued. @in_turn: it was; else it has just come. */
+static bool begin(struct loop *l, struct file *f, const struct stat *st, bool in_turn)
 {
 	static const struct content_facts nothing = { .digest.alg = ASSAY_HASH_COUNT,
 						      .verity.alg = ASSAY_HASH_COUNT };
@@ -500,11 +510,11 @@ static bool begin(struct loop *l, struct file *f, const struct stat *st, const s
 		return true;
 	}
 	if (!f->has_known)
-		return ask_worker(l, f, from ? NULL : line_of(l, f));
+		return ask_worker(l, f, in_turn);
 	/* Not what this opener needs: as if nothing were known. */
 	free(f->hearing);
 	f->has_known = false;
-	return begin(l, f, st, from);
+	return begin(l, f, st, in_turn);
 }
 
 /* True: there is something to do, and @ret says what the file is. */
@@ -519,11 +529,13 @@ static bool look_at(struct loop *l, struct file *f, struct stat *ret)
 /* False: another event of its inode is worked on. */
 static bool enter(struct loop *l, struct file *f, const struct stat *st)
 {
-	if (f->late || f->goes_on || f->owns_inode)
+	if (f->late || f->owns_inode)
 		return true;
-	f->owns_inode = true;
 	f->node.dev = st->st_dev;
 	f->node.ino = st->st_ino;
+	if (f->goes_on)
+		return true;
+	f->owns_inode = true;
 	if (assay_inflight_enter(l->inflight, &f->node))
 		return true;
 	f->state = FILE_BEHIND;
@@ -535,7 +547,7 @@ void loop_file_begin(struct loop *l, struct file *f)
 {
 	struct stat st;
 
-	if (!look_at(l, f, &st) || !enter(l, f, &st) || begin(l, f, &st, NULL))
+	if (!look_at(l, f, &st) || !enter(l, f, &st) || begin(l, f, &st, false))
 		return;
 	queue(l, f);
 }
@@ -548,7 +560,7 @@ static void give_from(struct loop *l, struct fair *line)
 	while ((node = fair_take(line))) {
 		struct file *f = QUEUED_FILE(node);
 
-		if (!look_at(l, f, &st) || begin(l, f, &st, line))
+		if (!look_at(l, f, &st) || begin(l, f, &st, true))
 			continue;
 		put_off(f);
 		fair_put_back(line, node);

@@ -39,6 +39,7 @@ struct file {
 	uint32_t slot, generation;
 	uint64_t arrived_ns;
 	int64_t size;		    /* before the lease was taken */
+	uint64_t size_max;	    /* bytes; it is not read further */
 	struct hearing *hearing;    /* while its content is looked for */
 	struct content_facts known; /* by @has_known; of the content while the opener waited */
 	uint32_t asked;		    /* bit per record that the recorder has not answered for */

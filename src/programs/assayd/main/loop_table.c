@@ -60,6 +60,7 @@ struct file *loop_file_new(struct loop *l, const struct assay_fanotify_event *ev
 	l->slot[f->slot] = f;
 	f->generation = ++l->generation;
 	f->event = *event;
+	f->size_max = l->size_max;
 	f->wait_for = ASSAY_NO_RECORD;
 	f->older = l->newest;
 	*(f->older ? &f->older->newer : &l->oldest) = f;

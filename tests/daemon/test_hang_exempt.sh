@@ -1,0 +1,118 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# What nobody waits for takes nothing from those who wait: files of an exempt process that grow while they are queued to be
+# measured, one that is measured late, and one whose reader dies.
+. "$TEST_LIB"
+. "$SOURCE/tests/daemon/lib.sh"
+. "$SOURCE/tests/daemon/hang.sh"
+hang_test
+scratch_mount mnt 1G # with blocks that are large enough for such files
+MNT=$SCRATCH/mnt
+chmod 1777 "$MNT"
+LIMIT_MIB=8
+
+# The exempt one opens each path that it is told; the others are the user's.
+mkfifo "$SCRATCH/paths"
+background python3 -c '
+import sys
+for line in open(sys.argv[1]):
+    open(line.strip()).read(1)
+    print(line, end="", flush=True)' "$SCRATCH/paths" >"$SCRATCH/opened"
+exempt=$PID
+exec 7>"$SCRATCH/paths"
+exempt_opens() {
+	echo "$1" >&7
+	wait_for 10 grep -qx "$1" "$SCRATCH/opened"
+}
+grow() {
+	python3 -c 'import os, sys; os.truncate(sys.argv[1], int(sys.argv[2]) << 20)' "$@"
+}
+workers() {
+	local pid
+	for pid in $(pgrep -P "$(pgrep -P "$DAEMON" | head -n 1)"); do
+		! grep -qz '^assayd: worker$' "/proc/$pid/cmdline" || echo "$pid"
+	done
+}
+# Each with its CPU time.
+ticks() {
+	local pid
+	for pid in $(workers); do
+		echo "$pid $(sed 's/.*) //' "/proc/$pid/stat" | cut -d ' ' -f 12)"
+	done
+}
+signal_workers() {
+	workers | xargs kill "$1"
+}
+begin() {
+	start_hang workers=1 "exempt_pid=$exempt" "$@"
+	[ "$(workers | wc -l)" = 2 ] || fail "workers: $(workers)"
+	wait_for 30 none_held # what runs already is measured
+}
+end() {
+	stop_assayd
+	wait "$WATCHER" || true
+}
+for name in few dies; do
+	user 65533
+	make_files "$MNT/$name" 20 >"$SCRATCH/$name"
+done
+user
+make_files "$MNT/grows" 5 >"$SCRATCH/grows"
+
+# ---- it grows past the limit --------------------------------------------------------------------------------------
+begin max_file_size_mib=$LIMIT_MIB
+signal_workers -STOP
+exempt_opens "$MNT/grows/4"
+grow "$MNT/grows/4" $((4 * LIMIT_MIB))
+signal_workers -CONT
+is_told() { [ "$(state_records "event=too-large;path=$MNT/grows/4;size=$((4 * LIMIT_MIB << 20));")" = 1 ]; }
+wait_for 20 is_told
+need_measured "$MNT/grows/4" 0
+end
+
+# ---- several that take long -----------------------------------------------------------------------------------------
+# They come while the one worker has something, so that they would be the spare one's.
+begin deadline_ms=20000
+user
+as_user truncate -s 6M "$MNT/big"
+signal_workers -STOP
+in_background read 1 "$SCRATCH/big-told" <<<"$MNT/big"
+opener=$PID
+wait_for 10 status_is events.held 1
+for i in 0 1 2 3; do exempt_opens "$MNT/grows/$i"; done
+for i in 0 1 2 3; do grow "$MNT/grows/$i" 12288; done
+signal_workers -CONT
+wait "$opener" || fail 'somebody waits for ever'
+have_worked() { [ "$(ticks | awk '{ n += $2 } END { print n }')" -ge 200 ]; }
+wait_for 30 have_worked
+user 65533
+asks read 1 "$SCRATCH/few-told" <"$SCRATCH/few"
+need_quick "$SCRATCH/few-told" 2000
+need_allowed "$SCRATCH/few-told"
+end
+
+# ---- a reader dies, and the other one has what nobody waits for -----------------------------------------------------
+begin max_file_size_mib=$LIMIT_MIB too_large=measure-late deadline_ms=20000
+user
+as_user truncate -s 8T "$MNT/huge" || skip "cannot make a file of 8 TiB here"
+asks read 1 "$SCRATCH/huge-told" <<<"$MNT/huge"
+busy_one() {
+	BUSY=$(ticks | awk '$2 >= 50 { print $1 }')
+	[ -n "$BUSY" ]
+}
+wait_for 20 busy_one
+spare=$(workers | grep -vx "$BUSY")
+kill -STOP "$spare"
+user 65533
+in_background read 1 "$SCRATCH/dies-told" <"$SCRATCH/dies"
+opener=$PID
+is_held() { [ "$(status events.held)" -ge 2 ]; }
+wait_for 10 is_held
+kill -KILL "$spare"
+wait "$opener" || fail 'somebody waits for ever'
+need_quick "$SCRATCH/dies-told" 5000
+need_allowed "$SCRATCH/dies-told"
+[ "$(status events.deadlines)" = 0 ] || fail 'somebody was answered at the deadline'
+user
+as_user python3 -c 'import os, sys; os.truncate(sys.argv[1], 4096)' "$MNT/huge"
+hang_end "$SCRATCH"/{big,few,dies,huge}-told
