@@ -310,27 +310,3 @@ exec 7<&-
 kill "$FOLLOWER"
 wait "$FOLLOWER" || true
 stop_assayd
-
-# ---- journald itself --------------------------------------------------------------------------------------------------
-# In this mount namespace /run is its own.
-JOURNALD=/lib/systemd/systemd-journald
-if [ -x $JOURNALD ] && command -v journalctl >/dev/null && mount -t tmpfs none /run; then
-	_mounts+=(/run)
-	mkdir -p /run/systemd/journal /run/log/journal
-	background $JOURNALD 2>"$SCRATCH/journald.log"
-	wait_for 20 test -S /run/systemd/journal/socket
-	echo 'audit func=BPRM_CHECK' >"$SCRATCH/policy"
-	rm -rf "$LIST"
-	start_assayd "policy=$SCRATCH/policy" audit_journal=/run/systemd/journal/socket
-	as_nobody "$MNT/true"
-	odd=$MNT/line$'\n'feed
-	"$odd"
-	in_journal() {
-		[ "$(journalctl -D /run/log/journal -q -o cat -t assayd "$@" | wc -l)" -ge 1 ]
-	}
-	wait_for 20 in_journal "ASSAY_FILE=$MNT/true" ASSAY_UID=65534 ASSAY_FUNC=BPRM_CHECK ASSAY_COMM=python3
-	wait_for 20 in_journal "ASSAY_FILE=$odd" MESSAGE_ID=8c2b7bd0a1f94f0e9be1f6a3c0d55a01
-	stop_assayd
-else
-	echo 'without journald'
-fi
