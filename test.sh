@@ -42,8 +42,12 @@ counts=$scratch/counts
 # What a test left behind is undone here, and counted: see check_leftovers.
 undo_leftovers() {
 	local device mount pid
-	# grep finds itself too; it is gone when kill looks for it.
-	for pid in $(cd /proc && grep -l -s -a -F -e "$scratch/" [0-9]*/cmdline | cut -d/ -f1); do
+	# What was called with our scratch folder, or is a program that we built, whatever it calls itself. grep
+	# finds itself too; it is gone when kill looks for it.
+	for pid in $({
+		cd /proc && grep -l -s -a -F -e "$scratch/" [0-9]*/cmdline | cut -d/ -f1
+		find /proc/[0-9]*/exe -maxdepth 0 -lname "$PWD/build-test-*" 2>/dev/null | cut -d/ -f3
+	} | sort -u); do
 		[ "$pid" = $$ ] || { kill -KILL "$pid" && echo "left behind: process $pid"; }
 	done
 	while read -r mount; do
