@@ -91,7 +91,8 @@ static inline void assay_auto_log_list(struct log_list *l)
 	log_list_done(l);
 }
 
-/* ---- PCR values: log_pcrs.c ----------------------------------------------------------------- */
+/* ---- PCR values: log_pcrs.c, log_tpm.c --------------------------------------------------------
+ */
 
 struct log_claims {
 	struct assay_pcr_claim claim[ASSAY_CLAIMS_MAX];
@@ -99,9 +100,14 @@ struct log_claims {
 	size_t n;
 };
 
+/* Errors: -EBADMSG another value of that PCR is there, -E2BIG. */
+int log_claims_add_value(struct log_claims *c, bool named, const struct assay_pcr_claim *claim,
+			 struct assay_err *err);
 /* BANK:INDEX:HEX */
 int log_claims_add(struct log_claims *c, const char *text, struct assay_err *err);
-/* Lines "BANK INDEX HEX", or what tpm2_pcrread prints. */
+/* Lines "BANK INDEX HEX", or what tpm2_pcrread prints; @err has the line. */
+int log_claims_parse(struct log_claims *c, struct assay_bytes text, struct assay_err *err);
+/* The same of a file, in which there must be a value. */
 int log_claims_read(struct log_claims *c, const char *path, struct assay_err *err);
 /* All PCRs of a TPM that its banks have. */
 int log_claims_tpm(struct log_claims *c, const char *tcti, struct assay_err *err);

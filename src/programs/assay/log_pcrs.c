@@ -2,9 +2,7 @@
 /* PCR values as people and tools write them. */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 
-#include "backends/anchor_tpm2/anchor_tpm2.h"
 #include "base/hex.h"
 #include "base/num.h"
 #include "programs/assay/log.h"
@@ -24,8 +22,8 @@ static bool parse_bank(struct assay_bytes word, enum assay_hash *ret)
 }
 
 /* The same value may be given again: by a file, and by the TPM. */
-static int add_claim(struct log_claims *c, bool named, const struct assay_pcr_claim *claim,
-		     struct assay_err *err)
+int log_claims_add_value(struct log_claims *c, bool named, const struct assay_pcr_claim *claim,
+			 struct assay_err *err)
 {
 	for (size_t i = 0; i < c->n; i++) {
 		if (c->claim[i].alg != claim->alg || c->claim[i].pcr != claim->pcr)
@@ -59,7 +57,7 @@ static int add(struct log_claims *c, bool named, enum assay_hash alg, struct ass
 		return assay_err_set(err, -EBADMSG, "a %s PCR has %zu hexadecimal digits, not '%s'",
 				     assay_hash_name(alg), 2 * assay_hash_size(alg),
 				     assay_err_quote(hex).text);
-	return add_claim(c, named, &claim, err);
+	return log_claims_add_value(c, named, &claim, err);
 }
 
 int log_claims_add(struct log_claims *c, const char *text, struct assay_err *err)
@@ -126,7 +124,7 @@ static int take_line(struct log_claims *c, struct assay_bytes line, enum assay_h
 	return n == 3 ? add(c, false, *bank, word[1], word[2], err) : 0;
 }
 
-static int take_text(struct log_claims *c, struct assay_bytes text, struct assay_err *err)
+int log_claims_parse(struct log_claims *c, struct assay_bytes text, struct assay_err *err)
 {
 	enum assay_hash bank = ASSAY_HASH_SHA1;
 	bool has_bank = false;
@@ -152,38 +150,8 @@ int log_claims_read(struct log_claims *c, const char *path, struct assay_err *er
 	int r = assay_file_read(AT_FDCWD, path, PCR_FILE_MAX, &f, err);
 
 	if (r == 0)
-		r = take_text(c, f.bytes, err);
+		r = log_claims_parse(c, f.bytes, err);
 	if (r == 0 && c->n == before)
 		return assay_err_set(err, -EBADMSG, "no PCR values in it");
-	return r;
-}
-
-/* ---- a TPM ---------------------------------------------------------------------------------- */
-
-int log_claims_tpm(struct log_claims *c, const char *tcti, struct assay_err *err)
-{
-	struct assay_anchor_tpm2_config config = { .size = sizeof(config), .tcti = tcti };
-	AUTO(anchor_tpm2) struct assay_anchor_tpm2 *tpm = NULL;
-	struct assay_pcr_value values[ASSAY_PCRS];
-	struct assay_tpm_clock clock;
-	struct assay_banks banks;
-	struct assay_anchor port;
-	int r;
-
-	setenv("TSS2_LOG", "all+NONE", 0); /* our message says it once */
-	r = assay_anchor_tpm2_new(&config, &tpm, err);
-	if (r < 0)
-		return r;
-	port = assay_anchor_tpm2_port(tpm);
-	r = port.ops->banks(port.ctx, &banks, err);
-	if (r == 0)
-		r = port.ops->read(port.ctx, (1u << ASSAY_PCRS) - 1, values, &clock, err);
-	for (uint32_t p = 0; r == 0 && p < ASSAY_PCRS; p++)
-		for (uint32_t b = 0; r == 0 && b < banks.n; b++) {
-			struct assay_pcr_claim claim = { .alg = banks.alg[b], .pcr = p };
-
-			memcpy(claim.value, values[p].value[b], sizeof(claim.value));
-			r = add_claim(c, false, &claim, err);
-		}
 	return r;
 }
