@@ -143,7 +143,8 @@ static void waiters_cross_segments(void **state)
 	assert_int_equal(measure_file(&f, 1000, 0, false, &d), 0);
 	assert_false(recorder_is_anchored(f.recorder, d.wait_for));
 	assay_fake_anchor_fault(f.tpm, ASSAY_FAKE_EXTEND, ASSAY_FAKE_TIMEOUT_BEFORE, 0, 1);
-	foreign_extend(&f); /* before the one that is held up: that it broke is seen after the next */
+	foreign_extend(
+		&f); /* before the one that is held up: that it broke is seen after the next */
 	assay_fake_anchor_release(f.tpm);
 	assert_int_equal(recorder_flush(f.recorder, FLUSH_MS), 0);
 	assert_true(recorder_is_anchored(f.recorder, d.wait_for));
