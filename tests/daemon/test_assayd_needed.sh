@@ -48,6 +48,7 @@ service() {
 		open("$SCRATCH/$name.pid", "w").write(str(os.getpid()))
 		while True:
 		    for line in open("$SCRATCH/$name.in"):
+		        if line.startswith("exec "): os.execvp(line.split()[1], line.split()[1:])
 		        open(line.strip()).read()
 		        open("$SCRATCH/$name.out", "a").write("ok " + line)
 	EOF
@@ -104,13 +105,21 @@ wait_for 20 measured by_journald
 need_measured "$MNT/by_journald" 1
 [ "$(status events.exempt)" -gt 0 ] || fail 'it was not exempt'
 
+# ---- another program in the same process ---------------------------------------------------------------------------
+echo 'exec sleep 1000' >"$SCRATCH/journald.in"
+ended() { [ "$(state_records "event=exempt-ended;kind=journald;pid=$journald;path=[a-z/]*/sleep;")" = 1 ]; }
+wait_for 10 ended
+looked_at() { [ "$(state_records "event=exempt;kind=journald;pid=$journald;path=[a-z/]*/sleep;")" = 1 ]; }
+wait_for 10 looked_at
+is_exempt journald "$journald" || fail 'it is the service still'
+
 # ---- another one in its place -------------------------------------------------------------------------------------
 kill -KILL "$journald"
 rm "$SCRATCH"/journald.*
 service journald "$UNIT"
 wait_for 10 is_exempt journald "$SERVICE"
 ! is_exempt journald "$journald" || fail 'one that has ended is exempt'
-[ "$(state_records 'event=exempt;kind=journald')" = 2 ] || fail 'the second is not in the list'
+[ "$(state_records "event=exempt;kind=journald;pid=$SERVICE;")" = 1 ] || fail 'the second is not in the list'
 old=$SWTPM_PID
 TCTI=$tcti swtpm_reset
 wait_for 30 is_exempt TPM "$SWTPM_PID"
@@ -128,4 +137,30 @@ echo x >"$MNT/x"
 cat "$MNT/x" >/dev/null
 wait_for 10 sleep_ticks
 gone || fail "a user's process is exempt"
+stop_assayd
+
+# ---- what is wrong with us is not the service's fault ------------------------------------------------------------------
+mkdir "$SCRATCH/small"
+mount -t tmpfs -o size=2M none "$SCRATCH/small" || skip 'cannot mount a tmpfs here'
+_mounts+=("$SCRATCH/small")
+LIST=$SCRATCH/small/list
+kill -KILL "$SERVICE"
+rm "$SCRATCH"/journald.*
+start_assayd "policy=$SCRATCH/policy" "exempt_pid=$SWTPM_PID"
+head -c 4M /dev/zero >"$SCRATCH/small/filler" 2>/dev/null || true
+python3 - "$MNT" <<-'EOF'
+	import os, sys
+	folder = '%s/%0200d/%0200d' % (sys.argv[1], 0, 0)
+	os.makedirs(folder)
+	for i in range(6000):
+	    path = '%s/%d' % (folder, i)
+	    with open(path, 'w') as f: f.write(path)
+	    open(path).read()
+EOF
+[ "$(status list.full)" = true ] || fail 'the list is not full'
+service journald "$UNIT"
+wait_for 10 log_says "journald \\(process $SERVICE\\) is not exempt"
+rm "$SCRATCH/small/filler"
+mount -o remount,size=64M "$SCRATCH/small"
+wait_for 30 is_exempt journald "$SERVICE"
 stop_assayd

@@ -25,6 +25,7 @@
 #define HELD_MAX    (ASSAY_CONF_LIST_MAX + 8u)
 #define PROGRAM_MAX (256 << 20)	   /* bytes */
 #define LISTENER_NS 10000000000ull /* between two searches for who listens */
+#define AGAIN_NS    10000000000ull /* between two tries with the same process */
 /* What they open because we have measured what they opened: that must end. */
 #define AFTERWARDS    256u
 #define AFTERWARDS_NS 10000000000ull
@@ -40,10 +41,26 @@ static const struct service {
 	{ "tpm2-abrmd", "tpm2-abrmd.service", false, "tabrmd" },
 };
 
+/* What a process runs. The number of a file that is gone may be another's; when it was born
+ * differs. */
+struct program {
+	uint32_t major, minor;
+	uint64_t ino;
+	struct statx_timestamp born;
+};
+
 struct held {
 	const char *name;
 	pid_t pid;
 	int pidfd;
+	struct program program;
+};
+
+/* Whom we have looked at in vain. */
+struct refusal {
+	pid_t pid;
+	int why;
+	uint64_t again_ns;
 };
 
 struct needed {
@@ -51,7 +68,7 @@ struct needed {
 	pthread_mutex_t lock; /* guards these */
 	struct held held[HELD_MAX];
 	size_t n;
-	pid_t refused[ARRAY_LEN(services) + 1]; /* of each, whom we have looked at in vain */
+	struct refusal refused[ARRAY_LEN(services) + 1]; /* of each the last */
 	uint64_t listener_ns;
 	struct rate afterwards; /* the reader's */
 	_Atomic uint64_t unmeasured;
@@ -82,6 +99,35 @@ static void measure_afterwards(void *ctx, int fd, int32_t tid, bool exec)
 
 /* ---- who ------------------------------------------------------------------------------------ */
 
+static int look_at_program(int dir_fd, const char *path, struct program *ret)
+{
+	const int flags = AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC;
+	struct statx st;
+
+	if (statx(dir_fd, path, flags, STATX_INO | STATX_BTIME, &st) < 0)
+		return -errno;
+	*ret = (struct program){ .major = st.stx_dev_major,
+				 .minor = st.stx_dev_minor,
+				 .ino = st.stx_ino,
+				 .born = st.stx_btime };
+	return 0;
+}
+
+/* One that ends has no program any more, before it has ended. */
+static bool runs_another(pid_t pid, const struct program *than)
+{
+	struct program now;
+	char link[64];
+	int r;
+
+	assay_fmt(link, sizeof(link), "/proc/%d/exe", (int)pid);
+	r = look_at_program(AT_FDCWD, link, &now);
+	if (r < 0)
+		return r != -ENOENT && r != -ESRCH;
+	return now.ino != than->ino || now.major != than->major || now.minor != than->minor ||
+	       now.born.tv_sec != than->born.tv_sec || now.born.tv_nsec != than->born.tv_nsec;
+}
+
 struct exempt_record {
 	const char *name;
 	pid_t pid;
@@ -89,15 +135,34 @@ struct exempt_record {
 	struct assay_digest digest;
 };
 
-static void fill_exempt(void *ctx, struct assay_wr *w)
+static void fill_ended(void *ctx, struct assay_wr *w)
 {
 	const struct exempt_record *r = ctx;
 
 	assay_state_add(w, "kind", assay_bytes_str(r->name));
 	assay_state_add_u64(w, "pid", (uint64_t)r->pid);
 	assay_state_add(w, "path", assay_bytes_str(r->path));
+}
+
+static void fill_exempt(void *ctx, struct assay_wr *w)
+{
+	const struct exempt_record *r = ctx;
+
+	fill_ended(ctx, w);
 	assay_state_add(w, "alg", assay_bytes_str(assay_hash_name(r->digest.alg)));
 	assay_state_add_hex(w, "digest", assay_digest_bytes(&r->digest));
+}
+
+/* Of the record all but the digest. The text is of /proc, where the program can be opened. */
+static void describe(const char *name, pid_t pid, struct exempt_record *ret, char link[static 64])
+{
+	ssize_t len;
+
+	ret->name = name;
+	ret->pid = pid;
+	assay_fmt(link, 64, "/proc/%d/exe", (int)pid);
+	len = readlink(link, ret->path, sizeof(ret->path) - 1);
+	ret->path[len < 0 ? 0 : len] = '\0';
 }
 
 static int digest_of(struct needed *n, int fd, struct assay_digest *ret)
@@ -117,32 +182,45 @@ static int digest_of(struct needed *n, int fd, struct assay_digest *ret)
 }
 
 /* What it runs is in the list, whatever the policy says: it is let do what others are not. */
-static int record(struct needed *n, const char *name, pid_t pid)
+static int record(struct needed *n, const char *name, pid_t pid, struct program *ret)
 {
-	struct exempt_record r = { .name = name, .pid = pid };
+	struct exempt_record r;
 	AUTO(fd) int fd = -1;
 	struct assay_err err;
 	char link[64];
-	ssize_t len;
 	int rc;
 
-	assay_fmt(link, sizeof(link), "/proc/%d/exe", (int)pid);
-	len = readlink(link, r.path, sizeof(r.path) - 1);
-	r.path[len < 0 ? 0 : len] = '\0';
+	describe(name, pid, &r, link);
 	fd = open(link, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	rc = fd < 0 ? -errno : digest_of(n, fd, &r.digest);
+	rc = fd < 0 ? -errno : look_at_program(fd, "", ret);
+	if (rc == 0)
+		rc = digest_of(n, fd, &r.digest);
 	return rc < 0 ? rc
 		      : anchor_state(n->daemon->anchor, "exempt", fill_exempt, &r, false, NULL,
 				     &err);
 }
 
-static void hold(struct needed *n, const char *name, pid_t pid, int pidfd)
+/* It is another program that would open what it likes. */
+static void record_ended(struct needed *n, const struct held *h)
+{
+	struct exempt_record r;
+	struct assay_err err;
+	char link[64];
+
+	describe(h->name, h->pid, &r, link);
+	log_line(LOG_WARNING, "%s (process %d) runs '%s' now, and is exempt no more", h->name,
+		 (int)h->pid, r.path);
+	if (anchor_state(n->daemon->anchor, "exempt-ended", fill_ended, &r, false, NULL, &err) < 0)
+		log_line(LOG_ERR, "that is not in the list: %s", err.text);
+}
+
+static void hold(struct needed *n, const struct held *h)
 {
 	pthread_mutex_lock(&n->lock);
-	n->held[n->n++] = (struct held){ .name = name, .pid = pid, .pidfd = pidfd };
+	n->held[n->n++] = *h;
 	pthread_mutex_unlock(&n->lock);
 	log_line(LOG_NOTICE, "%s (process %d) opens what it likes, and is measured afterwards",
-		 name, (int)pid);
+		 h->name, (int)h->pid);
 }
 
 static bool has_ended(int pidfd)
@@ -152,46 +230,62 @@ static bool has_ended(int pidfd)
 	return poll(&p, 1, 0) != 0;
 }
 
-/* @is: asked again once the process is held, as the number may have been another's before. */
-static int exempt(struct needed *n, const char *name, pid_t pid,
-		  bool (*is)(const struct service *of, pid_t pid), const struct service *of)
+/* @of: what it must be; asked again once the process is held, as the number may have been another's
+ * before. NULL: nothing. */
+static int exempt(struct needed *n, const char *name, pid_t pid, const struct service *of)
 {
 	struct assay_fanotify *group = n->daemon->group;
 	AUTO(fd) int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	struct held h = { .name = name, .pid = pid };
 	int r = pidfd < 0 ? -errno : 0;
 
 	if (n->n == HELD_MAX)
 		return -E2BIG;
-	if (r == 0 && is && !is(of, pid))
+	if (r == 0 && of && !needed_is_service(pid, of->unit, of->root))
 		r = -ESRCH;
-	if (r == 0)
-		r = record(n, name, pid);
 	if (r == 0)
 		r = assay_fanotify_exempt_other(group, pid, NULL);
-	if (r == 0 && has_ended(pidfd)) {
-		assay_fanotify_unexempt(group, pid);
+	if (r < 0)
+		return r;
+	r = record(n, name, pid, &h.program);
+	if (r == 0 && (has_ended(pidfd) || runs_another(pid, &h.program)))
 		r = -ESRCH;
+	if (r < 0) {
+		assay_fanotify_unexempt(group, pid);
+		return r;
 	}
-	if (r == 0)
-		hold(n, name, pid, TAKE_FD(pidfd));
-	return r;
+	h.pidfd = TAKE_FD(pidfd);
+	hold(n, &h);
+	return 0;
 }
 
 /* ---- when ----------------------------------------------------------------------------------- */
 
-static void drop_ended(struct needed *n)
+static void drop(struct needed *n, size_t i)
+{
+	assay_fanotify_unexempt(n->daemon->group, n->held[i].pid);
+	close(n->held[i].pidfd);
+	pthread_mutex_lock(&n->lock);
+	n->held[i] = n->held[--n->n];
+	pthread_mutex_unlock(&n->lock);
+	n->listener_ns = 0;
+}
+
+/* Who ends, or becomes somebody else: a service that was found before the service manager's child
+ * had executed its program, or whoever executes another one. */
+static void look_again(struct needed *n)
 {
 	for (size_t i = 0; i < n->n;) {
-		if (!has_ended(n->held[i].pidfd)) {
+		const struct held h = n->held[i];
+		bool ended = has_ended(h.pidfd);
+
+		if (!ended && !runs_another(h.pid, &h.program)) {
 			i++;
 			continue;
 		}
-		assay_fanotify_unexempt(n->daemon->group, n->held[i].pid);
-		close(n->held[i].pidfd);
-		pthread_mutex_lock(&n->lock);
-		n->held[i] = n->held[--n->n];
-		pthread_mutex_unlock(&n->lock);
-		n->listener_ns = 0;
+		drop(n, i);
+		if (!ended)
+			record_ended(n, &h);
 	}
 }
 
@@ -203,23 +297,29 @@ static bool is_held(const struct needed *n, const char *name, pid_t pid)
 	return false;
 }
 
-static bool is_service(const struct service *of, pid_t pid)
+/* What is wrong with the process stays so; what is wrong with us may pass. */
+static uint64_t again_ns(int error, uint64_t now_ns)
 {
-	return needed_is_service(pid, of->unit, of->root);
+	if (error == -EACCES || error == -EPERM || error == -ENOENT || error == -EFBIG)
+		return UINT64_MAX;
+	return error == -ESRCH ? now_ns : now_ns + AGAIN_NS;
 }
 
-/* Once for each process: what is wrong with it does not change. */
-static void take(struct needed *n, size_t i, const char *name, pid_t pid, const struct service *of)
+static void take(struct needed *n, size_t i, pid_t pid, uint64_t now_ns)
 {
+	const struct service *of = i < ARRAY_LEN(services) ? &services[i] : NULL;
+	const char *name = of ? of->name : "TPM";
+	struct refusal *was = &n->refused[i];
+	bool again = pid == was->pid;
 	int r;
 
-	if (pid == 0 || pid == n->refused[i] || is_held(n, name, pid))
+	if (pid == 0 || is_held(n, name, pid) || (again && now_ns < was->again_ns))
 		return;
-	r = exempt(n, name, pid, of ? is_service : NULL, of);
-	n->refused[i] = r < 0 ? pid : 0;
-	if (r < 0 && r != -ESRCH)
+	r = exempt(n, name, pid, of);
+	if (r < 0 && r != -ESRCH && (!again || r != was->why))
 		log_line(LOG_WARNING, "%s (process %d) is not exempt: %s", name, (int)pid,
 			 strerror(-r));
+	*was = (struct refusal){ r < 0 ? pid : 0, r, again_ns(r, now_ns) };
 }
 
 static bool reaches_by(const struct daemon *d, const char *way)
@@ -242,19 +342,19 @@ static void find_listener(struct needed *n, uint64_t now_ns)
 	pid = needed_find_listener(d->conf.tcti);
 	/* One that exempt_pid names is not searched for until somebody has ended. */
 	n->listener_ns = is_held(n, "", pid) ? UINT64_MAX : now_ns + LISTENER_NS;
-	take(n, ARRAY_LEN(services), "TPM", pid, NULL);
+	take(n, ARRAY_LEN(services), pid, now_ns);
 }
 
 void needed_tend(struct needed *n, uint64_t now_ns)
 {
 	if (!n)
 		return;
-	drop_ended(n);
+	look_again(n);
 	for (size_t i = 0; i < ARRAY_LEN(services); i++) {
 		const struct service *s = &services[i];
 
 		if ((!s->tcti || reaches_by(n->daemon, s->tcti)) && !is_held(n, s->name, 0))
-			take(n, i, s->name, needed_find_service(s->unit, s->root), s);
+			take(n, i, needed_find_service(s->unit, s->root), now_ns);
 	}
 	find_listener(n, now_ns);
 }
@@ -272,7 +372,7 @@ int needed_new(struct daemon *d, struct needed **ret, struct assay_err *err)
 	*ret = n;
 	assay_fanotify_on_exempted(d->group, measure_afterwards, n);
 	for (uint32_t i = 0; r == 0 && i < d->conf.exempt_pid.n; i++)
-		r = exempt(n, "exempt_pid", (pid_t)d->conf.exempt_pid.value[i], NULL, NULL);
+		r = exempt(n, "exempt_pid", (pid_t)d->conf.exempt_pid.value[i], NULL);
 	if (r < 0)
 		return assay_err_set(err, r, "cannot exempt a process of exempt_pid: %s",
 				     strerror(-r));
