@@ -30,6 +30,7 @@ enum assay_audit_type {
 		ASSAY_AUDIT_TYPE_COUNT
 };
 
+/* As the list above has them. */
 const char *assay_audit_type_name(enum assay_audit_type type);
 unsigned assay_audit_type_number(enum assay_audit_type type);
 
@@ -90,6 +91,7 @@ enum assay_audit_kind {
 	ASSAY_AUDIT_KIND_TEXT
 };
 
+/* As the list above has them. */
 const char *assay_audit_field_key(enum assay_audit_field field);
 enum assay_audit_kind assay_audit_field_kind(enum assay_audit_field field);
 size_t assay_audit_field_max(enum assay_audit_field field); /* bytes; of a number 0 */

@@ -36,6 +36,7 @@ struct assay_batch {
 	struct assay_digest digest[ASSAY_BATCH_BANKS_MAX];
 };
 
+/* At most ASSAY_BATCH_SIZE_MAX bytes. */
 void assay_batch_encode(const struct assay_batch *batch, struct assay_wr *w);
 
 /* Whether @buf claims to be one (its magic): a keyring may bear any name. */
@@ -54,11 +55,14 @@ void assay_batch_head(uint32_t pcr, struct assay_bytes template_name, bool viola
 #define ASSAY_STATE_SIZE_MAX 8192
 #define ASSAY_STATE_KEYS_MAX 64u /* each is compared with those before it */
 
+/* The version and the event, then any keys, each once. Values are escaped; the words are not, and
+ * must have the form of words. A text that is too long does not fit. */
 void assay_state_begin(struct assay_wr *w, const char *event);
 void assay_state_add(struct assay_wr *w, const char *key, struct assay_bytes value);
 void assay_state_add_u64(struct assay_wr *w, const char *key, uint64_t value);
 void assay_state_add_hex(struct assay_wr *w, const char *key, struct assay_bytes value);
 
+/* Whether @buf claims to be one: it begins with a version and an event. */
 bool assay_state_is(struct assay_bytes buf);
 /* The raw (still escaped) value of @key; len 0 and data NULL if absent. "event" is a key too. */
 struct assay_bytes assay_state_get(struct assay_bytes buf, const char *key);

@@ -428,9 +428,32 @@ static int write_name_field(const struct assay_template_facts *f, enum assay_fie
 	return write_string_field(f->name, w);
 }
 
+/* Those that are written as they are. NULL: it is none of them. */
+static const struct assay_bytes *bytes_of(const struct assay_template_facts *f, enum assay_field id)
+{
+	switch (id) {
+	case ASSAY_FIELD_BUF:
+		return &f->buf;
+	case ASSAY_FIELD_MODSIG:
+		return &f->modsig;
+	case ASSAY_FIELD_XATTRLENGTHS:
+		return &f->xattr_lengths;
+	case ASSAY_FIELD_XATTRVALUES:
+		return &f->xattr_values;
+	default:
+		return NULL;
+	}
+}
+
 static int write_field(const struct assay_template_facts *f, enum assay_field id,
 		       struct assay_wr *w)
 {
+	const struct assay_bytes *bytes = bytes_of(f, id);
+
+	if (bytes) {
+		assay_wr_field(w, *bytes);
+		return 0;
+	}
 	switch (id) {
 	case ASSAY_FIELD_D:
 		return write_raw_digest_field(f->digest, w);
@@ -463,22 +486,9 @@ static int write_field(const struct assay_template_facts *f, enum assay_field id
 	case ASSAY_FIELD_IMODE:
 		write_uint_field(f, id, w);
 		return 0;
-	case ASSAY_FIELD_BUF:
-		assay_wr_field(w, f->buf);
-		return 0;
-	case ASSAY_FIELD_MODSIG:
-		assay_wr_field(w, f->modsig);
-		return 0;
-	case ASSAY_FIELD_XATTRLENGTHS:
-		assay_wr_field(w, f->xattr_lengths);
-		return 0;
-	case ASSAY_FIELD_XATTRVALUES:
-		assay_wr_field(w, f->xattr_values);
-		return 0;
-	case ASSAY_FIELD_COUNT:
-		break;
+	default:
+		return -EINVAL;
 	}
-	return -EINVAL;
 }
 
 /* md5 is refused: a reader could not tell its 16 bytes from 20. */

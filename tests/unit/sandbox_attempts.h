@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -31,6 +32,26 @@ static inline int run_attempt(int (*attempt)(void), int (*enter)(struct assay_er
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static inline int fork_process(void)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(0);
+	return pid > 0 ? 0 : -1;
+}
+
+static inline int execute(void)
+{
+	execl("/bin/true", "true", NULL);
+	return -1;
+}
+
+static inline int open_network(void)
+{
+	return socket(AF_INET, SOCK_STREAM, 0) >= 0 ? 0 : -1;
 }
 
 static inline int signal_parent(void)

@@ -41,26 +41,6 @@ static int try_it(int (*attempt)(void), bool inside)
 
 /* ---- what kills ----------------------------------------------------------------------------- */
 
-static int fork_process(void)
-{
-	pid_t pid = fork();
-
-	if (pid == 0)
-		_exit(0);
-	return pid > 0 ? 0 : -1;
-}
-
-static int execute(void)
-{
-	execl("/bin/true", "true", NULL);
-	return -1;
-}
-
-static int open_network(void)
-{
-	return socket(AF_INET, SOCK_STREAM, 0) >= 0 ? 0 : -1;
-}
-
 static int open_packets(void)
 {
 	return socket(AF_UNIX, SOCK_DGRAM, 0) >= 0 && socket(AF_NETLINK, SOCK_RAW, 0) >= 0 ? 0 : -1;

@@ -148,6 +148,41 @@ static void hashes_and_templates(void **state)
 	assert_string_equal(c.template, "d-ngv2|n-ng|iuid");
 }
 
+/* Refused with its place; or a text that, printed, says the same. */
+static void refused_or_means_something(const char *text, size_t len)
+{
+	static char printed[ASSAY_CONF_SIZE_MAX];
+	struct assay_wr w = assay_wr(printed, sizeof(printed));
+	static struct assay_conf c, again;
+	char *copy = malloc(len + 1);
+	struct assay_err err;
+
+	memcpy(copy, text, len);
+	if (assay_conf_parse(assay_bytes(copy, len), &c, &err) < 0) {
+		assert_true(err.line > 0 && err.column > 0 && err.text[0]);
+	} else {
+		assay_conf_print(&c, &w);
+		assert_int_equal(assay_conf_parse(assay_wr_done(&w), &again, NULL), 0);
+		assert_memory_equal(&c, &again, sizeof(c));
+	}
+	free(copy);
+}
+
+static void flips_and_cuts(void **state)
+{
+	char text[] = "# one of each kind\npolicy = /etc/a = b#c\nanchor\t= none\npcr = 11\n"
+		      "mount = /a\nmount = /b c\nexempt_pid = 1\ntemplate = d-ng|n-ng\n"
+		      "hash = sha3-512\npublic_socket = none\r\n";
+
+	for (size_t cut = 0; cut < sizeof(text); cut++)
+		refused_or_means_something(text, cut);
+	for (size_t bit = 0; bit < 8 * (sizeof(text) - 1); bit++) {
+		text[bit / 8] ^= (char)(1u << bit % 8);
+		refused_or_means_something(text, sizeof(text) - 1);
+		text[bit / 8] ^= (char)(1u << bit % 8);
+	}
+}
+
 static void one_key_by_name(void **state)
 {
 	struct assay_conf c, before;
@@ -199,13 +234,10 @@ static void differences_are_named(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(empty_is_defaults),
-		cmocka_unit_test(values_of_each_kind),
-		cmocka_unit_test(refused_with_the_place),
-		cmocka_unit_test(limits),
-		cmocka_unit_test(printing_is_a_fixed_point),
-		cmocka_unit_test(one_key_by_name),
-		cmocka_unit_test(hashes_and_templates),
+		cmocka_unit_test(empty_is_defaults),	     cmocka_unit_test(values_of_each_kind),
+		cmocka_unit_test(refused_with_the_place),    cmocka_unit_test(limits),
+		cmocka_unit_test(printing_is_a_fixed_point), cmocka_unit_test(flips_and_cuts),
+		cmocka_unit_test(one_key_by_name),	     cmocka_unit_test(hashes_and_templates),
 		cmocka_unit_test(differences_are_named),
 	};
 

@@ -36,7 +36,7 @@ static int try_it(int (*attempt)(void), bool inside)
 
 /* ---- what kills ----------------------------------------------------------------------------- */
 
-static int fork_process(void)
+static int clone_process(void)
 {
 	pid_t pid = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
 
@@ -57,7 +57,7 @@ static int start_thread(void)
 	return pthread_create(&thread, NULL, no_work, NULL) == 0 ? pthread_join(thread, NULL) : -1;
 }
 
-static int execute(void)
+static int execute_shell(void)
 {
 	execl("/bin/sh", "sh", "-c", "exit 10", NULL);
 	return -1;
@@ -100,7 +100,7 @@ static int become_root(void)
 static void what_is_not_named_kills(void **state)
 {
 	int (*const attempts[])(void) = {
-		fork_process,  start_thread, execute,	     make_socket,
+		clone_process, start_thread, execute_shell,  make_socket,
 		connect_again, listen_again, make_file,	     look_at_path,
 		signal_parent, be_traced,    map_executable, become_root,
 	};

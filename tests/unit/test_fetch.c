@@ -76,15 +76,6 @@ static int open_socket(void)
 	return socket(AF_UNIX, SOCK_STREAM, 0) >= 0 ? 0 : -1;
 }
 
-static int fork_process(void)
-{
-	pid_t pid = fork();
-
-	if (pid == 0)
-		_exit(0);
-	return pid > 0 ? 0 : -1;
-}
-
 static int trace_parent(void)
 {
 	return ptrace(PTRACE_SEIZE, getppid(), NULL, NULL) == 0 || errno == EPERM ? 0 : -1;

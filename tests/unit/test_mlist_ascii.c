@@ -127,6 +127,59 @@ static void test_names_are_escaped(void **state)
 				   "\\xed\\xa0\\x80"));
 }
 
+/* Refused with its place; or a list that, printed, is parsed to the same. */
+static void refused_or_means_something(struct assay_bytes text)
+{
+	size_t cap = assay_ascii_bound(text.len), space = 4 * cap + 1024;
+	struct assay_wr one = assay_wr(malloc(cap), cap), two, printed;
+	struct assay_list_form form;
+	struct assay_err err = { 0 };
+
+	if (assay_ascii_parse(text, &one, &form, &err) < 0) {
+		assert_true(err.line > 0 && err.column > 0 && err.text[0]);
+	} else {
+		printed = assay_wr(malloc(space), space);
+		print_list(assay_wr_done(&one), &printed);
+		assert_true(assay_wr_ok(&printed));
+		cap = assay_ascii_bound(printed.len);
+		two = assay_wr(malloc(cap), cap);
+		assert_int_equal(assay_ascii_parse(assay_wr_done(&printed), &two, &form, NULL), 0);
+		assert_true(assay_bytes_equal(assay_wr_done(&one), assay_wr_done(&two)));
+		free(two.data);
+		free(printed.data);
+	}
+	free(one.data);
+}
+
+/* The first lines of real lists: a list of some templates, and one with signatures. */
+static void test_flips_and_cuts(void **state)
+{
+	static const size_t of[] = { 1, 9 };
+
+	for (size_t k = 0; k < ARRAY_LEN(of); k++) {
+		struct assay_file ascii;
+		uint8_t *copy;
+		size_t len;
+
+		read_list(of[k], "ascii", &ascii);
+		len = ascii.bytes.len < 1500 ? ascii.bytes.len : 1500;
+		copy = malloc(len);
+		for (size_t cut = 1; cut < len; cut++) {
+			/* at its end: what is read past it is found */
+			memcpy(copy + len - cut, ascii.bytes.data, cut);
+			refused_or_means_something(assay_bytes(copy + len - cut, cut));
+		}
+		memcpy(copy, ascii.bytes.data, len);
+		for (size_t bit = 0; bit < 8 * len; bit++) {
+			copy[bit / 8] ^= (uint8_t)(1u << bit % 8);
+			refused_or_means_something(assay_bytes(copy, len));
+			copy[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		}
+		free(copy);
+		assay_file_free(&ascii);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -134,6 +187,7 @@ int main(void)
 		cmocka_unit_test(test_kernel_binary_prints_as_kernel_ascii),
 		cmocka_unit_test(test_refusals_have_line_and_column),
 		cmocka_unit_test(test_names_are_escaped),
+		cmocka_unit_test(test_flips_and_cuts),
 	};
 	return cmocka_run_group_tests_name("mlist_ascii", tests, NULL, NULL);
 }

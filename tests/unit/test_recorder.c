@@ -104,6 +104,55 @@ static void a_slow_tpm_is_worth_the_pause(void **state)
 	fixture_done(&f);
 }
 
+static atomic_uint syncs, early; /* extends that came before the sync of what they cover */
+static unsigned syncs_before;
+static const struct assay_anchor_ops *plain;
+
+int fdatasync(int fd)
+{
+	atomic_fetch_add(&syncs, 1);
+	return (int)syscall(SYS_fdatasync, fd);
+}
+
+static int extend_and_look(void *ctx, uint32_t pcr, const struct assay_pcr_value *digests,
+			   struct assay_err *err)
+{
+	if (atomic_load(&syncs) == syncs_before)
+		atomic_fetch_add(&early, 1);
+	return plain->extend(ctx, pcr, digests, err);
+}
+
+/* list_sync: what an extend covers is on the medium before it; or nobody waits for the medium. */
+static void synced_before_the_extend_or_never(void **state)
+{
+	struct assay_anchor_ops ops;
+	struct fixture f;
+
+	for (unsigned m = 0; m < 2 * ARRAY_LEN(modes); m++) {
+		bool never = m & 1;
+
+		fixture_init(&f, modes[m / 2]);
+		f.config.sync = never ? LIST_SYNC_NEVER : LIST_SYNC_BATCH;
+		plain = f.config.anchor.ops;
+		ops = *plain;
+		ops.extend = extend_and_look;
+		f.config.anchor.ops = &ops;
+		fixture_start(&f);
+		assert_int_equal(recorder_flush(f.recorder, FLUSH_MS), 0);
+		atomic_store(&early, 0);
+		for (unsigned i = 0; i < 5; i++) {
+			syncs_before = atomic_load(&syncs);
+			measure_file(&f, i, 0, false, &(struct assay_decision){ 0 });
+			assert_int_equal(recorder_flush(f.recorder, FLUSH_MS), 0);
+			assert_int_equal(atomic_load(&syncs) > syncs_before, !never);
+		}
+		assert_int_equal(atomic_load(&early) > 0, never);
+		fixture_stop(&f);
+		assert_int_equal(assert_agrees(&f), 1);
+		fixture_done(&f);
+	}
+}
+
 /* As many come as were released, and the pause ends before its time: but for the first one, each of
  * these takes an extend and no pause. */
 static void who_was_released_is_waited_for(void **state)
@@ -250,6 +299,7 @@ int main(void)
 		cmocka_unit_test(lost_at_every_extend),
 		cmocka_unit_test(killed_while_a_segment_begins),
 		cmocka_unit_test(pcrs_are_not_read_each_time),
+		cmocka_unit_test(synced_before_the_extend_or_never),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

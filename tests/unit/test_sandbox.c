@@ -31,26 +31,6 @@ static int try_it(int (*attempt)(void), bool inside)
 	return run_attempt(attempt, inside ? enter : NULL);
 }
 
-static int fork_process(void)
-{
-	pid_t pid = fork();
-
-	if (pid == 0)
-		_exit(0);
-	return pid > 0 ? 0 : -1;
-}
-
-static int execute(void)
-{
-	execl("/bin/true", "true", NULL);
-	return -1;
-}
-
-static int open_socket(void)
-{
-	return socket(AF_INET, SOCK_STREAM, 0) >= 0 ? 0 : -1;
-}
-
 static int signal_parent_thread(void)
 {
 	return (int)syscall(SYS_tgkill, getppid(), getppid(), 0);
@@ -85,8 +65,8 @@ static int start_thread(void)
 static void what_is_not_named_kills(void **state)
 {
 	int (*const attempts[])(void) = {
-		fork_process,	execute,	 open_socket, signal_parent, signal_parent_thread,
-		map_executable, make_executable, be_traced,   make_file,     start_thread,
+		fork_process,	execute,	 open_network, signal_parent, signal_parent_thread,
+		map_executable, make_executable, be_traced,    make_file,     start_thread,
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(attempts); i++) {

@@ -181,15 +181,23 @@ static int ms_left(uint64_t deadline)
 	return now < deadline ? (int)(deadline - now) : 0;
 }
 
-static int ask_daemon(int fd, const struct options *o, uint64_t deadline,
+/* Who is asked, and until when. */
+struct signer {
+	int fd;			       /* of the daemon; -1: the TPM itself */
+	struct assay_anchor_tpm2 *tpm; /* NULL: the daemon */
+	const struct assay_crypto *crypto;
+	uint64_t deadline_ms;
+};
+
+static int ask_daemon(const struct signer *s, const struct options *o,
 		      struct assay_quote_reply *ret, struct assay_quote_pcrs *ret_pool,
 		      struct assay_err *err)
 {
 	json_t *request = control_request_pack(&o->request), *reply = NULL;
-	int r = control_send(fd, request, err);
+	int r = control_send(s->fd, request, err);
 
 	if (r == 0)
-		r = control_receive(fd, ms_left(deadline), &reply, err);
+		r = control_receive(s->fd, ms_left(s->deadline_ms), &reply, err);
 	if (r == 0)
 		r = control_quote_parse(reply, ret, ret_pool, err);
 	json_decref(request);
@@ -197,11 +205,10 @@ static int ask_daemon(int fd, const struct options *o, uint64_t deadline,
 	return r;
 }
 
-static int ask_tpm(struct assay_anchor_tpm2 *tpm, const struct options *o,
-		   struct assay_quote_reply *ret, struct assay_quote_pcrs *ret_pool,
-		   struct assay_err *err)
+static int ask_tpm(const struct signer *s, const struct options *o, struct assay_quote_reply *ret,
+		   struct assay_quote_pcrs *ret_pool, struct assay_err *err)
 {
-	struct assay_anchor port = assay_anchor_tpm2_port(tpm);
+	struct assay_anchor port = assay_anchor_tpm2_port(s->tpm);
 	struct assay_pcr_value values[ASSAY_PCRS];
 	struct assay_quote_request request;
 	struct assay_banks banks = { 0 };
@@ -234,35 +241,32 @@ static int find_daemon(const struct options *o, uint64_t deadline, int *ret_fd,
 	return r;
 }
 
-static int ask(const struct options *o, int fd, struct assay_anchor_tpm2 *tpm, uint64_t deadline,
-	       const struct assay_crypto *crypto, struct assay_quote_reply *reply,
+static int ask(const struct signer *s, const struct options *o, struct assay_quote_reply *reply,
 	       struct assay_quote *ret, struct assay_err *err)
 {
 	struct assay_quote_pcrs pool = { 0 };
-	int r = tpm ? ask_tpm(tpm, o, reply, &pool, err)
-		    : ask_daemon(fd, o, deadline, reply, &pool, err);
+	int r = s->tpm ? ask_tpm(s, o, reply, &pool, err) : ask_daemon(s, o, reply, &pool, err);
 
-	return r < 0 ? r : fit_values(crypto, reply, &pool, ret, err);
+	return r < 0 ? r : fit_values(s->crypto, reply, &pool, ret, err);
 }
 
 /* The daemon may say "not now" as often as it likes, until the time is over. A TPM of our own is
  * asked a few times: each of its commands has a limit already. */
-static int ask_often(const struct options *o, int fd, struct assay_anchor_tpm2 *tpm,
-		     uint64_t deadline, const struct assay_crypto *crypto,
+static int ask_often(const struct signer *s, const struct options *o,
 		     struct assay_quote_reply *reply, struct assay_quote *ret,
 		     struct assay_err *err)
 {
 	char why[sizeof(err->text)] = "no answer";
 	int r = -EAGAIN;
 
-	for (int i = 0; r == -EAGAIN && (tpm ? i < TRIES : ms_left(deadline) > 0); i++) {
-		if (i > 0 && !tpm)
+	for (int i = 0; r == -EAGAIN && (s->tpm ? i < TRIES : ms_left(s->deadline_ms) > 0); i++) {
+		if (i > 0 && !s->tpm)
 			(void)poll(NULL, 0, PAUSE_MS);
-		r = ask(o, fd, tpm, deadline, crypto, reply, ret, err);
+		r = ask(s, o, reply, ret, err);
 		if (r == -EAGAIN)
 			memcpy(why, err->text, sizeof(why));
 	}
-	if (tpm || (r != -EAGAIN && r != -ETIMEDOUT) || ms_left(deadline) > 0)
+	if (s->tpm || (r != -EAGAIN && r != -ETIMEDOUT) || ms_left(s->deadline_ms) > 0)
 		return r;
 	return assay_err_set(err, -ETIMEDOUT, "assayd gave no quote within %llu s (--timeout): %s",
 			     (unsigned long long)o->timeout_s, why);
@@ -273,17 +277,21 @@ static int get_quote(const struct options *o, const struct assay_crypto *crypto,
 		     struct assay_err *err)
 {
 	struct assay_anchor_tpm2_config config = { .size = sizeof(config), .tcti = o->tcti };
-	uint64_t deadline = assay_clock_ms() + o->timeout_s * 1000;
+	struct signer s = { .fd = -1,
+			    .crypto = crypto,
+			    .deadline_ms = assay_clock_ms() + o->timeout_s * 1000 };
 	AUTO(anchor_tpm2) struct assay_anchor_tpm2 *tpm = NULL;
 	AUTO(fd) int fd = -1;
-	int r = find_daemon(o, deadline, &fd, err);
+	int r = find_daemon(o, s.deadline_ms, &fd, err);
 
 	if (r == 0 && fd < 0)
 		r = assay_anchor_tpm2_new(&config, &tpm, err);
 	if (r < 0)
 		return r;
+	s.fd = fd;
+	s.tpm = tpm;
 	*ret_is_daemon = fd >= 0;
-	return ask_often(o, fd, tpm, deadline, crypto, reply, ret, err);
+	return ask_often(&s, o, reply, ret, err);
 }
 
 static int write_files(const struct options *o, const struct assay_quote *q, struct assay_err *err)
