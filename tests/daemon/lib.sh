@@ -125,6 +125,11 @@ child_pid() {
 	return 1
 }
 
+# workers: pids of the daemon's, one a line.
+workers() {
+	pgrep -f '^assayd: worker' -P "$(pgrep -P "$DAEMON" | head -n 1)" || true
+}
+
 # stop_assayd: as systemd does; it must end by itself.
 stop_assayd() {
 	kill -TERM "$DAEMON"

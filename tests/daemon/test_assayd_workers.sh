@@ -8,9 +8,6 @@ daemon_test mount
 
 echo 'measure func=FILE_CHECK mask=^MAY_READ' >"$SCRATCH/policy"
 start_assayd "policy=$SCRATCH/policy" workers=2
-workers() {
-	pgrep -f '^assayd: worker' -P "$(pgrep -P "$DAEMON" | head -n 1)" || true
-}
 [ "$(workers | wc -l)" = 3 ] || fail "there are $(workers | wc -l) workers, not 3"
 for pid in $(workers); do
 	! find "/proc/$pid/fd" -lname '*fanotify*' | grep -q . || fail 'a worker has the fanotify group'

@@ -10,9 +10,6 @@ hang_test mount=1G tpm
 crashes=20
 [ -z "$LONG" ] || { crashes=200 DAEMON_SECONDS=600 ASK_SECONDS=300; }
 
-workers() {
-	pgrep -f '^assayd: worker' -P "$(pgrep -P "$DAEMON" | head -n 1)" || true
-}
 all_back() {
 	[ "$(workers | wc -l)" = 3 ]
 }

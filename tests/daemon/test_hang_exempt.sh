@@ -27,12 +27,6 @@ exempt_opens() {
 grow() {
 	python3 -c 'import os, sys; os.truncate(sys.argv[1], int(sys.argv[2]) << 20)' "$@"
 }
-workers() {
-	local pid
-	for pid in $(pgrep -P "$(pgrep -P "$DAEMON" | head -n 1)"); do
-		! grep -qz '^assayd: worker$' "/proc/$pid/cmdline" || echo "$pid"
-	done
-}
 # Each with its CPU time.
 ticks() {
 	local pid

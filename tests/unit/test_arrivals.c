@@ -52,7 +52,7 @@ static void none_is_lost(void **state)
 	pthread_t thread;
 	int32_t next = 0;
 
-	assert_int_equal(arrivals_init(&a), 0);
+	assert_int_equal(arrivals_init(&a, EVENTS), 0);
 	assert_int_equal(pthread_create(&thread, NULL, bring, &a), 0);
 	while (next < EVENTS) {
 		struct pollfd p = { .fd = a.wake_fd, .events = POLLIN };
@@ -75,7 +75,7 @@ static void a_closed_one_takes_nothing(void **state)
 	const struct assay_fanotify_event e = { .fd = -1 };
 	struct arrivals a;
 
-	assert_int_equal(arrivals_init(&a), 0);
+	assert_int_equal(arrivals_init(&a, EVENTS), 0);
 	atomic_store(&a.closed, true);
 	assert_false(arrivals_put(&a, &e, 1, false));
 	assert_null(arrivals_take(&a));
@@ -89,7 +89,7 @@ static void room_is_told(void **state)
 	struct pollfd p = { .events = POLLIN };
 	struct arrivals a;
 
-	assert_int_equal(arrivals_init(&a), 0);
+	assert_int_equal(arrivals_init(&a, EVENTS), 0);
 	p.fd = a.room_fd;
 	assert_true(arrivals_put(&a, &e, 1, false));
 	take_all(&a, 0);

@@ -10,9 +10,10 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-int arrivals_init(struct arrivals *a)
+int arrivals_init(struct arrivals *a, uint32_t max)
 {
 	memset(a, 0, sizeof(*a));
+	a->max = max;
 	a->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	a->room_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	return a->wake_fd < 0 || a->room_fd < 0 ? -errno : 0;
@@ -28,6 +29,13 @@ void arrivals_wake(struct arrivals *a)
 {
 	if (atomic_exchange(&a->asleep, false))
 		eventfd_write(a->wake_fd, 1);
+}
+
+uint32_t arrivals_room(const struct arrivals *a)
+{
+	uint32_t n = atomic_load(&a->held);
+
+	return n < a->max ? a->max - n : 0;
 }
 
 static bool spill(struct arrivals *a, const struct held_event *e)

@@ -23,6 +23,7 @@ struct arrival_batch {
 
 struct arrivals {
 	_Atomic(struct arrival_batch *) newest;
+	uint32_t max;		 /* events that may be */
 	_Atomic uint32_t held;	 /* events that are here or in the loop */
 	_Atomic uint32_t on_way; /* of these, to the recorder */
 	atomic_bool asleep;	 /* the loop is, or will be */
@@ -34,8 +35,8 @@ struct arrivals {
 	_Atomic(struct held *) spill;
 };
 
-/* Errors: as eventfd(). */
-int arrivals_init(struct arrivals *a);
+/* @max: for arrivals_room(). Errors: as eventfd(). */
+int arrivals_init(struct arrivals *a, uint32_t max);
 /* What was never taken is the caller's: arrivals_take() first. */
 void arrivals_done(struct arrivals *a);
 
@@ -46,6 +47,8 @@ bool arrivals_put(struct arrivals *a, const struct assay_fanotify_event *event, 
 bool arrivals_put_since(struct arrivals *a, const struct assay_fanotify_event *event,
 			uint64_t arrived_ns);
 void arrivals_wake(struct arrivals *a);
+/* How many more may be held. Who puts without room does so at the cost of what is kept back. */
+uint32_t arrivals_room(const struct arrivals *a);
 
 /* ---- the loop -------------------------------------------------------------------------------- */
 

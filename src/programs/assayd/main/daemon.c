@@ -191,7 +191,7 @@ static int make_loop(struct running *r, struct assay_err *err)
 		.n_workers = n_workers(d),
 		.wake_fd = r->wake_fd,
 	};
-	int rc = arrivals_init(&d->arrivals);
+	int rc = arrivals_init(&d->arrivals, raise_file_limit());
 
 	if (rc < 0)
 		return assay_err_set(err, rc, "cannot make an eventfd: %s", strerror(-rc));
@@ -205,7 +205,6 @@ static int start_source(struct running *r, struct assay_err *err)
 	int rc = d->takeover ? assay_fanotify_await(&d->group, err)
 			     : assay_fanotify_new(&d->group, err);
 
-	r->max_events = raise_file_limit();
 	if (rc < 0)
 		return rc;
 	if (assay_fs_table_new(&d->fs) < 0)
@@ -311,7 +310,6 @@ int daemon_start_reader(struct running *r, struct held *held, struct assay_err *
 		.group = d->group,
 		.arrivals = &d->arrivals,
 		.ledger = &d->ledger,
-		.max = r->max_events,
 		.deadline_allows = d->conf.deadline_answer == ASSAY_CONF_ANSWER_ALLOW,
 		.deadline_ms = d->conf.deadline_ms,
 		.held = held,

@@ -76,7 +76,8 @@ struct needed {
 
 /* ---- what they open ------------------------------------------------------------------------- */
 
-/* In the reader: waits for nobody, not even for the server of a filesystem. */
+/* In the reader: waits for nobody, not even for the server of a filesystem. When the table is full,
+ * the descriptor is one of those that are kept back, for the next one who is exempt. */
 static void measure_afterwards(void *ctx, int fd, int32_t tid, bool exec)
 {
 	const struct assay_fanotify_event e = {
@@ -89,7 +90,8 @@ static void measure_afterwards(void *ctx, int fd, int32_t tid, bool exec)
 
 	(void)statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_SIZE, &st);
 	if (S_ISREG(st.stx_mode)) {
-		if (st.stx_size <= most && rate_take(&n->afterwards, assay_clock_ns()) &&
+		if (st.stx_size <= most && arrivals_room(&d->arrivals) > 0 &&
+		    rate_take(&n->afterwards, assay_clock_ns()) &&
 		    arrivals_put(&d->arrivals, &e, 1, false))
 			return;
 		atomic_fetch_add(&n->unmeasured, 1);

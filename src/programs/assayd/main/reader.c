@@ -40,12 +40,9 @@ static bool stops(struct reader *r, struct pollfd p[2], int timeout_ms)
 
 static uint32_t room(struct reader *r)
 {
-	uint32_t n = atomic_load(&r->config.arrivals->held);
 	struct held *held = atomic_load(&r->held);
 
-	if (held)
-		return held_room(held);
-	return n < r->config.max ? r->config.max - n : 0;
+	return held ? held_room(held) : arrivals_room(r->config.arrivals);
 }
 
 /* False: asked to stop. */

@@ -16,7 +16,6 @@ struct reader_config {
 	struct assay_fanotify *group;
 	struct arrivals *arrivals;
 	struct ledger *ledger;
-	uint32_t max; /* events held at once */
 	bool deadline_allows;
 	uint32_t deadline_ms; /* of those that are held back */
 	struct held *held;    /* as reader_hold(), from the first event on; NULL: none */

@@ -17,7 +17,6 @@ struct running {
 	struct gaps gaps;
 	struct control *control;
 	struct handover *handover;
-	uint32_t max_events;
 	int signal_fd, wake_fd;
 };
 
