@@ -194,8 +194,8 @@ start_assayd() {
 	setsid "$bin/assayd" --config "$work/assayd.conf" >"$work/assayd.log" 2>&1 &
 	assayd_pid=$!
 	watch_over $assayd_pid
-	wait_for 30 assayd_decided
-	[ -S "$work/control" ] || give_up "assayd did not start"
+	wait_for 60 assayd_decided
+	[ -S "$work/control" ] || give_up "assayd did not start in a minute"
 }
 
 # entries: how many records the list has now.
