@@ -9,6 +9,7 @@
 static const struct scout_mount example = {
 	.place = { .ns = 4026532281, .id = 77 },
 	.dev = 0x1234567890,
+	.flags = SCOUT_OURS | SCOUT_LAYER,
 	.error = 16,
 	.point = "/run/user/1000/a \\ b",
 	.type = "ramfs",
@@ -32,6 +33,7 @@ static void a_mount_comes_back(void **state)
 	assert_int_equal(scout_mount_parse(body, &m), 0);
 	assert_true(m.place.ns == example.place.ns && m.place.id == example.place.id);
 	assert_true(m.dev == example.dev && m.error == example.error);
+	assert_int_equal(m.flags, example.flags);
 	assert_string_equal(m.point, example.point);
 	assert_string_equal(m.type, example.type);
 	for (size_t len = 0; len < body.len; len++)
@@ -62,14 +64,14 @@ static void names_have_limits(void **state)
 	struct assay_wr w = assay_wr(space, sizeof(space));
 	struct scout_mount m;
 
-	assay_wr_zero(&w, 24);
+	assay_wr_zero(&w, 28);
 	assay_wr_u32(&w, SCOUT_POINT_MAX); /* no room for its NUL */
 	for (unsigned i = 0; i < SCOUT_POINT_MAX; i++)
 		assay_wr_u8(&w, 'a');
 	assay_wr_field(&w, assay_bytes_str("ramfs"));
 	assert_int_equal(scout_mount_parse(assay_wr_done(&w), &m), -EBADMSG);
 	w = assay_wr(space, sizeof(space));
-	assay_wr_zero(&w, 24);
+	assay_wr_zero(&w, 28);
 	assay_wr_field(&w, assay_bytes("a\0b", 3));
 	assay_wr_field(&w, assay_bytes_str("ramfs"));
 	assert_int_equal(scout_mount_parse(assay_wr_done(&w), &m), -EBADMSG);

@@ -158,6 +158,37 @@ static void layers_by_word(void **state)
 	assert_true(assay_mount_layers_below(assay_bytes_str("lowerdir=/a"), "/"));
 }
 
+static void fuse_that_root_cannot_enter(void **state)
+{
+	static const struct {
+		const char *line;
+		bool admits;
+	} cases[] = {
+		{ "1 2 0:3 / /a rw - fuse.sshfs me:/ rw,user_id=1000,group_id=1000", false },
+		{ "1 2 0:3 / /a rw - fuseblk /dev/sdb rw,user_id=1000,group_id=0,blksize=4096",
+		  false },
+		{ "1 2 0:3 / /a rw - fuse a rw,user_id=1000,group_id=1000,allow_other", true },
+		{ "1 2 0:3 / /a rw - fuse a rw,user_id=1000,default_permissions,allow_other",
+		  true },
+		{ "1 2 0:3 / /a rw - fuse a rw,user_id=0,group_id=0", true },
+		{ "1 2 0:3 / /a rw - fuse a rw,user_id=00", false },
+		/* What does not say it. */
+		{ "1 2 0:3 / /a rw - fuse a rw,group_id=0", true },
+		{ "1 2 0:3 / /a rw - fuse a", true },
+		{ "1 2 0:3 / /a rw - nfs4 a:/ rw,user_id=1000", true },
+	};
+	static struct assay_mount m;
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct assay_bytes text = assay_bytes_str(cases[i].line);
+		unsigned skipped = 0;
+
+		assert_true(assay_mountinfo_next(&text, &m, &skipped));
+		if (assay_mount_admits_root(&m) != cases[i].admits)
+			fail_msg("'%s'", cases[i].line);
+	}
+}
+
 /* A path or a list that is longer than any is: not told, and nothing written behind the end. */
 static void layers_that_are_long(void **state)
 {
@@ -467,6 +498,7 @@ int main(void)
 		cmocka_unit_test(subject_of_ourselves),
 		cmocka_unit_test(access_from_syscall),
 		cmocka_unit_test(layers_by_word),
+		cmocka_unit_test(fuse_that_root_cannot_enter),
 		cmocka_unit_test(layers_that_are_long),
 		cmocka_unit_test(mounts_by_line),
 		cmocka_unit_test(marks_by_line),

@@ -145,6 +145,35 @@ bool assay_mount_is_made(const char *type)
 	return is_one_of(type, made_types);
 }
 
+/* Cuts the next one off @options. False: no more. */
+static bool next_option(struct assay_bytes *options, struct assay_bytes *ret)
+{
+	if (options->len == 0)
+		return false;
+	if (!take_until(options, ',', ret)) {
+		*ret = *options;
+		options->len = 0;
+	}
+	return true;
+}
+
+bool assay_mount_admits_root(const struct assay_mount *mount)
+{
+	static const char user[] = "user_id=";
+	struct assay_bytes options = mount->options, word;
+	bool admits = true;
+
+	if (strcmp(mount->type, "fuse") != 0 && strcmp(mount->type, "fuseblk") != 0)
+		return true;
+	while (next_option(&options, &word)) {
+		if (assay_bytes_is(word, "allow_other"))
+			return true;
+		if (word.len >= sizeof(user) - 1 && memcmp(word.data, user, sizeof(user) - 1) == 0)
+			admits = assay_bytes_is(word, "user_id=0");
+	}
+	return admits;
+}
+
 /* ---- layers of an overlay ------------------------------------------------------------------- */
 
 static bool is_plain(const char *path)
@@ -195,14 +224,11 @@ bool assay_mount_layers_below(struct assay_bytes options, const char *point)
 {
 	static const char *const names[] = { "lowerdir", "lowerdir+", "datadir+", "upperdir" };
 	char list[ASSAY_MOUNT_LAYERS_MAX];
+	struct assay_bytes word;
 
-	while (options.len) {
-		struct assay_bytes word, name;
+	while (next_option(&options, &word)) {
+		struct assay_bytes name;
 
-		if (!take_until(&options, ',', &word)) {
-			word = options;
-			options.len = 0;
-		}
 		if (!take_until(&word, '=', &name))
 			continue;
 		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)

@@ -25,6 +25,10 @@ bool assay_mount_is_remote(const char *type);
 /* Whose files the kernel makes as they are read; and autofs, where looking would mount. */
 bool assay_mount_is_made(const char *type);
 
+/* False: a FUSE filesystem that lets in nobody but a user who is not root, so that no overlay of
+ * root's has it as a layer. In a user's own namespaces he is the root that it says. */
+bool assay_mount_admits_root(const struct assay_mount *mount);
+
 /* Whether a layer of the overlay with these @options is at or below @point: by the words alone, as
  * to look at a path is to wait for whoever answers there. True also if that cannot be said: a path
  * that is not absolute, or not plain ("//", "/./", "/../"). A link is not seen through. */

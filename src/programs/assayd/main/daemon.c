@@ -281,7 +281,7 @@ static void on_pass_done(void *ctx)
 	mounts_end_elsewhere(d->mounts);
 }
 
-/* The first pass is waited for: what runs now is looked at when its filesystems are marked. */
+/* The first passes are waited for: what runs now is looked at when its filesystems are marked. */
 int daemon_search_elsewhere(struct daemon *d, struct assay_err *err)
 {
 	static const struct scout_ops ops = { .found = on_found, .done = on_pass_done };
@@ -294,12 +294,15 @@ int daemon_search_elsewhere(struct daemon *d, struct assay_err *err)
 	if (r < 0)
 		return r;
 	do {
-		struct pollfd p = { .fd = scout_fd(d->scout), .events = POLLIN };
+		struct pollfd p = { .events = POLLIN };
 
+		scout_hurry(d->scout);
 		scout_tick(d->scout, assay_clock_ns());
+		p.fd = scout_fd(d->scout);
 		poll(&p, 1, 100);
 		scout_receive(d->scout);
-	} while (scout_is_looking(d->scout) && assay_clock_ns() < end);
+	} while ((scout_is_looking(d->scout) || mounts_are_undecided(d->mounts)) &&
+		 assay_clock_ns() < end);
 	return 0;
 }
 

@@ -12,42 +12,39 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/fmt.h"
-#include "formats/batch.h"
-#include "programs/assayd/audit/audit_daemon.h"
 #include "programs/assayd/process/log.h"
 #include "programs/assayd/scout/overlay_probe.h"
-#include "programs/assayd/main/tally.h"
+#include "programs/assayd/main/filesystems.h"
+#include "programs/assayd/main/layers.h"
+#include "programs/assayd/main/uncovered.h"
 #include "programs/assayd/view/view_link.h"
 
-#define MOUNTINFO_MAX	 (64u << 20)
-#define FS_MAX		 4096u /* filesystems kept track of */
-#define FILESYSTEMS_MAX	 65536u
-#define OVERLAY_RETRY_NS 60000000000ull
+#define MOUNTINFO_MAX	    (64u << 20)
+#define TYPES_MAX	    65536u /* bytes of /proc/filesystems */
+#define OVERLAY_RETRY_NS    60000000000ull
+#define PASSES_BEFORE_LAYER 2u /* see layers_elsewhere_may_wait() */
 
-struct entry {
-	uint64_t dev;
-	uint32_t bits; /* ASSAY_FANOTIFY_ that are marked */
-	bool remote, wanted;
-	bool elsewhere;		      /* in other mount namespaces only */
-	bool found;		      /* there, in the pass that is under way */
-	struct mounts_uncovered what; /* reason "": watched, or not wanted */
-};
+static const char waits[] = "another process or machine may answer for one of its layers";
+static const char answered[] = "another process or machine answers for it";
 
 struct mounts {
 	struct daemon *daemon;
 	int fd; /* of /proc/self/mountinfo, to poll */
 	pthread_mutex_t lock;
-	struct entry *entry;
-	uint32_t n, cap;
+	struct filesystems known;
+	uint32_t scan, pass; /* that is under way */
+	/* Some did not fit: in the scan, in the pass, in the pass before that. */
+	bool untold_here, untold_there, untold_before;
 	/* What each mount= was when it was looked at last. */
 	struct given {
 		uint64_t dev; /* 0: it was not yet */
 		bool gone;
 	} given[ASSAY_CONF_LIST_MAX];
-	struct tally tally;	      /* of records that say "uncovered" */
-	struct assay_bytes mountinfo; /* while it is gone through */
-	bool has_remote;	      /* that has a filesystem that others answer for */
-	bool has_refused;	      /* an overlay over one of these was met */
+	struct tally tally; /* of records that say "uncovered" */
+	/* While the table of our own mounts is gone through. */
+	struct assay_bytes mountinfo;
+	struct layers layers;
+	bool root_enters; /* every FUSE filesystem */
 	enum overlay_kind overlay;
 	uint64_t overlay_next_ns; /* when it is tried again, if it is not known */
 };
@@ -57,7 +54,7 @@ static bool has_overlay(void)
 	struct assay_file text = { 0 };
 	bool has;
 
-	if (assay_file_read(AT_FDCWD, "/proc/filesystems", FILESYSTEMS_MAX, &text, NULL) < 0)
+	if (assay_file_read(AT_FDCWD, "/proc/filesystems", TYPES_MAX, &text, NULL) < 0)
 		return true;
 	has = memmem(text.bytes.data, text.bytes.len, "\toverlay\n", 9) != NULL;
 	assay_file_free(&text);
@@ -71,6 +68,7 @@ int mounts_new(struct daemon *d, struct mounts **ret, struct assay_err *err)
 	if (!m)
 		return assay_err_set(err, -ENOMEM, "out of memory");
 	m->daemon = d;
+	m->pass = 1;
 	pthread_mutex_init(&m->lock, NULL);
 	/* Now, while nothing is marked and nobody has to wait for us. */
 	if (d->conf.mount.n != 1 && has_overlay())
@@ -90,7 +88,7 @@ void mounts_free(struct mounts *m)
 	if (m->fd >= 0)
 		close(m->fd);
 	pthread_mutex_destroy(&m->lock);
-	free(m->entry);
+	filesystems_drop_all(&m->known);
 	free(m);
 }
 
@@ -99,166 +97,122 @@ int mounts_fd(const struct mounts *m)
 	return m->fd;
 }
 
-static struct entry *find(const struct mounts *m, uint64_t dev)
+void mounts_record_counts(struct mounts *m, bool all)
 {
-	for (uint32_t i = 0; i < m->n; i++)
-		if (m->entry[i].dev == dev)
-			return &m->entry[i];
-	return NULL;
+	uncovered_record_counts(&m->tally, m->daemon->anchor, all);
 }
 
-static void keep(struct mounts *m, const struct entry *e)
-{
-	struct entry *at, *bigger;
+/* ---- what is known of them ------------------------------------------------------------------ */
 
+static void set_uncovered(struct filesystem *f, const char *reason)
+{
+	assay_fmt(f->what.reason, sizeof(f->what.reason), "%s", reason);
+}
+
+/* Into what is known; what is new about it is said. One for which there is no room is looked at,
+ * and watched, all the same; that there are such is said once. */
+static void keep(struct mounts *m, struct filesystem *f)
+{
+	const struct filesystem *before = filesystems_find(&m->known, f->dev);
+	bool is_same = before && strcmp(before->what.type, f->what.type) == 0;
+	bool was_told = is_same && strcmp(before->what.reason, f->what.reason) == 0;
+	bool was_watched = is_same && before->bits, fits;
+
+	if (was_told && f->what.reason[0])
+		f->what = before->what; /* the mount that was told */
 	pthread_mutex_lock(&m->lock);
-	at = find(m, e->dev);
-	if (!at && m->n == m->cap && m->n < FS_MAX) {
-		bigger = realloc(m->entry, (m->cap + 64) * sizeof(*bigger));
-		if (bigger) {
-			m->entry = bigger;
-			m->cap += 64;
-		}
-	}
-	if (!at && m->n < m->cap)
-		at = &m->entry[m->n++];
-	if (at)
-		*at = *e;
+	fits = filesystems_set(&m->known, f);
+	pthread_mutex_unlock(&m->lock);
+	if (!fits)
+		*(f->elsewhere ? &m->untold_there : &m->untold_here) = true;
+	else if (f->what.reason[0] && !was_told)
+		uncovered_tell(&m->tally, m->daemon, &f->what);
+	else if (f->bits && !was_watched)
+		log_line(LOG_INFO, "watching %s (%s)", f->what.point, f->what.type);
+}
+
+static void drop(struct mounts *m, bool (*goes)(void *ctx, const struct filesystem *f))
+{
+	pthread_mutex_lock(&m->lock);
+	filesystems_drop(&m->known, goes, m);
 	pthread_mutex_unlock(&m->lock);
 }
 
-static void fill_uncovered(void *ctx, struct assay_wr *w)
+static bool is_untold(void *ctx, const struct filesystem *f)
 {
-	const struct mounts_uncovered *what = ctx;
-
-	assay_state_add(w, "type", assay_bytes_str(what->type));
-	assay_state_add(w, "point", assay_bytes_str(what->point));
-	assay_state_add(w, "reason", assay_bytes_str(what->reason));
+	(void)ctx;
+	return f->dev == FILESYSTEMS_UNTOLD;
 }
 
-static void set_uncovered(struct mounts *m, struct entry *e, const char *reason)
+/* After a scan, and after a pass. */
+static void keep_untold(struct mounts *m)
 {
-	const struct entry *before = find(m, e->dev);
-	struct assay_err err;
+	struct filesystem f = { .dev = FILESYSTEMS_UNTOLD, .ours = true };
 
-	if (before && strcmp(before->what.reason, reason) == 0) {
-		*e = *before;
+	if (!m->untold_here && !m->untold_before) {
+		drop(m, is_untold);
 		return;
 	}
-	assay_fmt(e->what.reason, sizeof(e->what.reason), "%s", reason);
-	if (!tally_add(&m->tally, e->what.type, assay_clock_ns()))
-		return;
-	log_line(LOG_NOTICE, "not watched: %s (%s): %s", e->what.point, e->what.type, reason);
-	audit_uncovered(m->daemon, &e->what);
-	if (anchor_state(m->daemon->anchor, "uncovered", fill_uncovered, &e->what, false, NULL,
-			 &err) < 0)
-		log_line(LOG_ERR, "cannot record that %s is not watched: %s", e->what.point,
-			 err.text);
+	assay_fmt(f.what.point, sizeof(f.what.point), "-");
+	assay_fmt(f.what.type, sizeof(f.what.type), "unknown");
+	set_uncovered(&f, "there are more filesystems than can be told apart");
+	keep(m, &f);
 }
 
-static void fill_counted(void *ctx, struct assay_wr *w)
-{
-	const struct tally_kind *k = ctx;
+/* ---- overlays ------------------------------------------------------------------------------- */
 
-	assay_state_add(w, "type", assay_bytes_str(k->name));
-	assay_state_add_u64(w, "count", k->counted);
+/* An overlay stays what it was: a layer is there when its own mount is gone. */
+static bool is_over_remote(const struct filesystem *f)
+{
+	return f && strcmp(f->what.reason, waits) == 0;
 }
 
-void mounts_record_counts(struct mounts *m, bool all)
+/* Who opens a file there may wait for others, also through an overlay: who mounts that is root,
+ * whom FUSE filesystems of users do not let in. */
+static bool may_wait_in(void *ctx, const struct assay_mount *mount)
 {
-	uint64_t now = all ? UINT64_MAX : assay_clock_ns();
-	struct tally_kind k;
-	struct assay_err err;
-
-	while (tally_take(&m->tally, now, &k)) {
-		log_line(LOG_NOTICE, "not watched: %llu more filesystems (%s)",
-			 (unsigned long long)k.counted, k.name);
-		if (anchor_state(m->daemon->anchor, "uncovered", fill_counted, &k, false, NULL,
-				 &err) < 0)
-			log_line(LOG_ERR, "cannot record what is not watched: %s", err.text);
-	}
-}
-
-static bool any_is_remote(const struct mounts *m)
-{
-	for (uint32_t i = 0; i < m->n; i++)
-		if (m->entry[i].remote)
-			return true;
-	return false;
-}
-
-/* Who opens a file there may wait for others. */
-static bool may_wait_in(const struct mounts *m, const struct assay_mount *mount)
-{
-	const struct entry *e;
+	const struct mounts *m = ctx;
 
 	if (strcmp(mount->type, "overlay") == 0)
-		return m->has_refused && (e = find(m, mount->dev)) && e->what.reason[0];
+		return is_over_remote(filesystems_find(&m->known, mount->dev));
 	return assay_mount_is_remote(mount->type) &&
+	       (m->root_enters || assay_mount_admits_root(mount)) &&
 	       !view_link_owns(m->daemon->view, mount->type, mount->subtype, mount->point);
 }
 
-/* Most machines have none, and then no overlay has to be looked at. */
-static bool has_remote(const struct mounts *m)
+/*
+ * The layers of what is mounted elsewhere are not named in words that mean anything here, so that
+ * any filesystem that can be a layer may be one. All that were there when the overlay was found are
+ * known when the pass behind that is over.
+ */
+static bool layers_elsewhere_may_wait(const struct mounts *m, struct filesystem *f)
 {
-	struct assay_mount *mount = malloc(sizeof(*mount));
-	struct assay_bytes rest = m->mountinfo;
-	unsigned skipped = 0;
-	bool has = !mount;
+	const struct filesystem *other = NULL;
 
-	while (!has && assay_mountinfo_next(&rest, mount, &skipped))
-		has = assay_mount_is_remote(mount->type) && may_wait_in(m, mount);
-	free(mount);
-	return has;
-}
-
-static bool find_mount(const struct mounts *m, uint64_t dev, struct assay_mount *ret)
-{
-	struct assay_bytes rest = m->mountinfo;
-	unsigned skipped = 0;
-
-	while (assay_mountinfo_next(&rest, ret, &skipped))
-		if (ret->dev == dev)
+	while ((other = filesystems_next(&m->known, other)))
+		if (other->layer || is_over_remote(other))
 			return true;
+	f->undecided = m->pass - f->since < PASSES_BEFORE_LAYER;
 	return false;
 }
 
 /* To read an overlay's event is to open the layer's file, in read(): the reader would wait for
- * whoever answers for that. What is mounted elsewhere does not say its layers here. */
-static bool layers_may_wait(const struct mounts *m, uint64_t dev)
+ * whoever answers for that. */
+static bool overlay_may_wait(const struct mounts *m, struct filesystem *f)
 {
-	struct assay_bytes rest = m->mountinfo;
-	struct assay_mount *mount, *other;
-	unsigned skipped = 0;
-	bool found;
+	const struct filesystem *before = filesystems_find(&m->known, f->dev);
 
-	if (rest.len && !m->has_remote)
-		return false;
-	mount = malloc(2 * sizeof(*mount));
-	other = mount ? mount + 1 : NULL;
-	found = !mount;
-	if (mount && !find_mount(m, dev, mount))
-		found = any_is_remote(m);
-	else
-		while (!found && assay_mountinfo_next(&rest, other, &skipped))
-			found = other->dev != dev && may_wait_in(m, other) &&
-				assay_mount_layers_below(mount->options, other->point);
-	free(mount);
-	return found;
+	if (is_over_remote(before))
+		return true;
+	return f->elsewhere ? layers_elsewhere_may_wait(m, f) : layers_may_wait(&m->layers, f->dev);
 }
 
 /* Why an overlay must not be watched (overlay_probe.h), or NULL. A single mount= is no other's
  * layer. */
-static const char *overlay_refused(struct mounts *m, uint64_t dev)
+static const char *overlay_refused(struct mounts *m, struct filesystem *f)
 {
-	static const char waits[] = "another process or machine may answer for one of its layers";
-	const struct entry *before = find(m, dev);
-
-	/* For as long as it is mounted: a layer stays when its own mount is gone. */
-	if ((before && strcmp(before->what.reason, waits) == 0) || layers_may_wait(m, dev)) {
-		m->has_refused = true;
+	if (overlay_may_wait(m, f))
 		return waits;
-	}
 	if (m->daemon->conf.mount.n == 1)
 		return NULL;
 	if (m->overlay == OVERLAY_UNKNOWN && assay_clock_ns() >= m->overlay_next_ns) {
@@ -267,112 +221,127 @@ static const char *overlay_refused(struct mounts *m, uint64_t dev)
 	}
 	if (m->overlay == OVERLAY_QUIET)
 		return NULL;
+	f->undecided = false;
 	return m->overlay == OVERLAY_ASKS
 		       ? "its files are measured in its layers, where these are watched"
 		       : "it is not known whether this kernel lets it be watched";
 }
 
-/* Asks the policy, and marks. */
-static void mark(struct mounts *m, struct entry *e, int fd, const struct stat *st)
+/* ---- one filesystem ------------------------------------------------------------------------- */
+
+static void unmark(struct mounts *m, struct filesystem *f, int fd)
+{
+	if (f->bits)
+		assay_fanotify_unmark(m->daemon->group, fd, f->bits);
+	f->bits = 0;
+}
+
+static bool is_wanted(const struct loaded_policy *p, const struct assay_fs *fs)
+{
+	const struct assay_fs_facts facts = assay_fs_facts(fs);
+
+	return p->event_bits && assay_policy_wants_fs(p->compiled, &facts);
+}
+
+/* Asks the policy. NULL: it is to be watched; "": not, and nobody asks for it; else why not. */
+static const char *why_not(struct mounts *m, struct filesystem *f, const struct assay_fs *fs)
+{
+	const char *refused;
+
+	if (!is_wanted(atomic_load(&m->daemon->policy), fs))
+		return "";
+	if (assay_mount_is_made(f->what.type))
+		return "made by the kernel";
+	/* By the kernel's word: the type may be the scout's. */
+	if (fs->magic != OVERLAYFS_SUPER_MAGIC)
+		return NULL;
+	refused = overlay_refused(m, f);
+	return f->undecided ? "" : refused;
+}
+
+static void mark(struct mounts *m, struct filesystem *f, int fd, const struct stat *st)
 {
 	struct daemon *d = m->daemon;
-	const struct loaded_policy *p = atomic_load(&d->policy);
-	struct assay_fs_facts facts;
-	const char *refused;
+	uint32_t bits = atomic_load(&d->policy)->event_bits;
 	struct assay_fs fs;
+	const char *reason;
 	int r = assay_fs_table_get(d->fs, fd, st, &fs);
 
 	if (r < 0) {
-		set_uncovered(m, e, strerror(-r));
+		set_uncovered(f, strerror(-r));
 		return;
 	}
-	facts = assay_fs_facts(&fs);
-	e->wanted = p->event_bits && assay_policy_wants_fs(p->compiled, &facts);
-	if (!e->wanted) {
-		if (e->bits)
-			assay_fanotify_unmark(d->group, fd, e->bits);
-		e->bits = 0;
+	reason = why_not(m, f, &fs);
+	if (reason) {
+		unmark(m, f, fd);
+		set_uncovered(f, reason);
 		return;
 	}
-	if (assay_mount_is_made(e->what.type)) {
-		set_uncovered(m, e, "made by the kernel");
-		return;
-	}
-	/* By the kernel's word: the type may be the scout's. */
-	if (fs.magic == OVERLAYFS_SUPER_MAGIC && (refused = overlay_refused(m, e->dev))) {
-		if (e->bits)
-			assay_fanotify_unmark(d->group, fd, e->bits);
-		e->bits = 0;
-		set_uncovered(m, e, refused);
-		return;
-	}
-	if (e->bits & ~p->event_bits)
-		assay_fanotify_unmark(d->group, fd, e->bits & ~p->event_bits);
+	if (f->bits & ~bits)
+		assay_fanotify_unmark(d->group, fd, f->bits & ~bits);
 	/* Also what was marked before: the number may be another filesystem's by now. */
-	r = assay_fanotify_mark(d->group, fd, p->event_bits);
+	r = assay_fanotify_mark(d->group, fd, bits);
 	if (r < 0) {
-		set_uncovered(m, e, strerror(-r));
+		set_uncovered(f, strerror(-r));
 		return;
 	}
-	if (!e->bits)
-		log_line(LOG_INFO, "watching %s (%s)", e->what.point, e->what.type);
-	e->bits = p->event_bits;
-	e->what.reason[0] = '\0';
+	f->bits = bits;
 }
 
-static void begin_entry(struct mounts *m, uint64_t dev, const char *point, const char *type,
-			struct entry *ret)
+static void begin(struct mounts *m, uint64_t dev, const char *point, const char *type,
+		  struct filesystem *ret)
 {
-	const struct entry *before = find(m, dev);
+	const struct filesystem *before = filesystems_find(&m->known, dev);
 
-	*ret = before ? *before : (struct entry){ .dev = dev };
+	/* Of another type it is another filesystem, with a number that was used again. */
+	*ret = before && strcmp(before->what.type, type) == 0 ? *before
+							      : (struct filesystem){ .dev = dev };
 	assay_fmt(ret->what.point, sizeof(ret->what.point), "%s", point);
 	assay_fmt(ret->what.type, sizeof(ret->what.type), "%s", type);
+	ret->what.reason[0] = '\0';
 	ret->remote = assay_mount_is_remote(type);
+	ret->undecided = false;
+}
+
+static void begin_here(struct mounts *m, const struct assay_mount *mount, struct filesystem *ret)
+{
+	begin(m, mount->dev, mount->point, mount->type, ret);
+	ret->layer = ret->remote && may_wait_in(m, mount);
+	ret->ours = true;
 	ret->elsewhere = false;
+	ret->seen = m->scan;
 }
 
 static void look_at(struct mounts *m, const struct assay_mount *mount)
 {
-	struct entry e;
+	struct filesystem f;
 	struct stat st;
 	AUTO(fd) int fd = -1;
 
-	begin_entry(m, mount->dev, mount->point, mount->type, &e);
-	if (e.remote) {
-		set_uncovered(m, &e, "another process or machine answers for it");
+	begin_here(m, mount, &f);
+	if (f.remote) {
+		set_uncovered(&f, answered);
 	} else {
 		fd = open(mount->point, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
 		if (fd < 0 || fstat(fd, &st) < 0)
-			set_uncovered(m, &e, strerror(errno));
+			set_uncovered(&f, strerror(errno));
 		else if (st.st_dev != mount->dev && strcmp(mount->type, "btrfs") != 0 &&
 			 strcmp(mount->type, "overlay") != 0)
-			set_uncovered(m, &e, "another filesystem is mounted over it");
+			set_uncovered(&f, "another filesystem is mounted over it");
 		else
-			mark(m, &e, fd, &st);
+			mark(m, &f, fd, &st);
 	}
-	keep(m, &e);
+	keep(m, &f);
 }
 
-static bool was_seen(const uint64_t *seen, size_t n, uint64_t dev)
-{
-	while (n > 0)
-		if (seen[--n] == dev)
-			return true;
-	return false;
-}
+/* ---- our own mounts ------------------------------------------------------------------------- */
 
-/* Forgets what is mounted no more: its number may come back as another filesystem's. */
-static void drop_unseen(struct mounts *m, const uint64_t *seen, size_t n)
+/* Its number may come back as another filesystem's. */
+static bool is_mounted_no_more(void *ctx, const struct filesystem *f)
 {
-	pthread_mutex_lock(&m->lock);
-	for (uint32_t i = 0; i < m->n;) {
-		if (m->entry[i].elsewhere || was_seen(seen, n, m->entry[i].dev))
-			i++;
-		else
-			m->entry[i] = m->entry[--m->n];
-	}
-	pthread_mutex_unlock(&m->lock);
+	const struct mounts *m = ctx;
+
+	return !f->elsewhere && f->seen != m->scan && !is_untold(NULL, f);
 }
 
 /* Of the mounts of one filesystem any that can be opened will do: the next one is tried while the
@@ -380,32 +349,26 @@ static void drop_unseen(struct mounts *m, const uint64_t *seen, size_t n)
 static int scan_all(struct mounts *m, struct assay_err *err)
 {
 	struct assay_mount *mount = malloc(sizeof(*mount));
-	uint64_t *seen = calloc(FS_MAX, sizeof(*seen));
 	struct assay_bytes rest = m->mountinfo;
+	const struct filesystem *f;
 	unsigned skipped = 0;
-	size_t n = 0;
 
-	if (!mount || !seen) {
-		free(mount);
-		free(seen);
+	if (!mount)
 		return assay_err_set(err, -ENOMEM, "out of memory");
-	}
+	m->untold_here = false;
 	while (assay_mountinfo_next(&rest, mount, &skipped)) {
-		const struct entry *e = find(m, mount->dev);
-
 		if (view_link_owns(m->daemon->view, mount->type, mount->subtype, mount->point))
 			continue;
-		if (was_seen(seen, n, mount->dev) && (!e || !e->what.reason[0]))
+		f = filesystems_find(&m->known, mount->dev);
+		if (f && !f->elsewhere && f->seen == m->scan && !f->what.reason[0])
 			continue;
-		if (n < FS_MAX)
-			seen[n++] = mount->dev;
 		look_at(m, mount);
 	}
-	drop_unseen(m, seen, n);
+	drop(m, is_mounted_no_more);
+	keep_untold(m);
 	if (skipped)
 		log_line(LOG_WARNING, "%u lines of mountinfo were not understood", skipped);
 	free(mount);
-	free(seen);
 	return 0;
 }
 
@@ -436,7 +399,7 @@ static int scan_given(struct mounts *m, struct assay_err *err)
 		const char *point = given->value[i];
 		AUTO(fd) int fd = open(point, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
 		struct assay_fs fs;
-		struct entry e;
+		struct filesystem f;
 		struct stat st;
 
 		if (fd < 0 || fstat(fd, &st) < 0 ||
@@ -445,15 +408,16 @@ static int scan_given(struct mounts *m, struct assay_err *err)
 					     strerror(errno));
 		if (is_gone(m, i, fd, &st))
 			continue;
-		begin_entry(m, st.st_dev, point, fs.name, &e);
-		if (e.remote)
-			set_uncovered(m, &e, "another process or machine answers for it");
+		begin(m, st.st_dev, point, fs.name, &f);
+		f.ours = true;
+		if (f.remote)
+			set_uncovered(&f, answered);
 		else
-			mark(m, &e, fd, &st);
-		keep(m, &e);
-		if (e.what.reason[0])
+			mark(m, &f, fd, &st);
+		keep(m, &f);
+		if (f.what.reason[0])
 			return assay_err_set(err, -EINVAL, "cannot watch '%s': %s", point,
-					     e.what.reason);
+					     f.what.reason);
 	}
 	return 0;
 }
@@ -465,63 +429,28 @@ static int note_remote(struct mounts *m, struct assay_err *err)
 	struct assay_mount *mount = malloc(sizeof(*mount));
 	struct assay_bytes rest = m->mountinfo;
 	unsigned skipped = 0;
-	struct entry e;
+	struct filesystem f;
 
 	if (!mount)
 		return assay_err_set(err, -ENOMEM, "out of memory");
 	while (assay_mountinfo_next(&rest, mount, &skipped)) {
 		if (!assay_mount_is_remote(mount->type))
 			continue;
-		begin_entry(m, mount->dev, mount->point, mount->type, &e);
-		keep(m, &e);
+		begin_here(m, mount, &f);
+		keep(m, &f);
 	}
 	free(mount);
 	return 0;
 }
 
-/* ---- other namespaces ----------------------------------------------------------------------- */
-
-void mounts_found_elsewhere(struct mounts *m, const struct scout_mount *what, int found,
-			    const char *reason)
+/* A parameter that is hardly ever set. */
+static bool fuse_lets_root_in(void)
 {
-	char point[SCOUT_POINT_MAX], link[64];
-	AUTO(fd) int fd = -1;
-	struct entry e;
-	struct stat st;
+	AUTO(fd)
+	int fd = open("/sys/module/fuse/parameters/allow_sys_admin_access", O_RDONLY | O_CLOEXEC);
+	char word = 'N';
 
-	assay_fmt(point, sizeof(point), "mnt:[%llu]%s", (unsigned long long)what->place.ns,
-		  what->point);
-	begin_entry(m, what->dev, point, what->type, &e);
-	e.elsewhere = e.found = true;
-	if (!reason && e.remote)
-		reason = "another process or machine answers for it";
-	if (reason) {
-		set_uncovered(m, &e, reason);
-	} else {
-		assay_fmt(link, sizeof(link), "/proc/self/fd/%d", found);
-		fd = open(link, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-		if (fd < 0 || fstat(fd, &st) < 0)
-			set_uncovered(m, &e, strerror(errno));
-		else
-			mark(m, &e, fd, &st);
-	}
-	keep(m, &e);
-}
-
-void mounts_end_elsewhere(struct mounts *m)
-{
-	pthread_mutex_lock(&m->lock);
-	for (uint32_t i = 0; i < m->n;) {
-		struct entry *e = &m->entry[i];
-
-		if (e->elsewhere && !e->found) {
-			*e = m->entry[--m->n];
-			continue;
-		}
-		e->found = false;
-		i++;
-	}
-	pthread_mutex_unlock(&m->lock);
+	return fd >= 0 && read(fd, &word, 1) == 1 && word != 'N';
 }
 
 int mounts_scan(struct mounts *m, struct assay_err *err)
@@ -532,51 +461,131 @@ int mounts_scan(struct mounts *m, struct assay_err *err)
 	if (r < 0)
 		return r;
 	assay_fs_table_clear(m->daemon->fs);
+	m->root_enters = fuse_lets_root_in();
+	if (layers_find(text.bytes, may_wait_in, m, &m->layers) < 0)
+		return assay_err_set(err, -ENOMEM, "out of memory");
 	m->mountinfo = text.bytes;
-	m->has_remote = has_remote(m);
+	m->scan++;
 	if (m->daemon->conf.mount.n == 0)
 		r = scan_all(m, err);
-	else if (m->n == 0)
+	else if (m->known.n == 0)
 		r = note_remote(m, err); /* once */
 	if (r == 0 && m->daemon->conf.mount.n)
 		r = scan_given(m, err);
 	m->mountinfo = assay_bytes(NULL, 0);
+	layers_done(&m->layers);
 	return r;
 }
 
+/* ---- other namespaces ----------------------------------------------------------------------- */
+
+static void begin_elsewhere(struct mounts *m, const struct scout_mount *what,
+			    struct filesystem *ret)
+{
+	/* Of a namespace whose table is not known; no device has such a number. */
+	uint64_t dev = what->dev ? what->dev : ~what->place.ns;
+	char point[SCOUT_POINT_MAX];
+
+	assay_fmt(point, sizeof(point), "mnt:[%llu]%s", (unsigned long long)what->place.ns,
+		  what->point);
+	begin(m, dev, point, what->type, ret);
+	if (!ret->elsewhere)
+		ret->since = m->pass;
+	if (!ret->elsewhere || ret->seen != m->pass)
+		ret->ours = ret->layer = false;
+	ret->ours |= (what->flags & SCOUT_OURS) != 0;
+	ret->layer |= ret->remote && (what->flags & SCOUT_LAYER || (ret->ours && m->root_enters));
+	ret->elsewhere = true;
+	ret->seen = m->pass;
+}
+
+void mounts_found_elsewhere(struct mounts *m, const struct scout_mount *what, int found,
+			    const char *reason)
+{
+	AUTO(fd) int fd = -1;
+	struct filesystem f;
+	struct stat st;
+	char link[64];
+
+	begin_elsewhere(m, what, &f);
+	if (!reason && f.remote)
+		reason = answered;
+	if (reason) {
+		set_uncovered(&f, reason);
+	} else {
+		assay_fmt(link, sizeof(link), "/proc/self/fd/%d", found);
+		fd = open(link, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+		if (fd < 0 || fstat(fd, &st) < 0)
+			set_uncovered(&f, strerror(errno));
+		else
+			mark(m, &f, fd, &st);
+	}
+	keep(m, &f);
+}
+
+static bool was_not_found(void *ctx, const struct filesystem *f)
+{
+	const struct mounts *m = ctx;
+
+	return f->elsewhere && f->seen != m->pass;
+}
+
+void mounts_end_elsewhere(struct mounts *m)
+{
+	drop(m, was_not_found);
+	m->untold_before = m->untold_there;
+	m->untold_there = false;
+	keep_untold(m);
+	m->pass++;
+}
+
+bool mounts_are_undecided(const struct mounts *m)
+{
+	const struct filesystem *f = NULL;
+
+	while ((f = filesystems_next(&m->known, f)))
+		if (f->undecided)
+			return true;
+	return false;
+}
+
+/* ---- for other threads ---------------------------------------------------------------------- */
+
 bool mounts_is_remote(struct mounts *m, uint64_t dev)
 {
-	const struct entry *e;
+	const struct filesystem *f;
 	bool remote;
 
 	pthread_mutex_lock(&m->lock);
-	e = find(m, dev);
-	remote = e && e->remote;
+	f = filesystems_find(&m->known, dev);
+	remote = f ? f->remote : filesystems_find(&m->known, FILESYSTEMS_UNTOLD) != NULL;
 	pthread_mutex_unlock(&m->lock);
 	return remote;
 }
 
 uint32_t mounts_covered(struct mounts *m)
 {
+	const struct filesystem *f = NULL;
 	uint32_t n = 0;
 
 	pthread_mutex_lock(&m->lock);
-	for (uint32_t i = 0; i < m->n; i++)
-		n += m->entry[i].bits != 0;
+	while ((f = filesystems_next(&m->known, f)))
+		n += f->bits != 0;
 	pthread_mutex_unlock(&m->lock);
 	return n;
 }
 
 uint32_t mounts_uncovered(struct mounts *m, struct mounts_uncovered *ret, uint32_t max)
 {
+	const struct filesystem *f = NULL;
 	uint32_t n = 0;
 
 	pthread_mutex_lock(&m->lock);
-	for (uint32_t i = 0; i < m->n; i++) {
-		if (!m->entry[i].what.reason[0])
+	while ((f = filesystems_next(&m->known, f))) {
+		if (!f->what.reason[0])
 			continue;
 		if (n < max)
-			ret[n] = m->entry[i].what;
+			ret[n] = f->what;
 		n++;
 	}
 	pthread_mutex_unlock(&m->lock);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "programs/assayd/main/daemon.h"
+#include "programs/assayd/main/filesystems.h"
 #include "programs/assayd/scout/scout_msg.h"
 
 /* Errors: -ENOMEM, errno of /proc/self/mountinfo. */
@@ -22,6 +23,9 @@ int mounts_scan(struct mounts *m, struct assay_err *err);
 void mounts_found_elsewhere(struct mounts *m, const struct scout_mount *what, int fd,
 			    const char *reason);
 void mounts_end_elsewhere(struct mounts *m);
+/* Of some it takes another pass to say whether they can be watched: overlays that are new, since
+ * what may lie below them has to be known first. */
+bool mounts_are_undecided(const struct mounts *m);
 
 /* Records how many were not watched beyond those that got a record of their own (tally.h): those
  * whose time is over, or all. */
@@ -30,9 +34,6 @@ void mounts_record_counts(struct mounts *m, bool all);
 /* Whether opening a file there could wait for another process or machine for ever. */
 bool mounts_is_remote(struct mounts *m, uint64_t dev);
 
-struct mounts_uncovered {
-	char point[256], type[ASSAY_MOUNT_TYPE_MAX], reason[96];
-};
 uint32_t mounts_covered(struct mounts *m); /* how many are */
 /* At most @max of those that are not; returns how many there are. */
 uint32_t mounts_uncovered(struct mounts *m, struct mounts_uncovered *ret, uint32_t max);

@@ -80,6 +80,11 @@ bool scout_is_looking(const struct scout_link *s)
 	return s->looking;
 }
 
+void scout_hurry(struct scout_link *s)
+{
+	s->next_ns = 0;
+}
+
 void scout_get_state(const struct scout_link *s, struct scout_state *ret)
 {
 	ret->namespaces = s->namespaces;

@@ -37,6 +37,8 @@ int scout_fd(const struct scout_link *s); /* to poll; may change after each call
 void scout_receive(struct scout_link *s);
 /* Begins a pass when it is time, ends one that hangs. */
 void scout_tick(struct scout_link *s, uint64_t now_ns);
+/* The next pass need not wait for its time. */
+void scout_hurry(struct scout_link *s);
 /* A pass is under way. */
 bool scout_is_looking(const struct scout_link *s);
 /* For any thread. */

@@ -68,6 +68,7 @@ void scout_mount_encode(const struct scout_mount *m, struct assay_wr *w)
 {
 	scout_place_encode(&m->place, w);
 	assay_wr_u64(w, m->dev);
+	assay_wr_u32(w, m->flags);
 	assay_wr_u32(w, m->error);
 	assay_wr_field(w, assay_bytes_str(m->point));
 	assay_wr_field(w, assay_bytes_str(m->type));
@@ -78,6 +79,8 @@ int scout_mount_parse(struct assay_bytes body, struct scout_mount *ret)
 	struct assay_rd in = assay_rd(body);
 
 	return whole(&in, place_read(&in, &ret->place) && assay_rd_u64(&in, &ret->dev) &&
+				  assay_rd_u32(&in, &ret->flags) &&
+				  (ret->flags & ~(SCOUT_OURS | SCOUT_LAYER)) == 0 &&
 				  assay_rd_u32(&in, &ret->error) &&
 				  text_read(&in, ret->point, sizeof(ret->point)) &&
 				  text_read(&in, ret->type, sizeof(ret->type)));

@@ -24,9 +24,14 @@ struct scout_place {
 	uint32_t id;
 };
 
+/* Of a mount. One that was told without them is told again if it is found with them. */
+#define SCOUT_OURS  1u /* in a mount namespace that belongs to our own user namespace */
+#define SCOUT_LAYER 2u /* as that, and of SCOUT_REMOTE: an overlay of root's may lie over it */
+
 struct scout_mount {
 	struct scout_place place;
-	uint64_t dev;	/* as in mountinfo */
+	uint64_t dev;	/* as in mountinfo; 0: the mounts of the namespace could not be read */
+	uint32_t flags; /* SCOUT_OURS, SCOUT_LAYER */
 	uint32_t error; /* errno of SCOUT_FAILED */
 	char point[SCOUT_POINT_MAX], type[ASSAY_MOUNT_TYPE_MAX];
 };

@@ -34,7 +34,9 @@ struct numbers {
 
 struct scout {
 	int proc;
-	struct numbers namespaces, devs; /* looked at in this pass; devs: ours, too */
+	struct numbers namespaces; /* looked at in this pass */
+	/* Told of in this pass; of namespaces of ours, main's own included, and of users' only. */
+	struct numbers devs, users_devs;
 	struct scout_place skip[SCOUT_SKIP_MAX];
 	uint32_t n_skip;
 	/* Users' overlays in this pass: another namespace may show the same one as root's. */
@@ -154,10 +156,33 @@ static void keep_users(struct scout *s, const struct scout_mount *m)
 		s->users[s->n_users++] = *m;
 }
 
+static bool is_told(const struct scout *s, const struct place *place, uint64_t dev)
+{
+	return has(&s->devs, dev) || (!place->ours && has(&s->users_devs, dev));
+}
+
+static void note_told(struct scout *s, bool ours, uint64_t dev)
+{
+	s->summary.filesystems += !has(&s->users_devs, dev);
+	if (add(ours ? &s->devs : &s->users_devs, dev) < 0)
+		s->error = -ENOMEM;
+}
+
+/* What main may believe of it depends on where it was found. */
+static uint32_t flags_of(const struct place *place, const struct assay_mount *mount)
+{
+	if (!place->ours)
+		return 0;
+	return assay_mount_is_remote(mount->type) && assay_mount_admits_root(mount)
+		       ? SCOUT_OURS | SCOUT_LAYER
+		       : SCOUT_OURS;
+}
+
 static void look_at(struct scout *s, const struct place *place, const struct assay_mount *mount)
 {
 	struct scout_mount m = { .place = { .ns = place->ns, .id = (uint32_t)mount->id },
-				 .dev = mount->dev };
+				 .dev = mount->dev,
+				 .flags = flags_of(place, mount) };
 	AUTO(fd) int fd = -1;
 
 	assay_fmt(m.point, sizeof(m.point), "%s", mount->point);
@@ -180,9 +205,7 @@ static void look_at(struct scout *s, const struct place *place, const struct ass
 		if (fd < 0)
 			return;
 	}
-	s->summary.filesystems++;
-	if (add(&s->devs, mount->dev) < 0)
-		s->error = -ENOMEM;
+	note_told(s, place->ours, mount->dev);
 }
 
 /* ---- a namespace ---------------------------------------------------------------------------- */
@@ -193,7 +216,7 @@ static void look_at_mounts(struct scout *s, const struct place *place, struct as
 	unsigned skipped = 0;
 
 	while (s->error == 0 && assay_mountinfo_next(&text, &mount, &skipped))
-		if (!has(&s->devs, mount.dev) && !assay_mount_is_made(mount.type))
+		if (!is_told(s, place, mount.dev) && !assay_mount_is_made(mount.type))
 			look_at(s, place, &mount);
 }
 
@@ -208,9 +231,12 @@ static uint64_t owner_of(int task)
 }
 
 /* A user can make it longer than anybody reads: that is said, once a pass. */
-static void tell_unread(struct scout *s, uint64_t ns, int r)
+static void tell_unread(struct scout *s, const struct place *place, int r)
 {
-	const struct scout_mount m = { .place.ns = ns, .error = (uint32_t)-r, .type = "unknown" };
+	const struct scout_mount m = { .place.ns = place->ns,
+				       .flags = place->ours ? SCOUT_OURS : 0,
+				       .error = (uint32_t)-r,
+				       .type = "unknown" };
 
 	tell_mount(s, SCOUT_FAILED, &m, -1);
 }
@@ -236,7 +262,7 @@ static void look_at_namespace(struct scout *s, int task, uint64_t ns)
 		s->error = -ENOMEM;
 	s->summary.namespaces++;
 	if (r < 0)
-		tell_unread(s, ns, r);
+		tell_unread(s, &place, r);
 	else
 		look_at_mounts(s, &place, text.bytes);
 	assay_file_free(&text);
@@ -307,7 +333,7 @@ static int know_ours(struct scout *s)
 	struct stat st;
 	int r = fstatat(s->proc, "self/ns/user", &st, 0) < 0 ? -errno : 0;
 
-	s->namespaces.n = s->devs.n = s->n_users = 0;
+	s->namespaces.n = s->devs.n = s->users_devs.n = s->n_users = 0;
 	s->user_ns = st.st_ino;
 	if (r == 0)
 		r = fstatat(s->proc, "self/ns/mnt", &st, 0) < 0 ? -errno : 0;
@@ -325,12 +351,10 @@ static int know_ours(struct scout *s)
 static void tell_users(struct scout *s)
 {
 	for (size_t i = 0; s->error == 0 && i < s->n_users; i++) {
-		if (has(&s->devs, s->users[i].dev))
+		if (has(&s->devs, s->users[i].dev) || has(&s->users_devs, s->users[i].dev))
 			continue;
 		tell_mount(s, SCOUT_REMOTE, &s->users[i], -1);
-		s->summary.filesystems++;
-		if (add(&s->devs, s->users[i].dev) < 0)
-			s->error = -ENOMEM;
+		note_told(s, false, s->users[i].dev);
 	}
 }
 
