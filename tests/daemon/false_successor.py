@@ -36,6 +36,8 @@ if step == 'order':
     say(ANCHORED)
     hear(LIST)
 say(READY)
+if step == 'list':
+    open(sys.argv[0] + '.ready', 'w').close()
 hear(LIST)
 reached('list')
 say(ANCHORED)

@@ -256,7 +256,7 @@ static int drain(struct anchor *a)
 	return 0;
 }
 
-void anchor_stop(struct anchor *a, const char *why)
+void anchor_stop(struct anchor *a, const char *why, void (*wait)(void *ctx), void *ctx)
 {
 	const struct anchor_msg ask = { .type = ANCHOR_MSG_STOP, .why = assay_bytes_str(why) };
 	struct pollfd p[] = {
@@ -267,6 +267,8 @@ void anchor_stop(struct anchor *a, const char *why)
 
 	while (rc == 0) {
 		notify_manager("WATCHDOG=1");
+		if (wait)
+			wait(ctx);
 		if (poll(p, ARRAY_LEN(p), TICK_MS) <= 0)
 			continue;
 		if (p[1].revents)

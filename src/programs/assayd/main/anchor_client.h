@@ -28,9 +28,9 @@ struct anchor_config {
 /* Starts the process, which finds its place in the list. Errors: as recorder_start(). */
 int anchor_start(const struct anchor_config *config, struct anchor **ret, struct assay_err *err);
 
-/* What is pending is anchored, a "stop" record written and anchored, the process ended. Nobody else
- * may be calling. */
-void anchor_stop(struct anchor *a, const char *why);
+/* What is pending is anchored, a record @why of the end written and anchored, the process ended.
+ * Nobody else may be calling. @wait (may be NULL) is called now and then until that is done. */
+void anchor_stop(struct anchor *a, const char *why, void (*wait)(void *ctx), void *ctx);
 /* Ends it as it is; what is pending is anchored by the next start. NULL allowed. */
 void anchor_free(struct anchor *a);
 

@@ -488,7 +488,7 @@ static void stop(struct running *r, const char *why)
 	if (can_record && d->audit)
 		record_audit_lost(d);
 	if (can_record)
-		anchor_stop(d->anchor, why);
+		anchor_stop(d->anchor, why, NULL, NULL);
 	else
 		anchor_free(d->anchor);
 	assay_fanotify_free(d->group);
@@ -561,7 +561,7 @@ int daemon_run(struct daemon *d, struct assay_err *err)
 	rc = start_and_run(&r, err);
 	if (rc < 0 && d->takeover && !takeover_is_done(d->takeover))
 		takeover_fail(d->takeover, err->text);
-	successor = rc == 1 ? handover_successor(r.handover) : -1;
+	successor = rc == 1 ? handover_successor(d->handover) : -1;
 	stop(&r, rc >= 0 ? "asked" : "start");
 	if (successor >= 0 && poll(&(struct pollfd){ .fd = successor, .events = POLLIN }, 1, 0) > 0)
 		rc = assay_err_set(err, -EPIPE, "who has taken over has ended");

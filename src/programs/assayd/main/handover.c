@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -48,6 +49,7 @@ struct handover {
 	struct held held;
 	uint64_t held_ns;
 	bool held_back; /* openers are */
+	bool is_to_end; /* the new one */
 	struct ipc_buffer in;
 	atomic_bool wanted;
 	/* For status. */
@@ -297,8 +299,18 @@ static int hold_back(struct handover *h, struct assay_err *err)
 	return 0;
 }
 
+/* A TPM that hangs now holds up who would go on without it. */
+static void while_anchor_ends(void *ctx)
+{
+	struct handover *h = ctx;
+	struct running *r = h->r;
+
+	if (assay_clock_ns() > h->due_ns && r->daemon->conf.on_tpm_loss == ASSAY_CONF_LOSS_RELEASE)
+		reader_hurry(r->reader);
+}
+
 /* Nobody has it after that. What its process opens to the end is answered. */
-static void give_list(struct handover *h)
+static int give_list(struct handover *h, struct assay_err *err)
 {
 	struct running *r = h->r;
 	struct daemon *d = r->daemon;
@@ -306,9 +318,15 @@ static void give_list(struct handover *h)
 
 	control_pause(r->control);
 	daemon_record_all(r);
-	anchor_stop(d->anchor, "handover");
+	h->due_ns = assay_clock_ns() + ANSWER_MS * 1000000ull;
+	anchor_stop(d->anchor, "handover", while_anchor_ends, h);
 	assay_fanotify_unexempt(d->group, pid);
 	d->anchor = NULL;
+	if (assay_clock_ns() > h->due_ns)
+		return assay_err_set(err, -EIO, "the TPM does not answer");
+	if (say(h, HANDOVER_LIST, 0) < 0)
+		return assay_err_set(err, -EPIPE, "the new one ended");
+	return await(h, HANDOVER_ANCHORED, ANCHOR_MS, err);
 }
 
 static void answer_early(struct handover *h, const struct held_event *e)
@@ -421,7 +439,7 @@ static int give_group(struct handover *h, struct assay_err *err)
 
 int handover_successor(const struct handover *h)
 {
-	return fcntl(h->child.pidfd, F_DUPFD_CLOEXEC, 0);
+	return h->is_to_end ? -1 : fcntl(h->child.pidfd, F_DUPFD_CLOEXEC, 0);
 }
 
 /* What we were told and have not done. */
@@ -429,8 +447,10 @@ static void pass_signals_on(struct handover *h)
 {
 	struct signalfd_siginfo info;
 
-	while (read(h->r->signal_fd, &info, sizeof(info)) == sizeof(info))
+	while (read(h->r->signal_fd, &info, sizeof(info)) == sizeof(info)) {
+		h->is_to_end |= info.ssi_signo != SIGHUP;
 		(void)syscall(SYS_pidfd_send_signal, h->child.pidfd, (int)info.ssi_signo, NULL, 0);
+	}
 }
 
 /* The manager is told while the new one certainly lives: it would end it with us if it knew nothing
@@ -534,12 +554,8 @@ static int hand_over(struct handover *h, struct assay_err *err)
 
 	if (rc == 0)
 		rc = hold_back(h, err);
-	if (rc < 0)
-		return rc;
-	give_list(h);
-	if (say(h, HANDOVER_LIST, 0) < 0)
-		return assay_err_set(err, -EPIPE, "the new one ended");
-	rc = await(h, HANDOVER_ANCHORED, ANCHOR_MS, err);
+	if (rc == 0)
+		rc = give_list(h, err);
 	if (rc == 0)
 		rc = give_group(h, err);
 	return rc < 0 ? rc : let_go(h, err);

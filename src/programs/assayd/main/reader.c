@@ -26,6 +26,7 @@ struct reader {
 	int word_fd; /* eventfd: there is something new to know */
 	atomic_bool stopping;
 	_Atomic(struct held *) held; /* NULL: all is passed on */
+	atomic_bool hurries;	     /* nobody is held back for long */
 	bool full;		     /* for longer than that */
 };
 
@@ -77,6 +78,9 @@ static void let_go(struct reader *r, const struct assay_fanotify_event *event, e
 static void answer_overdue(struct reader *r, struct held *held)
 {
 	uint64_t now = assay_clock_ns(), most = (uint64_t)r->config.deadline_ms * 1000000u;
+
+	if (atomic_load(&r->hurries))
+		most = 0;
 	struct held_event e;
 
 	while (now > most && held_take(held, now - most, &e))
@@ -164,4 +168,9 @@ void reader_hold(struct reader *r, struct held *held)
 {
 	atomic_store(&r->held, held);
 	eventfd_write(r->word_fd, 1);
+}
+
+void reader_hurry(struct reader *r)
+{
+	atomic_store(&r->hurries, true);
 }

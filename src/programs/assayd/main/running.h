@@ -7,7 +7,6 @@
 #include "programs/assayd/main/gaps.h"
 #include "programs/assayd/main/staff.h"
 
-struct handover;
 struct reader;
 
 struct running {
@@ -16,7 +15,6 @@ struct running {
 	struct staff staff;
 	struct gaps gaps;
 	struct control *control;
-	struct handover *handover;
 	int signal_fd, wake_fd;
 };
 
