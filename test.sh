@@ -217,6 +217,7 @@ if [ $vm = yes ]; then
 	# Neither a long run's patience nor a sanitizer: the guests are slow enough.
 	patience=1
 	run build-test-release 1 vm
+	[ $all = no ] || run build-test-release 1 vm-long
 fi
 check_leftovers
 

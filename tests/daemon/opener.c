@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -101,6 +102,18 @@ static void read_paths(void)
 	}
 }
 
+/* All of them may have a file open at once. */
+static void raise_limit(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+		abort();
+	files.rlim_cur = files.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &files) != 0)
+		abort();
+}
+
 int main(int argc, char **argv)
 {
 	static pthread_t thread[THREADS_MAX];
@@ -114,6 +127,7 @@ int main(int argc, char **argv)
 		return 2;
 	if (getenv("ASK_SECONDS"))
 		alarm((unsigned)atoi(getenv("ASK_SECONDS")));
+	raise_limit();
 	read_paths();
 	n_all = n_paths * (argc > 3 ? (size_t)atoi(argv[3]) : 1);
 	pthread_attr_init(&small);

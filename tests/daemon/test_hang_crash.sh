@@ -7,7 +7,7 @@
 . "$SOURCE/tests/daemon/lib.sh"
 . "$SOURCE/tests/daemon/hang.sh"
 hang_test mount=1G tpm
-crashes=20
+crashes=$((20 / SLOW)) files=$((3000 / SLOW))
 [ -z "$LONG" ] || { crashes=200 DAEMON_SECONDS=600 ASK_SECONDS=300; }
 
 all_back() {
@@ -23,7 +23,7 @@ all_back || fail "there are $(workers | wc -l) workers, not 3"
 n=0 runs=0
 while [ $n -lt $crashes ]; do
 	runs=$((runs + 1))
-	make_files "$MNT/run-$runs" 3000 >"$SCRATCH/run-$runs"
+	make_files "$MNT/run-$runs" $files >"$SCRATCH/run-$runs"
 	in_background read 16 "$SCRATCH/run-$runs-told" <"$SCRATCH/run-$runs"
 	opener=$PID
 	while [ $n -lt $crashes ] && kill -0 $opener 2>/dev/null; do
@@ -35,6 +35,7 @@ while [ $n -lt $crashes ]; do
 	wait $opener || fail 'somebody waits for ever'
 	need_quick "$SCRATCH/run-$runs-told" 10000
 	need_allowed "$SCRATCH/run-$runs-told"
+	rm -r "$MNT/run-$runs" # else there is no room for as many as a long run has
 	[ $runs -lt $((crashes * 2)) ] || fail "only $n workers crashed"
 done
 echo "$n workers crashed in $runs runs; $(status events.deadlines) openers were let go"

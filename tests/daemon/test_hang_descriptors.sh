@@ -7,21 +7,24 @@
 . "$SOURCE/tests/daemon/hang.sh"
 need prlimit
 hang_test mount tpm
+openers=2000
+[ $SLOW = 1 ] || openers=800
 
 printf '#!/bin/sh\nexec prlimit --nofile=256:256 -- "%s" "$@"\n' "$ASSAYD" >"$SCRATCH/few"
 chmod 755 "$SCRATCH/few"
 many=$ASSAYD ASSAYD=$SCRATCH/few
 delay_begin 10000
-make_files "$MNT/files" 2000 >"$SCRATCH/files"
+make_files "$MNT/files" $openers >"$SCRATCH/files"
 make_files "$MNT/after" 100 >"$SCRATCH/after"
 start_hang deadline_ms=30000
 [ "$(readlink "/proc/$DAEMON/exe")" = "$many" ] || fail 'that is not assayd'
-asks read 2000 "$SCRATCH/told" <"$SCRATCH/files"
+asks read $openers "$SCRATCH/told" <"$SCRATCH/files"
 need_quick "$SCRATCH/told" 30000
 need_allowed "$SCRATCH/told"
 [ "$(status events.refused)" = 0 ] || fail "$(status events.refused) opens were refused"
 [ "$(status events.overflows)" = 0 ] || fail 'the queue overflowed'
-[ "$(status events.deadlines)" = 0 ] || fail 'somebody was answered at the deadline'
+# Where no extend ends for two seconds, some are let go, and counted: hang_table.
+[ $SLOW -gt 1 ] || [ "$(status events.deadlines)" = 0 ] || fail 'somebody was answered at the deadline'
 asks read 8 "$SCRATCH/after-told" <"$SCRATCH/after"
 need_allowed "$SCRATCH/after-told"
 hang_end "$SCRATCH"/{told,after-told}

@@ -6,7 +6,7 @@
 . "$SOURCE/tests/daemon/lib.sh"
 . "$SOURCE/tests/daemon/hang.sh"
 hang_test mount=1G tpm
-LIMIT_MIB=8
+LIMIT_MIB=8 LATE_MIB=$((8 + 32 / SLOW)) GROWS_MIB=$((2048 / SLOW / SLOW))
 
 # large_files NAME COUNT SIZE: sparse, the user's; each another.
 large_files() {
@@ -37,7 +37,7 @@ need_gaps() {
 
 large_files allowed 4 9M >"$SCRATCH/allowed"
 large_files denied 4 9M >"$SCRATCH/denied"
-large_files late 8 40M >"$SCRATCH/late"
+large_files late 8 "$LATE_MIB"M >"$SCRATCH/late"
 large_files fits 6 6M >"$SCRATCH/fits"
 large_files huge 12 8T >"$SCRATCH/huge"
 user 65533
@@ -67,7 +67,7 @@ for i in 0 1 2 3 4 5; do need_measured "$MNT/fits/$i" 1; done
 stop_assayd
 wait "$WATCHER" || true
 start_hang workers=2 max_file_size_mib=2048 too_large=deny deadline_ms=20000
-as_user truncate -s 2G "$MNT/grows"
+as_user truncate -s "$GROWS_MIB"M "$MNT/grows"
 background "${USER_RUNS[@]}" python3 -c '
 import os, sys, time
 fd = os.open(sys.argv[1], os.O_RDWR)
@@ -110,7 +110,7 @@ asks read 4 "$SCRATCH/small-told" <"$SCRATCH/small"
 need_quick "$SCRATCH/small-told" 2000
 need_allowed "$SCRATCH/small-told"
 asks read 4 "$SCRATCH/fits-beside-told" <"$SCRATCH/fits-beside"
-need_quick "$SCRATCH/fits-beside-told" 4000
+need_quick "$SCRATCH/fits-beside-told" $((4000 * SLOW))
 need_allowed "$SCRATCH/fits-beside-told"
 user
 # Cut to a length that can be measured, they are.

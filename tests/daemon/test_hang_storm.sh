@@ -8,8 +8,8 @@
 . "$SOURCE/tests/daemon/hang.sh"
 : "${BRIEF:?}"
 hang_test mount=512M tpm
-seconds=4 execs=3000 files=1000
-[ -z "$LONG" ] || { seconds=300 execs=40000 files=10000 DAEMON_SECONDS=900 ASK_SECONDS=300; }
+seconds=4 execs=$((3000 / SLOW)) files=$((3000 / SLOW))
+[ -z "$LONG" ] || { seconds=300 execs=40000 files=30000 DAEMON_SECONDS=900 ASK_SECONDS=300; }
 user
 printf '%s\n' 'measure func=FILE_CHECK mask=^MAY_READ' 'measure func=BPRM_CHECK' >"$SCRATCH/policy"
 start_hang deadline_ms=30000

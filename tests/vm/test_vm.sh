@@ -36,7 +36,7 @@ fi
 
 # The tests of tests/daemon, and what they start.
 tests=()
-if [[ $jobs = hang* ]]; then
+if [[ $jobs = hang* || $jobs = reads* ]]; then
 	tar -c -f "$SCRATCH/tests.tar" -C "$SOURCE" tests/lib.sh tests/lib tests/daemon
 	tests=("$SCRATCH/tests.tar" "$OPENER" "$BRIEF" "$TPM_DELAY" "$STATUS_OF")
 fi

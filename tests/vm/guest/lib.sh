@@ -143,6 +143,10 @@ need_quote() {
 
 # insert_modules: those that came with the job.
 insert_modules() {
-	local module
-	for module in ./*.ko; do insmod "$module" || fail "cannot insert $module"; done
+	local folder module
+	folder=/lib/modules/$(uname -r)
+	mkdir -p "$folder"
+	cp ./*.ko "$folder"
+	depmod 2>/dev/null # it misses files that list what is built in
+	for module in *.ko; do modprobe "${module%.ko}" || fail "cannot insert $module"; done
 }
