@@ -70,8 +70,8 @@ static int read_error(struct assay_err *err, int r, const char *path, size_t max
 	return assay_err_set(err, r, "cannot read '%s': %s", path, strerror(-r));
 }
 
-static int read_open(int fd, const char *path, size_t max, struct assay_file *ret,
-		     struct assay_err *err)
+int assay_file_read_fd(int fd, const char *path, size_t max, struct assay_file *ret,
+		       struct assay_err *err)
 {
 	uint8_t *data = NULL;
 	size_t len = 0;
@@ -88,7 +88,7 @@ int assay_file_read(int dirfd, const char *path, size_t max, struct assay_file *
 {
 	AUTO(fd) int fd = open_path(dirfd, path, err);
 
-	return fd < 0 ? fd : read_open(fd, path, max, ret, err);
+	return fd < 0 ? fd : assay_file_read_fd(fd, path, max, ret, err);
 }
 
 /* What cannot be mapped fills memory. */
@@ -107,12 +107,12 @@ int assay_file_map(int dirfd, const char *path, size_t max, struct assay_file *r
 		return read_error(err, -errno, path, max);
 	/* By the descriptor that is open: whoever writes a FIFO may be gone already. */
 	if (!S_ISREG(st.st_mode) || st.st_size == 0 || strcmp(path, "-") == 0)
-		return read_open(fd, path, max < STREAM_MAX ? max : STREAM_MAX, ret, err);
+		return assay_file_read_fd(fd, path, max < STREAM_MAX ? max : STREAM_MAX, ret, err);
 	if ((uint64_t)st.st_size > max)
 		return read_error(err, -E2BIG, path, max);
 	at = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (at == MAP_FAILED)
-		return read_open(fd, path, max, ret, err);
+		return assay_file_read_fd(fd, path, max, ret, err);
 	*ret = (struct assay_file){ .bytes = assay_bytes(at, (size_t)st.st_size), .mapped = true };
 	return 0;
 }

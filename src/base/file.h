@@ -35,6 +35,10 @@ static inline void assay_auto_file(struct assay_file *f)
 int assay_file_read(int dirfd, const char *path, size_t max, struct assay_file *ret,
 		    struct assay_err *err);
 
+/* The same of a descriptor, which stays open; @path is for messages. */
+int assay_file_read_fd(int fd, const char *path, size_t max, struct assay_file *ret,
+		       struct assay_err *err);
+
 /* Maps @path read-only if it is a regular file with a size, reads it otherwise, and then not more
  * than 2 GiB: a pipe or device need not end. */
 int assay_file_map(int dirfd, const char *path, size_t max, struct assay_file *ret,

@@ -50,7 +50,7 @@ if [ "${VIEW_SERVE:-none}" != none ]; then
 	expect 0 bash -c "cat $SCRATCH/policy >$VIEW/policy"
 	# Each load is a record: not as many as somebody likes.
 	for _ in {1..20}; do cat "$SCRATCH/policy" >"$VIEW/policy" || break; done 2>"$SCRATCH/loads"
-	expect_text "$(<"$SCRATCH/loads")" 'busy'
+	[ $SLOW -gt 1 ] || expect_text "$(<"$SCRATCH/loads")" 'busy' # who is slow is not too fast
 fi
 
 # ---- the process with the list hangs -----------------------------------------------------------------------------

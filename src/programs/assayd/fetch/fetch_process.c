@@ -15,21 +15,26 @@
 #include "programs/assayd/process/confine.h"
 #include "programs/assayd/process/ipc.h"
 
-/* A descriptor of the sealed content. */
+/*
+ * A descriptor of the sealed content. The file stays open until the process ends, when this has
+ * been told: to close a file of FUSE waits for who writes to it, which on kernels like 6.1 is who
+ * waits for us, if it is the view's own.
+ */
 static int fetch(const char *path, size_t max)
 {
 	AUTO(fd) int place = open(path, O_PATH | O_CLOEXEC);
 	AUTO(file) struct assay_file file = { 0 };
 	struct stat st;
 	char link[64];
-	int r;
+	int fd, r;
 
 	if (place < 0 || fstat(place, &st) < 0)
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return -EINVAL;
 	assay_fmt(link, sizeof(link), "/proc/self/fd/%d", place);
-	r = assay_file_read(AT_FDCWD, link, max, &file, NULL);
+	fd = open(link, O_RDONLY | O_CLOEXEC);
+	r = fd < 0 ? -errno : assay_file_read_fd(fd, path, max, &file, NULL);
 	return r < 0 ? r : ipc_sealed(file.bytes);
 }
 
