@@ -49,7 +49,7 @@ reader() { # who reads, and has done so for a while: the others have used no tim
 	local pid user system
 	for pid in $(workers); do
 		read -r user system < <(cut -d ' ' -f 14,15 "/proc/$pid/stat")
-		[ $((user + system)) -lt 30 ] || echo "$pid"
+		[ $((user + system)) -lt $((30 * SLOW)) ] || echo "$pid"
 	done
 }
 one_reads() { [ -n "$(reader)" ]; }

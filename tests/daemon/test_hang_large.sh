@@ -66,7 +66,7 @@ for i in 0 1 2 3 4 5; do need_measured "$MNT/fits/$i" 1; done
 # Its opener is refused, too: the digest of a file that is small enough is under way when a writer lengthens it.
 stop_assayd
 wait "$WATCHER" || true
-start_hang workers=2 max_file_size_mib=2048 too_large=deny deadline_ms=20000
+start_hang workers=2 max_file_size_mib=$GROWS_MIB too_large=deny deadline_ms=20000
 as_user truncate -s "$GROWS_MIB"M "$MNT/grows"
 background "${USER_RUNS[@]}" python3 -c '
 import os, sys, time
