@@ -155,7 +155,7 @@ static int begin(struct handover *h, struct assay_err *err)
 	pthread_mutex_unlock(&h->lock);
 	(void)setsockopt(c.socket, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	if ((r = say(h, HANDOVER_OFFER, HANDOVER_VERSION)) < 0)
-		assay_err_set(err, r, "it ended at once");
+		assay_err_set(err, r, "the new one ended at once");
 	return r;
 }
 
