@@ -56,7 +56,7 @@ done
 
 # Each file by one of its names.
 "${user[@]}" find / -xdev -type f -readable -printf '%i %p\n' 2>/dev/null >/run/files || true
-records | sed -n 's/^[0-9]* [0-9a-f]* ima-ng [^ ]* //; T; s/\\x5c/\\/g; p' | sort -u >/run/measured
+records | sed -n 's/^[0-9]* [0-9a-f]* ima-ng [^ ]* //; T; s/\\\\/\\/g; p' | sort -u >/run/measured
 awk 'FILENAME == "/run/measured" { measured[$0] = 1; next }
 	{ i = $1; sub(/^[0-9]* /, ""); name[i] = $0; if ($0 in measured) seen[i] = 1 }
 	END { for (i in name) { all++; if (!(i in seen)) { missing++; print "not in the list: " name[i] } }
