@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""silent_fuse.py MOUNTPOINT open|opendir|read|none [STALL]: a FUSE filesystem with one executable file, "file", whose server
-never answers the first OPEN, OPENDIR or READ, nor anything after it; with STALL, not before that file is there."""
+"""silent_fuse.py MOUNTPOINT open|opendir|read|write|none [STALL]: a FUSE filesystem with one executable file, "file", whose
+server never answers the first OPEN, OPENDIR, READ or what writes a file back, nor anything after it; with STALL, not before
+that file is there."""
 import ctypes
 import os
 import stat
@@ -9,20 +10,22 @@ import struct
 import sys
 import time
 
-LOOKUP, FORGET, GETATTR, OPEN, READ, STATFS, RELEASE, FLUSH, INIT = 1, 2, 3, 14, 15, 17, 18, 25, 26
+LOOKUP, FORGET, GETATTR, SETATTR, OPEN, READ, WRITE, STATFS, RELEASE, FLUSH, INIT = 1, 2, 3, 4, 14, 15, 16, 17, 18, 25, 26
 OPENDIR, BATCH_FORGET = 27, 42
+WRITEBACK_CACHE = 1 << 16
+KINDS = {'open': {OPEN}, 'opendir': {OPENDIR}, 'read': {READ}, 'write': {WRITE, SETATTR}, 'none': set()}
 SIZE = 8192
 
 
 def attributes(node):
-    mode, size = (stat.S_IFDIR | 0o755, 0) if node == 1 else (stat.S_IFREG | 0o755, SIZE)
+    mode, size = (stat.S_IFDIR | 0o755, 0) if node == 1 else (stat.S_IFREG | 0o777, SIZE)
     return struct.pack('<6Q10I', node, size, 8, 0, 0, 0, 0, 0, 0, mode, 1, 0, 0, 0, 4096, 0)
 
 
-def answer(opcode, node, body):
+def answer(opcode, node, body, flags):
     """The reply's body, or an error number; None: there is none."""
     if opcode == INIT:
-        return struct.pack('<IIIIHHIIHHI', 7, 31, 65536, 0, 8, 8, 65536, 1, 1, 0, 0).ljust(64, b'\0')
+        return struct.pack('<IIIIHHIIHHI', 7, 31, 65536, flags, 8, 8, 65536, 1, 1, 0, 0).ljust(64, b'\0')
     if opcode == GETATTR:
         return struct.pack('<QII', 3600, 0, 0) + attributes(node)
     if opcode == LOOKUP:
@@ -42,7 +45,8 @@ def answer(opcode, node, body):
 
 
 def main():
-    point, silent = sys.argv[1], {'open': OPEN, 'opendir': OPENDIR, 'read': READ, 'none': -1}[sys.argv[2]]
+    point, silent = sys.argv[1], KINDS[sys.argv[2]]
+    flags = WRITEBACK_CACHE if sys.argv[2] == 'write' else 0
     stall = sys.argv[3] if len(sys.argv) > 3 else '/'
     device = os.open('/dev/fuse', os.O_RDWR)
     options = f'fd={device},rootmode=40000,user_id=0,group_id=0,allow_other'.encode()
@@ -53,9 +57,9 @@ def main():
     while True:
         request = os.read(device, 1 << 20)
         _, opcode, unique, node = struct.unpack_from('<IIQQ', request)
-        if opcode == silent and os.path.exists(stall):
+        if opcode in silent and os.path.exists(stall):
             break
-        reply = answer(opcode, node, request[40:])
+        reply = answer(opcode, node, request[40:], flags)
         if reply is not None:
             error = -reply if isinstance(reply, int) else 0
             body = b'' if error else reply

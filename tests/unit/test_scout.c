@@ -20,6 +20,7 @@ static int scout_end = -1;
 static struct scout_link *scout;
 static struct scout_place left_out[SCOUT_SKIP_MAX];
 static uint32_t n_left_out;
+static bool says_each; /* process, in this pass */
 
 /* ---- what scout.c calls ------------------------------------------------------------------------
  */
@@ -88,7 +89,8 @@ static void begin(void)
 		scout_tick(scout, now);
 	}
 	assert_int_equal(ipc_receive(scout_end, &buffer, &m), 0);
-	assert_int_equal(m.type, SCOUT_SCAN);
+	says_each = m.type == SCOUT_SCAN_EACH;
+	assert_true(says_each || m.type == SCOUT_SCAN);
 	assert_int_equal(scout_skips_parse(m.body, left_out, &n_left_out), 0);
 }
 
@@ -114,12 +116,17 @@ static void hang_at(uint64_t ns, uint32_t id)
 	assert_false(scout_is_looking(scout));
 }
 
-static uint32_t hung(void)
+static struct scout_state state_of(void)
 {
 	struct scout_state state;
 
 	scout_get_state(scout, &state);
-	return state.hung;
+	return state;
+}
+
+static uint32_t hung(void)
+{
+	return state_of().hung;
 }
 
 static int set_up(void **state)
@@ -222,6 +229,74 @@ static void the_newest_are_kept(void **state)
 		assert_true(left_out[i].id > 2);
 }
 
+/* A pass that hangs and has not said where: the next one says each process, at once. */
+static void a_process_that_keeps_it_is_left_out(void **state)
+{
+	begin();
+	assert_false(says_each);
+	hang_at(0, 0);
+	assert_int_equal(hung(), 0);
+	scout_tick(scout, now);
+	assert_true(scout_is_looking(scout));
+	begin();
+	assert_true(says_each);
+	assert_int_equal(n_left_out, 0);
+	hang_at(0, 1234);
+	assert_int_equal(hung(), 0);
+	assert_int_equal(state_of().hung_processes, 1);
+	begin();
+	assert_true(says_each);
+	assert_int_equal(n_left_out, 1);
+	assert_true(left_out[0].ns == 0 && left_out[0].id == 1234);
+	end();
+	passes_until_tried(0);
+	assert_true(says_each);
+	end();
+	assert_int_equal(state_of().hung_processes, 0);
+	begin();
+	assert_false(says_each);
+	end();
+}
+
+/* What is told of a mount, or of nowhere, is no process's fault. */
+static void nobody_is_blamed_for_another(void **state)
+{
+	const struct scout_mount mount = { .place = { 7, 1 }, .dev = 1, .type = "ext4" };
+	uint8_t body[512];
+	struct assay_wr w = assay_wr(body, sizeof(body));
+
+	begin();
+	scout_mount_encode(&mount, &w);
+	say(SCOUT_FAILED, assay_wr_done(&w));
+	now += HANG;
+	scout_tick(scout, now);
+	assert_false(scout_is_looking(scout));
+	assert_int_equal(hung() + state_of().hung_processes, 0);
+}
+
+static void the_window_grows_until_a_pass_ends(void **state)
+{
+	uint64_t window;
+
+	begin();
+	end();
+	window = state_of().window_ns;
+	assert_true(window >= 2 * SECOND && window < 3 * SECOND);
+	for (int i = 0; i < 3; i++) {
+		begin();
+		hang_at(0, 0);
+	}
+	assert_true(state_of().window_ns > 9 * SECOND);
+	assert_false(state_of().is_late);
+	begin();
+	hang_at(0, 0);
+	assert_true(state_of().is_late);
+	begin();
+	end();
+	assert_int_equal(state_of().window_ns, window);
+	assert_false(state_of().is_late);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -231,6 +306,11 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(all_are_tried, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_newest_are_kept, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_process_that_keeps_it_is_left_out, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(nobody_is_blamed_for_another, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(the_window_grows_until_a_pass_ends, set_up,
+						tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Filesystems that are mounted in other mount namespaces alone: assayd has to search for them. */
+/*
+ * Filesystems that are mounted in other mount namespaces alone: assayd has to search for them. To
+ * look at a process of somebody else's may be to wait for him, so children look, a part each, and
+ * write down what they find where we have it even if they hang.
+ */
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "backends/source_fanotify/mountinfo.h"
+#include "base/clock.h"
 #include "base/macros.h"
 #include "base/num.h"
 #include "programs/assay/doctor.h"
@@ -14,8 +19,15 @@
 #define NAMESPACES_MAX 512u
 #define STRANGERS_MAX  4096u
 #define MOUNTINFO_MAX  (16u << 20)
+#define PART_MS	       300  /* that a child looks, and then another does */
+#define LOOK_MS	       1500 /* then it hangs at the process that it is at */
+#define HUNG_MAX       10u  /* and then no other is looked at */
 
+/* Shared with the children. */
 struct search {
+	uint32_t at; /* the process that is looked at, or was the last one */
+	bool is_over;
+	unsigned hung;		    /* processes */
 	ino_t seen[NAMESPACES_MAX]; /* the first is ours */
 	unsigned n_seen, unread;
 	uint64_t stranger[STRANGERS_MAX]; /* filesystems that we do not have */
@@ -66,28 +78,80 @@ static void read_namespace(const struct doctor *d, struct search *s, const char 
 	}
 }
 
-static void walk(const struct doctor *d, struct search *s)
+static void look_at_process(const struct doctor *d, struct search *s, const char *pid)
 {
-	DIR *dir = opendir("/proc");
-	struct dirent *e;
+	char path[64];
 	struct stat st;
-	uint64_t pid;
 
-	if (stat("/proc/self/ns/mnt", &st) == 0)
+	snprintf(path, sizeof(path), "/proc/%.16s/ns/mnt", pid);
+	if (stat(path, &st) < 0)
+		s->unread += errno == EACCES || errno == EPERM;
+	else if (!was_seen(s, st.st_ino))
+		read_namespace(d, s, pid);
+}
+
+struct part {
+	const struct doctor *doctor;
+	struct search *search;
+};
+
+/* The kernel lists processes by their number, so who comes next goes on behind the last one. */
+static void look_at_part(const void *what, void *ret)
+{
+	const struct part *part = what;
+	struct search *s = part->search;
+	uint64_t end_ms = assay_clock_ms() + PART_MS, pid;
+	DIR *dir = opendir("/proc");
+	struct dirent *e = NULL;
+	struct stat st;
+
+	if (s->at == 0 && stat("/proc/self/ns/mnt", &st) == 0)
 		was_seen(s, st.st_ino);
 	while (dir && (e = readdir(dir))) {
-		char path[64];
-
-		if (assay_num_parse(assay_bytes_str(e->d_name), 10, INT32_MAX, &pid) < 0)
+		if (assay_num_parse(assay_bytes_str(e->d_name), 10, INT32_MAX, &pid) < 0 ||
+		    pid <= s->at)
 			continue;
-		snprintf(path, sizeof(path), "/proc/%.16s/ns/mnt", e->d_name);
-		if (stat(path, &st) < 0)
-			s->unread += errno == EACCES || errno == EPERM;
-		else if (!was_seen(s, st.st_ino))
-			read_namespace(d, s, e->d_name);
+		s->at = (uint32_t)pid;
+		look_at_process(part->doctor, s, e->d_name);
+		if (assay_clock_ms() >= end_ms)
+			break;
 	}
+	s->is_over = !dir || !e;
 	if (dir)
 		closedir(dir);
+	*(char *)ret = 1;
+}
+
+static void walk(const struct doctor *d, struct search *s)
+{
+	const struct part part = { .doctor = d, .search = s };
+	char unused;
+	int r = 0;
+
+	while (!s->is_over && s->hung < HUNG_MAX && (r == 0 || r == -ETIMEDOUT)) {
+		r = doctor_child(look_at_part, &part, &unused, 1, LOOK_MS);
+		s->hung += r == -ETIMEDOUT;
+	}
+}
+
+static void report_hung(struct doctor *d, const struct search *s)
+{
+	const struct doctor_advice a = {
+		.check = "held-processes",
+		.subject = "processes",
+		.state = DOCTOR_WARN,
+		.means = "Whoever looks at them in /proc waits, as an exec of theirs waits for a "
+			 "filesystem that does not answer: mount namespaces that only they are in "
+			 "are not searched.",
+		.todo = "Find the server that does not answer, mostly of FUSE or NFS, and end it.",
+	};
+	char rest[64] = "";
+	struct doctor_finding *f;
+
+	if (!s->is_over)
+		snprintf(rest, sizeof(rest), "; behind process %u nobody was looked at", s->at);
+	f = doctor_add(d, &a, "%u that keep who looks at them%s", s->hung, rest);
+	doctor_facts(f, json_pack("{s:i, s:b}", "hung", (int)s->hung, "all", s->is_over));
 }
 
 static void report(struct doctor *d, const struct search *s)
@@ -116,15 +180,20 @@ static void report(struct doctor *d, const struct search *s)
 		       s->n_strangers ? " (the first: " : "", s->first, s->n_strangers ? ")" : "");
 	doctor_facts(f, json_pack("{s:i, s:i}", "namespaces", (int)s->n_seen, "filesystems",
 				  (int)s->n_strangers));
+	if (s->hung)
+		report_hung(d, s);
+	else if (!s->is_over)
+		doctor_unseen(d, a.check, a.subject, false, "/proc", EIO);
 }
 
 void doctor_namespaces(struct doctor *d)
 {
-	struct search *s = calloc(1, sizeof(*s));
+	struct search *s =
+		mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
-	if (!s)
+	if (s == MAP_FAILED)
 		return;
 	walk(d, s);
 	report(d, s);
-	free(s);
+	munmap(s, sizeof(*s));
 }

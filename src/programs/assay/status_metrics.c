@@ -56,6 +56,8 @@ static const struct metric {
 	  "Filesystems that the policy can match and that are not watched" },
 	{ "assay_mount_window_milliseconds", "elsewhere.window_ms", GAUGE,
 	  "How long a mount in another namespace may go unseen" },
+	{ "assay_search_skipped_processes", "elsewhere.hung_processes", GAUGE,
+	  "Processes whose mount namespaces cannot be looked at" },
 };
 
 static void print_head(const char *name, const char *type, const char *help)

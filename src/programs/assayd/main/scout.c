@@ -8,13 +8,16 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/fmt.h"
 #include "programs/assayd/process/ipc.h"
 #include "programs/assayd/process/log.h"
 
 #define INTERVAL_NS 2000000000ull
 #define REST	    20u		   /* a pass may take one part in so many of the time */
 #define HANG_NS	    2000000000ull  /* without a word */
+#define PROCESS_NS  1000000000ull  /* the same, at a process that was told: nothing to wait for */
 #define TRIAL_NS    60000000000ull /* between two tries of places that hung, while they do */
+#define LATE_NS	    10000000000ull /* behind its time: somebody must look at it */
 #define BATCH	    256		   /* messages taken in one go: others want the thread, too */
 
 struct scout_link {
@@ -24,13 +27,17 @@ struct scout_link {
 	struct child child; /* socket -1: it could not be started again */
 	bool looking;
 	uint64_t began_ns, heard_ns, next_ns;
-	struct scout_place last;		 /* where it looks; ns 0: nowhere */
+	struct scout_place last;		 /* where it looks */
 	struct scout_place skip[SCOUT_SKIP_MAX]; /* those that hung; the one of longest ago first */
-	bool trial;				 /* skip[0] is not left out in this pass */
+	uint32_t n_skip;
+	bool trial; /* skip[0] is not left out in this pass */
 	uint64_t next_trial_ns;
+	bool hung_nowhere; /* the last pass: the next one is to say each process */
 	/* Read by any thread. */
-	_Atomic uint32_t namespaces, filesystems, n_skip;
-	_Atomic uint64_t window_ns;
+	_Atomic uint32_t namespaces, filesystems;
+	_Atomic uint32_t places, processes; /* of those in skip */
+	_Atomic uint64_t window_ns,
+		whole_ns; /* of the last whole pass: what it promised, its begin */
 };
 
 static int start(struct scout_link *s, struct assay_err *err)
@@ -54,6 +61,7 @@ int scout_new(struct spawner *spawner, const struct scout_ops *ops, void *ctx,
 	s->ops = ops;
 	s->ctx = ctx;
 	s->child = (struct child){ .pidfd = -1, .socket = -1 };
+	s->whole_ns = assay_clock_ns();
 	r = start(s, err);
 	if (r < 0)
 		free(s);
@@ -87,10 +95,16 @@ void scout_hurry(struct scout_link *s)
 
 void scout_get_state(const struct scout_link *s, struct scout_state *ret)
 {
+	uint64_t whole_ns = s->whole_ns, age_ns = assay_clock_ns() - whole_ns;
+
 	ret->namespaces = s->namespaces;
 	ret->filesystems = s->filesystems;
-	ret->hung = s->n_skip;
+	ret->hung = s->places;
+	ret->hung_processes = s->processes;
 	ret->window_ns = s->window_ns;
+	ret->is_late = age_ns > ret->window_ns + LATE_NS;
+	if (age_ns > ret->window_ns)
+		ret->window_ns = age_ns;
 }
 
 /* Another one, in a while; this pass is lost. */
@@ -124,9 +138,25 @@ static int take_mount(struct scout_link *s, const struct ipc_message *m)
 	return 0;
 }
 
+static bool is_process(const struct scout_place *place)
+{
+	return place->ns == 0 && place->id != 0;
+}
+
+static void count_skips(struct scout_link *s)
+{
+	uint32_t processes = 0;
+
+	for (uint32_t i = 0; i < s->n_skip; i++)
+		processes += is_process(&s->skip[i]);
+	s->processes = processes;
+	s->places = s->n_skip - processes;
+}
+
 static void drop_first_skip(struct scout_link *s)
 {
 	memmove(s->skip, s->skip + 1, --s->n_skip * sizeof(*s->skip));
+	count_skips(s);
 }
 
 static int end_pass(struct scout_link *s, const struct ipc_message *m)
@@ -136,13 +166,14 @@ static int end_pass(struct scout_link *s, const struct ipc_message *m)
 
 	if (!s->looking || scout_summary_parse(m->body, &summary) < 0)
 		return -EBADMSG;
-	s->looking = false;
+	s->looking = s->hung_nowhere = false;
 	if (s->trial)
 		drop_first_skip(s);
 	s->next_ns = now + (REST * took > INTERVAL_NS ? REST * took : INTERVAL_NS);
 	s->namespaces = summary.namespaces;
 	s->filesystems = summary.filesystems;
 	s->window_ns = s->next_ns - now + 2 * took;
+	s->whole_ns = s->began_ns;
 	s->ops->done(s->ctx);
 	return 0;
 }
@@ -155,7 +186,7 @@ static int take(struct scout_link *s, const struct ipc_message *m)
 	case SCOUT_FOUND:
 	case SCOUT_REMOTE:
 	case SCOUT_FAILED:
-		s->last.ns = 0;
+		s->last = (struct scout_place){ 0 };
 		return s->looking ? take_mount(s, m) : -EBADMSG;
 	case SCOUT_DONE:
 		return end_pass(s, m);
@@ -190,13 +221,14 @@ static void begin_pass(struct scout_link *s, uint64_t now)
 {
 	uint8_t body[SCOUT_SKIP_MAX * 12];
 	struct assay_wr w = assay_wr(body, sizeof(body));
-	struct ipc_message m = { .type = SCOUT_SCAN };
+	bool each = s->hung_nowhere || s->processes > 0;
+	struct ipc_message m = { .type = each ? SCOUT_SCAN_EACH : SCOUT_SCAN };
 
 	s->trial = s->n_skip > 0 && now >= s->next_trial_ns;
 	scout_skips_encode(s->skip + s->trial, s->n_skip - s->trial, &w);
 	m.body = assay_wr_done(&w);
 	s->began_ns = s->heard_ns = now;
-	s->last.ns = 0;
+	s->last = (struct scout_place){ 0 };
 	if (ipc_send(s->child.socket, &m) == 0)
 		s->looking = true;
 	else
@@ -212,22 +244,39 @@ static bool is_same(const struct scout_place *a, const struct scout_place *b)
  * again is the newest, so that the others are tried before it; no trial comes right behind it. */
 static void skip_last(struct scout_link *s)
 {
-	const struct scout_place last = s->last;
+	const struct scout_place last = s->last, nowhere = { 0 };
 
 	if (s->trial || s->n_skip == 0)
 		s->next_trial_ns = assay_clock_ns() + TRIAL_NS;
-	if (last.ns == 0)
+	s->hung_nowhere = is_same(&last, &nowhere);
+	if (s->hung_nowhere)
 		return;
 	if (s->n_skip == SCOUT_SKIP_MAX || (s->trial && is_same(&s->skip[0], &last)))
 		drop_first_skip(s);
 	s->skip[s->n_skip++] = last;
+	count_skips(s);
+}
+
+/* Behind a process the next pass begins at once: a user may have more of that kind. */
+static void end_hang(struct scout_link *s, uint64_t now_ns)
+{
+	char why[64];
+
+	skip_last(s);
+	if (s->last.ns != 0) {
+		replace(s, "waits for a filesystem that does not answer");
+		return;
+	}
+	assay_fmt(why, sizeof(why), "waits for process %u, which keeps who looks at it",
+		  s->last.id);
+	replace(s, s->last.id ? why : "hangs");
+	s->next_ns = now_ns;
 }
 
 void scout_tick(struct scout_link *s, uint64_t now_ns)
 {
-	if (s->looking && now_ns - s->heard_ns > HANG_NS) {
-		skip_last(s);
-		replace(s, "waits for a filesystem that does not answer");
+	if (s->looking && now_ns - s->heard_ns > (is_process(&s->last) ? PROCESS_NS : HANG_NS)) {
+		end_hang(s, now_ns);
 	} else if (!s->looking && now_ns >= s->next_ns) {
 		if (s->child.socket >= 0)
 			begin_pass(s, now_ns);

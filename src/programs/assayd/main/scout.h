@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * main's side of the process that looks for filesystems mounted in other mount namespaces only.
- * What it finds is handed on; a pass that hangs is ended with its process, and the place left out
- * until it is tried again: its server may answer by then, and its numbers be another's. For the
- * main thread.
+ * What it finds is handed on; a pass that hangs is ended with its process, and the place, or the
+ * process that was looked at, left out until it is tried again: its server may answer by then, and
+ * its numbers be another's. For the main thread.
  */
 #pragma once
 
@@ -21,8 +21,9 @@ struct scout_ops {
 struct scout_state {
 	uint32_t namespaces, filesystems; /* of the last pass */
 	uint64_t window_ns; /* that a new mount may go unseen: from one pass's begin to the next's
-			       end */
-	uint32_t hung;	    /* places that are left out, as they did not answer */
+			       end; longer while the next one does not end */
+	bool is_late;	    /* by far, so that somebody must look at it */
+	uint32_t hung, hung_processes; /* places, and processes, that are left out for now */
 };
 
 struct scout_link;

@@ -190,9 +190,10 @@ static json_t *elsewhere_json(struct daemon *d)
 	if (!d->scout)
 		return json_null();
 	scout_get_state(d->scout, &s);
-	return json_pack("{s:i, s:i, s:I, s:i}", "namespaces", (int)s.namespaces, "filesystems",
-			 (int)s.filesystems, "window_ms", (json_int_t)(s.window_ns / 1000000u),
-			 "hung", (int)s.hung);
+	return json_pack("{s:i, s:i, s:I, s:i, s:i}", "namespaces", (int)s.namespaces,
+			 "filesystems", (int)s.filesystems, "window_ms",
+			 (json_int_t)(s.window_ns / 1000000u), "hung", (int)s.hung,
+			 "hung_processes", (int)s.hung_processes);
 }
 
 /* ---- processes ------------------------------------------------------------------------------ */
@@ -321,7 +322,9 @@ static void gather(struct daemon *d, struct health_facts *f)
 	if (d->scout)
 		scout_get_state(d->scout, &scout);
 	f->window_ms = scout.window_ns / 1000000u;
+	f->search_is_late = scout.is_late;
 	f->hung = scout.hung;
+	f->hung_processes = scout.hung_processes;
 	f->gap_age_ns = gap_age_ns(d);
 	reload_get_state(d->reload, &f->reload);
 }

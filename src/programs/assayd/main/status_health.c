@@ -36,6 +36,19 @@ static void add_anchor_troubles(json_t *list, const struct health_facts *f)
 		add(list, "list_full", "the list cannot grow: nothing is measured");
 }
 
+static void add_search_troubles(json_t *list, const struct health_facts *f)
+{
+	if (f->search_is_late)
+		add(list, "search_late",
+		    "what was mounted in other mount namespaces in the last %llu ms may be unseen",
+		    (unsigned long long)f->window_ms);
+	if (f->hung_processes)
+		add(list, "search_skips",
+		    "%u processes keep who looks at them waiting: mount namespaces that only they "
+		    "are in are not searched",
+		    f->hung_processes);
+}
+
 json_t *health_json(struct daemon *d, const struct health_facts *f)
 {
 	json_t *list = json_array();
@@ -51,6 +64,7 @@ json_t *health_json(struct daemon *d, const struct health_facts *f)
 		add(list, "workers_stuck",
 		    "%u processes were killed and do not end: a disk or server does not answer",
 		    d->totals.stuck_workers);
+	add_search_troubles(list, f);
 	if (f->reload.refused != RELOAD_FINE)
 		add(list, reload_refused_name(f->reload.refused), "%s", f->reload.reason);
 	if (control_lacks_public(d->control))

@@ -7,18 +7,20 @@
 #include "base/wr.h"
 
 enum scout_message {
-	SCOUT_SCAN = 1, /* to the scout; id: the pass; body: places to leave out */
-	SCOUT_LOOKING,	/* at this place next; if nothing follows, it hangs */
-	SCOUT_FOUND,	/* a filesystem; its descriptor is an O_PATH one of the mount's root */
-	SCOUT_REMOTE,	/* a filesystem that may hang: not opened */
-	SCOUT_FAILED,	/* a filesystem that could not be opened */
-	SCOUT_DONE,	/* the pass is over */
+	SCOUT_SCAN = 1,	 /* to the scout; id: the pass; body: places to leave out */
+	SCOUT_LOOKING,	 /* at this place next; if nothing follows, it hangs */
+	SCOUT_FOUND,	 /* a filesystem; its descriptor is an O_PATH one of the mount's root */
+	SCOUT_REMOTE,	 /* a filesystem that may hang: not opened */
+	SCOUT_FAILED,	 /* a filesystem that could not be opened */
+	SCOUT_DONE,	 /* the pass is over */
+	SCOUT_SCAN_EACH, /* to the scout: as SCOUT_SCAN, and it says each process before it looks */
 };
 
 #define SCOUT_SKIP_MAX	256u
 #define SCOUT_POINT_MAX 256u /* longer names are cut */
 
-/* A mount in a mount namespace: the namespace's inode number, and the mount's id. */
+/* A mount in a mount namespace: the namespace's inode number, and the mount's id; 0: its table of
+ * mounts. Without a namespace: the process of that id; 0: nowhere. */
 struct scout_place {
 	uint64_t ns;
 	uint32_t id;

@@ -45,7 +45,9 @@ struct scout {
 	struct scout_summary summary;
 	uint64_t user_ns; /* ours */
 	uint64_t n_tasks;
-	int error; /* of the socket or of memory: the end */
+	bool tells_each;       /* process that it looks at; a pass before this one hung at one */
+	struct scout_place at; /* that process; 0: none is told */
+	int error;	       /* of the socket or of memory: the end */
 };
 
 /* The namespace that is looked at. */
@@ -268,6 +270,7 @@ static void look_at_namespace(struct scout *s, int task, uint64_t ns)
 	assay_file_free(&text);
 }
 
+/* Behind the namespace nobody is to think that it is looked at still: the next task may hang. */
 static void look_at_task(struct scout *s, int dir, const char *name)
 {
 	char path[64];
@@ -275,13 +278,15 @@ static void look_at_task(struct scout *s, int dir, const char *name)
 	AUTO(fd) int task = -1;
 
 	if (s->n_tasks++ % TASKS_A_WORD == 0)
-		tell_place(s, &(struct scout_place){ 0 });
+		tell_place(s, &s->at);
 	assay_fmt(path, sizeof(path), "%s/ns/mnt", name);
 	if (fstatat(dir, path, &st, 0) < 0 || has(&s->namespaces, st.st_ino))
 		return;
 	task = openat(dir, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (task >= 0)
-		look_at_namespace(s, task, st.st_ino);
+	if (task < 0)
+		return;
+	look_at_namespace(s, task, st.st_ino);
+	tell_place(s, &s->at);
 }
 
 static bool is_number(const char *name)
@@ -308,12 +313,30 @@ static void for_each_number(struct scout *s, const char *path,
 		closedir(dir);
 }
 
+/* Its user can make whoever asks for its namespaces or its root wait: by an exec that waits for his
+ * FUSE server. False: it is to be left out. */
+static bool begin_process(struct scout *s, const char *name)
+{
+	uint64_t pid = 0;
+
+	if (!s->tells_each)
+		return true;
+	(void)assay_num_parse(assay_bytes_str(name), 10, INT32_MAX, &pid);
+	s->at = (struct scout_place){ .id = (uint32_t)pid };
+	if (is_skipped(s, &s->at))
+		return false;
+	tell_place(s, &s->at);
+	return true;
+}
+
 /* A thread may have a mount namespace of its own. */
 static void look_at_process(struct scout *s, int dir, const char *name)
 {
 	char path[64];
 	struct stat st;
 
+	if (!begin_process(s, name))
+		return;
 	assay_fmt(path, sizeof(path), "%s/task", name);
 	if (fstatat(dir, path, &st, 0) == 0 && st.st_nlink > THREAD_LINKS)
 		for_each_number(s, path, look_at_task);
@@ -364,6 +387,7 @@ static void scan(struct scout *s)
 	struct assay_wr w = assay_wr(body, sizeof(body));
 
 	s->summary = (struct scout_summary){ 0 };
+	s->at = (struct scout_place){ 0 };
 	s->error = know_ours(s);
 	if (s->error == 0)
 		for_each_number(s, ".", look_at_process);
@@ -404,7 +428,9 @@ int scout_process(void)
 		return 1;
 	while (s.error == 0 && ipc_receive(CHILD_SOCKET, &buffer, &m) == 0) {
 		ipc_close_fds(&m);
-		if (m.type != SCOUT_SCAN || scout_skips_parse(m.body, s.skip, &s.n_skip) < 0)
+		s.tells_each = m.type == SCOUT_SCAN_EACH;
+		if ((m.type != SCOUT_SCAN && !s.tells_each) ||
+		    scout_skips_parse(m.body, s.skip, &s.n_skip) < 0)
 			return 1;
 		scan(&s);
 	}
