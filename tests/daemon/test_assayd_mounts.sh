@@ -119,6 +119,13 @@ LIST=$SCRATCH/list-many
 many=$SCRATCH/$'many-\e[31m\xff\x01'$(printf '%0200d' 0)
 mkdir "$many"
 start_assayd "policy=$SCRATCH/pts"
+mkdir "$SCRATCH/"$'c1-\xc2\x9b2J'
+mount -t devpts none "$SCRATCH/"$'c1-\xc2\x9b2J'
+_mounts+=("$SCRATCH/"$'c1-\xc2\x9b2J')
+c1_seen() {
+	status uncovered | grep -q 'c1-\\\\xc2\\\\x9b2J'
+}
+wait_for 20 c1_seen
 for ((i = 0; i < 150; i++)); do
 	mkdir "$many/$i"
 	mount -t devpts none "$many/$i"

@@ -20,6 +20,8 @@ import json, sys, traceback
 
 def is_there(check, state, test):
     report = json.load(open(sys.argv[1]))
+    for x in report['findings']: # each says what to do; who is root, and could not look, knows
+        assert x['state'] in ('ok', 'unseen') or x.get('do'), x
     found = [x for x in report['findings'] if x['check'] == check and state in (x['state'], 'any')]
     return any(eval(test or 'True', {}, {'f': x.get('facts') or {}, 'x': x}) for x in found)
 

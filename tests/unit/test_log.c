@@ -27,7 +27,8 @@ static size_t logged(void (*say)(void), char ret[static 4096])
 
 static void say_forged(void)
 {
-	log_line(LOG_NOTICE, "not watched: %s", "/tmp/a\n<3>assayd: all is well\x1b[2J");
+	log_line(LOG_NOTICE, "not watched: %s",
+		 "/tmp/a\n<3>assayd: all is well\x1b[2J \xc2\x9b\xc2\xa0");
 }
 
 static void say_long(void)
@@ -42,7 +43,8 @@ static void a_name_makes_no_line(void **state)
 
 	unsetenv("JOURNAL_STREAM");
 	logged(say_forged, text);
-	assert_string_equal(text, "assayd: not watched: /tmp/a?<3>assayd: all is well?[2J\n");
+	assert_string_equal(text,
+			    "assayd: not watched: /tmp/a?<3>assayd: all is well?[2J ??\xc2\xa0\n");
 }
 
 static void a_long_line_is_cut(void **state)

@@ -175,6 +175,7 @@ static void judge_place(const char *dir, const struct list_place *p, struct doct
 	if (p->error == ENOENT && strncmp(dir, STATE_DIR, sizeof(STATE_DIR) - 1) == 0) {
 		a->state = DOCTOR_NOTE;
 		a->means = "assayd.service makes it; an assayd that is started otherwise does not.";
+		a->todo = "Start it by its unit, or make the folder.";
 	} else if (p->error == ENOENT) {
 		a->state = DOCTOR_BAD;
 		a->means = "assayd makes the folder of its list, but not the one above it.";

@@ -168,6 +168,7 @@ static void look_at_list(struct doctor *d)
 	if (doctor_ima_list_parse(f.bytes, &d->ima, &err) < 0) {
 		a.state = DOCTOR_WARN;
 		a.means = "assayd cannot take over a list that it cannot read.";
+		a.todo = "kernel_list = none, if a kernel that is not stock writes it so.";
 		doctor_add(d, &a, "%s", err.text);
 		return;
 	}

@@ -126,6 +126,7 @@ static void look_at_secure_boot(struct doctor *d)
 		.subject = "Secure Boot",
 		.means =
 			"Which kernel runs is known from the PCRs of the firmware only, if at all.",
+		.todo = "Switch it on in the set-up of the firmware, where it has EFI.",
 	};
 	AUTO(file) struct assay_file f = { 0 };
 	int r = doctor_read(d, path, 4096, &f), on = r < 0 ? -1 : doctor_efi_byte(f.bytes);
@@ -279,6 +280,7 @@ static void look_at_audit(struct doctor *d)
 	if (fd < 0) {
 		a.state = DOCTOR_NOTE;
 		a.means = "Records of audit rules go to the journal and to 'assay audit' alone.";
+		a.todo = "A kernel with CONFIG_AUDIT, if auditd is to have them.";
 	}
 	doctor_facts(doctor_add(d, &a, "%s", fd < 0 ? "not in this kernel" : "in this kernel"),
 		     json_pack("{s:b}", "there", fd >= 0));
@@ -293,6 +295,8 @@ static void look_at_types(struct doctor *d)
 		.means = "Users who may mount FUSE (fusermount) can have files whose content "
 			 "changes "
 			 "with each read. assayd does not watch them, and says so.",
+		.todo = "Where nobody needs it: remove fusermount3, or keep the module from "
+			"being loaded.",
 	};
 	AUTO(file) struct assay_file f = { 0 };
 	bool fuse = false, overlay = false;

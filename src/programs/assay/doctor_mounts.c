@@ -18,6 +18,7 @@
 
 #define MOUNTINFO_MAX (64u << 20)
 #define MOUNTS_MAX    4096u /* filesystems */
+#define TRY	      "Try it with scratch files."
 #define LOOK_MS	      1500
 #define WAIT_MS_MAX   15000 /* for all that do not answer */
 
@@ -37,14 +38,15 @@ static const struct kind {
 	{ "overlay", .tested = true, .any_dev = true,
 	  .hole = "A file is opened in the layer below too: if that is watched, it is measured "
 		  "under "
-		  "both names." },
+		  "both names.",
+	  .todo = "Nothing: the list has the same digest twice." },
 	{ "vfat", .hole = "Files have no owner and no attributes, and all can be executed.",
 	  .todo = "Mount it noexec." },
 	{ "exfat", .hole = "Files have no owner and no attributes, and all can be executed.",
 	  .todo = "Mount it noexec." },
 	{ "ntfs3", .hole = "It is written by other systems too.", .todo = "Mount it noexec." },
-	{ "zfs", .hole = "assayd was never tried on it." },
-	{ "bcachefs", .hole = "assayd was never tried on it." },
+	{ "zfs", .hole = "assayd was never tried on it.", .todo = TRY },
+	{ "bcachefs", .hole = "assayd was never tried on it.", .todo = TRY },
 };
 
 static const struct kind *find_kind(const char *type)
@@ -204,7 +206,7 @@ static void judge_far_away(const struct doctor_mount *m, const struct fs_look *l
 					  "opens a file there waits for it."
 		  : m->wanted ? "Run nothing from there that must be measured; or a dont_measure "
 				"rule for it, so that it is no gap."
-			      : NULL;
+			      : "Nothing, unless what is there must be measured.";
 }
 
 static void judge_closely(const struct doctor_mount *m, const struct fs_look *l,
@@ -215,16 +217,20 @@ static void judge_closely(const struct doctor_mount *m, const struct fs_look *l,
 	if (l->notify > 0 || l->permission > 0) {
 		a->state = m->wanted ? DOCTOR_WARN : DOCTOR_NOTE;
 		a->means = "fanotify cannot mark it: assayd does not see what happens there.";
+		a->todo = "Run nothing from there that must be measured; or a dont_measure rule "
+			  "for it, so that it is no gap.";
 	} else if (l->ignore > 0 || l->lease > 0) {
 		a->state = m->wanted ? DOCTOR_WARN : DOCTOR_NOTE;
 		a->means = "Every open there waits for a round trip to assayd.";
+		a->todo = "Keep what is opened often on ext4, xfs or btrfs.";
 	} else if (l->handles > 0 && m->wanted) {
 		a->state = DOCTOR_NOTE;
 		a->means = "Without file handles assayd cannot forget its files one by one: at a "
 			   "change of the policy an open may pass unasked.";
 		a->todo = strcmp(m->type, "overlay") == 0 ? "Mount it with "
 							    "index=on,nfs_export=on."
-							  : NULL;
+							  : "Change the policy when "
+							    "nothing runs from there.";
 	} else if (k->hole) {
 		a->state = DOCTOR_NOTE;
 		a->means = k->hole;
@@ -244,6 +250,7 @@ static void say_error(struct doctor *d, const struct doctor_mount *m, const stru
 		a->todo = "Run it as root.";
 	} else if (l->error == ETIMEDOUT) {
 		a->means = "Who opens a file there waits, and whoever waits for that one.";
+		a->todo = "Unmount it (umount -l), or bring its server back.";
 	}
 }
 

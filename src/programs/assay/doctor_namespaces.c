@@ -174,6 +174,8 @@ static void report(struct doctor *d, const struct search *s)
 		a.means =
 			"assayd searches for such ones: a new one goes unseen for the window that "
 			"'assay status' states, and one of a namespace without a process for ever.";
+		a.todo = "Nothing, where they are those of containers and services; else look at "
+			 "what the first one is.";
 	}
 	f = doctor_add(d, &a, "%u others, with %u filesystems that are not mounted here%s%s%s",
 		       s->n_seen ? s->n_seen - 1 : 0, s->n_strangers,

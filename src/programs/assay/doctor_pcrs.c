@@ -64,6 +64,7 @@ static void look_at_firmware_log(struct doctor *d, struct evidence *e)
 	if (!e->firmware) {
 		a.state = DOCTOR_NOTE;
 		a.means = "What the firmware extended into PCR 0 to 9 cannot be told apart.";
+		a.todo = "A kernel that takes the firmware's log over, with securityfs mounted.";
 	}
 	if (e->firmware)
 		doctor_add(d, &a, "%zu bytes", f.bytes.len);
@@ -89,6 +90,7 @@ static void look_at_systemd_log(struct doctor *d, struct evidence *e)
 	if (doctor_measure_log_parse(f.bytes, &e->systemd, &err) < 0) {
 		a.state = DOCTOR_WARN;
 		a.means = "Which PCRs systemd extended is not known.";
+		a.todo = "Reboot: it begins anew. Else compare it with PCR 11 and 15.";
 		doctor_add(d, &a, "offset %llu: %s", (unsigned long long)err.offset, err.text);
 		return;
 	}
@@ -149,6 +151,7 @@ static void judge_use(const struct doctor *d, const struct evidence *e, unsigned
 		a->state = DOCTOR_NOTE;
 		a->means = "The kernel extends it too; assayd takes the kernel's records over into "
 			   "its list (kernel_list=auto).";
+		a->todo = "Nothing: assay log verify replays both.";
 	}
 }
 

@@ -238,7 +238,8 @@ static const struct rule_check {
 	    .check = "rule-mmap",
 	    .means =
 		    "The open of a file that is ELF or has an execute bit stands for it; a mapping "
-		    "of any other file is not seen." } },
+		    "of any other file is not seen.",
+	    .todo = "Mount noexec what has no programs: nothing there is mapped executable." } },
 	{ asks_labels,
 	  "labels of an LSM are not read",
 	  { .state = DOCTOR_BAD,
@@ -249,7 +250,8 @@ static const struct rule_check {
 	  "labels of an LSM are not read",
 	  { .state = DOCTOR_NOTE,
 	    .check = "rule-label",
-	    .means = "The rule never matches: more is done than it would let." } },
+	    .means = "The rule never matches: more is done than it would let.",
+	    .todo = "Name the files by owner or filesystem." } },
 	{ asks_owner,
 	  "it looks at the owner of the file",
 	  { .state = DOCTOR_NOTE,

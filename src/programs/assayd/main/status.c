@@ -34,6 +34,14 @@ static json_int_t number(const _Atomic uint64_t *value)
 	return (json_int_t)atomic_load(value);
 }
 
+/* With those of U+0080 to U+009F, which terminals obey too. */
+static bool is_control(const char *c)
+{
+	const uint8_t *b = (const uint8_t *)c;
+
+	return b[0] < 0x20 || b[0] == 0x7f || (b[0] == 0xc2 && b[1] >= 0x80 && b[1] < 0xa0);
+}
+
 json_t *status_text(const char *text)
 {
 	json_t *good = json_string(text);
@@ -41,7 +49,7 @@ json_t *status_text(const char *text)
 	size_t len = 0;
 
 	for (const char *c = text; *c && good; c++)
-		if ((uint8_t)*c < 0x20 || *c == 0x7f) {
+		if (is_control(c)) {
 			json_decref(good);
 			good = NULL;
 		}

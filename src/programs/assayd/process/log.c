@@ -30,6 +30,9 @@ static void replace_control(char *text, size_t len)
 	for (size_t i = 0; i < len; i++)
 		if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
 			text[i] = '?';
+		else if (i > 0 && (unsigned char)text[i - 1] == 0xc2 &&
+			 (unsigned char)text[i] >= 0x80 && (unsigned char)text[i] < 0xa0)
+			text[i - 1] = text[i] = '?'; /* U+0080 to U+009F in UTF-8 */
 }
 
 void log_line(int priority, const char *fmt, ...)
