@@ -121,6 +121,12 @@ bench_digest() {
 
 # ---- a slow TPM -------------------------------------------------------------------------------------
 
+# extend_ms: what an extend took so far, on average, as assayd waited for it.
+extend_ms() {
+	"$build/assay" status --control "$scratch/control" --openmetrics |
+		awk '/^assay_extends_total/ { n = $2 } /^assay_extend_seconds_total/ { s = $2 } END { print 1000 * s / n }'
+}
+
 bench_group() {
 	local delay_ms=10 files=1000 mode i ms longest bound
 	[ "$quick" = no ] || files=200
@@ -132,6 +138,7 @@ bench_group() {
 			start_tpm $delay_ms
 			start_assayd anchor_mode=$mode
 			read -r ms longest _ < <("$client" all "$mnt/files" 32 open)
+			note extend "$(extend_ms)"
 			stop_assayd
 			stop_tpm
 			note $mode "$ms"
@@ -140,7 +147,7 @@ bench_group() {
 	done
 	row "$files first opens, 32 threads, extends of $delay_ms ms: ms, each / group" "$(of group)" \
 		"$(of each)" "$(calc "$(of each) / $(of group)")" ">= 10"
-	bound=$(calc "2 * $delay_ms + 0.5")
-	row "  longest wait in group mode: ms, / two extends and the gather pause" "$(of group.longest)" \
-		"$bound" "$(calc "$(of group.longest) / $bound")" "<= 1.1"
+	bound=$(calc "2 * $(of extend) + 0.5")
+	row "  longest wait in group mode: ms, / two extends as they were, and the gather pause" \
+		"$(of group.longest)" "$bound" "$(calc "$(of group.longest) / $bound")" "<= 1.1"
 }
