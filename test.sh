@@ -149,15 +149,17 @@ run() {
 }
 
 run_it() {
-	local folder=$1 at_once=$2 out=$scratch/log.$BASHPID base=log-$3
+	local folder=$1 at_once=$2 out=$scratch/log.$BASHPID base=log-$3 status=0
 	shift 2
 	heading "$* ($folder)"
 	rm -f "$folder/meson-logs/$base".*
 	"${below[@]}" meson test -C "$folder" "${rebuild[@]}" "${@/#/--suite=}" --num-processes "$at_once" \
-		--logbase "$base" --timeout-multiplier "$patience" --print-errorlogs >"$out" 2>&1 || true
+		--logbase "$base" --timeout-multiplier "$patience" --print-errorlogs >"$out" 2>&1 || status=$?
 	grep -v -E '^(\[[0-9]+/.*|ninja: .*|Full log .*|(Ok|Fail|Skipped|Timeout|Expected Fail|Unexpected Pass): .*|)$' \
 		"$out"
 	count_results "$folder/meson-logs/$base.json"
+	# Its status is the number of tests that failed, if it came to its end.
+	[ "$status" -lt 126 ] || { echo "FAILED: meson ended with $status" && count 0 1 0; }
 	echo "  until $((SECONDS - started)) s"
 }
 
@@ -211,7 +213,11 @@ if build build-test-dev daemon-and-cli --native-file dev.ini; then
 	beside unit_tests
 fi
 beside other_builds
-wait "${lanes[@]}"
+for lane in "${lanes[@]}"; do
+	status=0
+	wait "$lane" || status=$?
+	[ "$status" -lt 126 ] || { echo "FAILED: tests ended with $status" && count 0 1 0; }
+done
 lanes=()
 if [ $vm = yes ]; then
 	# Neither a long run's patience nor a sanitizer: the guests are slow enough.

@@ -14,12 +14,15 @@ export SOURCE=/run/tests TEST_LIB=/run/tests/tests/lib.sh ASSAY=$PWD/assay ASSAY
 	BRIEF=$PWD/brief TPM_DELAY=$PWD/tpm_delay STATUS_OF=$PWD/status_of VIEW_SERVE=$PWD/assayd-view \
 	ASSAY_TEST_SLOW=8 DAEMON_SECONDS=400 ASK_SECONDS=200 TMPDIR=/tmp
 chmod 755 /run /run/job
-failed=0
+failed=0 passed=0
 for name in ${1//,/ }; do
 	status=0 began=$SECONDS
 	/run/tests/tests/daemon/test_hang_"$name".sh >/run/test.log 2>&1 || status=$?
 	case $status in
-	0) step "$name: passed in $((SECONDS - began)) s" ;;
+	0)
+		step "$name: passed in $((SECONDS - began)) s"
+		passed=$((passed + 1))
+		;;
 	77) step "$name: $(tail -n 1 /run/test.log)" ;;
 	*)
 		step "$name: FAILED ($status) after $((SECONDS - began)) s"
@@ -28,4 +31,5 @@ for name in ${1//,/ }; do
 		;;
 	esac
 done
+[ $((passed + failed)) -gt 0 ] || exit 77
 exit $failed

@@ -562,6 +562,12 @@ static void give_from(struct loop *l, struct fair *line)
 
 		if (!look_at(l, f, &st) || begin(l, f, &st, true))
 			continue;
+		/* Its owner has let it grow, or cut it: it holds up nobody in this line. */
+		if (line_of(l, f) != line) {
+			queue(l, f);
+			l->room = true;
+			continue;
+		}
 		put_off(f);
 		fair_put_back(line, node);
 		return;

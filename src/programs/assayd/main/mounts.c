@@ -558,7 +558,10 @@ bool mounts_is_remote(struct mounts *m, uint64_t dev)
 
 	pthread_mutex_lock(&m->lock);
 	f = filesystems_find(&m->known, dev);
-	remote = f ? f->remote : filesystems_find(&m->known, FILESYSTEMS_UNTOLD) != NULL;
+	if (f)
+		remote = f->remote || is_over_remote(f) || strcmp(f->what.reason, answered) == 0;
+	else
+		remote = filesystems_find(&m->known, FILESYSTEMS_UNTOLD) != NULL;
 	pthread_mutex_unlock(&m->lock);
 	return remote;
 }

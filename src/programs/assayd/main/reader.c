@@ -69,7 +69,9 @@ static bool wait_for_room(struct reader *r)
 static void let_go(struct reader *r, const struct assay_fanotify_event *event, enum ledger_why why,
 		   uint64_t waited_ms)
 {
-	(void)assay_fanotify_answer(r->config.group, event->fd, r->config.deadline_allows);
+	bool allow = r->config.deadline_allows || atomic_load(&r->hurries);
+
+	(void)assay_fanotify_answer(r->config.group, event->fd, allow);
 	close(event->fd);
 	ledger_add(r->config.ledger, why, NULL, waited_ms, 0);
 }
@@ -78,11 +80,10 @@ static void let_go(struct reader *r, const struct assay_fanotify_event *event, e
 static void answer_overdue(struct reader *r, struct held *held)
 {
 	uint64_t now = assay_clock_ns(), most = (uint64_t)r->config.deadline_ms * 1000000u;
+	struct held_event e;
 
 	if (atomic_load(&r->hurries))
 		most = 0;
-	struct held_event e;
-
 	while (now > most && held_take(held, now - most, &e))
 		let_go(r, &e.event, LEDGER_DEADLINE, (now - e.arrived_ns) / 1000000u);
 }
@@ -172,5 +173,6 @@ void reader_hold(struct reader *r, struct held *held)
 
 void reader_hurry(struct reader *r)
 {
-	atomic_store(&r->hurries, true);
+	if (!atomic_exchange(&r->hurries, true))
+		eventfd_write(r->word_fd, 1);
 }
