@@ -78,7 +78,7 @@ for i in 0 1 2 3; do grow "$MNT/grows/$i" 12288; done
 signal_workers -CONT
 wait "$opener" || fail 'somebody waits for ever'
 have_worked() { [ "$(ticks | awk '{ n += $2 } END { print n }')" -ge 200 ]; }
-wait_for 30 have_worked
+have_worked() { [ "$(ticks | awk '{ n += $2 } END { print n }')" -ge 50 ]; }
 user 65533
 asks read 1 "$SCRATCH/few-told" <"$SCRATCH/few"
 need_quick "$SCRATCH/few-told" 2000
