@@ -77,11 +77,11 @@ for i in 0 1 2 3; do exempt_opens "$MNT/grows/$i"; done
 for i in 0 1 2 3; do grow "$MNT/grows/$i" 12288; done
 signal_workers -CONT
 wait "$opener" || fail 'somebody waits for ever'
-have_worked() { [ "$(ticks | awk '{ n += $2 } END { print n }')" -ge 200 ]; }
 have_worked() { [ "$(ticks | awk '{ n += $2 } END { print n }')" -ge 50 ]; }
+wait_for 60 have_worked
 user 65533
 asks read 1 "$SCRATCH/few-told" <"$SCRATCH/few"
-need_quick "$SCRATCH/few-told" 2000
+need_quick "$SCRATCH/few-told" 5000
 need_allowed "$SCRATCH/few-told"
 end
 
