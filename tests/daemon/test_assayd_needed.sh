@@ -148,14 +148,17 @@ kill -KILL "$SERVICE"
 rm "$SCRATCH"/journald.*
 start_assayd "policy=$SCRATCH/policy" "exempt_pid=$SWTPM_PID"
 head -c 4M /dev/zero >"$SCRATCH/small/filler" 2>/dev/null || true
+# Long names fill the list, short ones what those leave: then a service's record has no room.
 python3 - "$MNT" <<-'EOF'
 	import os, sys
-	folder = '%s/%0200d/%0200d' % (sys.argv[1], 0, 0)
-	os.makedirs(folder)
-	for i in range(6000):
-	    path = '%s/%d' % (folder, i)
-	    with open(path, 'w') as f: f.write(path)
-	    open(path).read()
+	def fill(folder, n):
+	    os.makedirs(folder, exist_ok=True)
+	    for i in range(n):
+	        path = '%s/%d' % (folder, i)
+	        with open(path, 'w') as f: f.write(path)
+	        open(path).read()
+	fill('%s/%0200d/%0200d' % (sys.argv[1], 0, 0), 6000)
+	fill(sys.argv[1] + '/short', 50)
 EOF
 [ "$(status list.full)" = true ] || fail 'the list is not full'
 service journald "$UNIT"
