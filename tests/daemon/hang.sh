@@ -37,6 +37,7 @@ as_user() {
 # $SCRATCH/NAME.stall is there. Who waits for it cannot be killed, so it goes first.
 SERVERS=()
 silent_server() {
+	[ -e /dev/fuse ] || skip 'there is no /dev/fuse'
 	mkdir "$SCRATCH/$1"
 	background python3 "$SOURCE/tests/daemon/silent_fuse.py" "$SCRATCH/$1" "$2" "$SCRATCH/$1.stall" >"$SCRATCH/$1.log"
 	SERVERS+=("$PID")
@@ -49,6 +50,15 @@ kill_servers() {
 	kill -KILL "${SERVERS[@]}" 2>/dev/null || true
 	SERVERS=()
 	return $status
+}
+
+# freeze_test: hang_test, and $MNT, which has the list, too, is to be frozen.
+freeze_test() {
+	need fsfreeze
+	hang_test mount tpm
+	thaw_at_end "$MNT"
+	LIST=$MNT/list
+	echo 'measure func=FILE_CHECK mask=^MAY_READ uid=65534' >"$SCRATCH/policy" # not who reads the list
 }
 
 # thaw_at_end FOLDER: whatever happens, it does not stay frozen.
@@ -84,6 +94,16 @@ make_files() {
 	EOF
 }
 
+# huge_file PATH: the user's, that one call makes and nobody can digest in time.
+huge_file() {
+	as_user truncate -s 8T "$1" || skip 'cannot make a file of 8 TiB here'
+}
+
+# set_size FILE BYTES: of the user's, without an open that somebody would hear of.
+set_size() {
+	as_user python3 -c 'import os, sys; os.truncate(sys.argv[1], int(sys.argv[2]))' "$@"
+}
+
 # asks HOW THREADS TO [TIMES] <PATHS: the user opens them; TO gets what became of each. Nobody waits for ever.
 asks() {
 	as_user "$SCRATCH/opener" "$1" "$2" "${@:4}" >"$3" || fail "opener exits $?: somebody waits for ever"
@@ -115,6 +135,45 @@ need_allowed() {
 
 none_held() {
 	[ "$(status events.held)" = 0 ]
+}
+
+# some_held COUNT: so many at least.
+some_held() {
+	[ "$(status events.held)" -ge "$1" ]
+}
+
+# need_no_deadline: nobody was answered before his file was measured.
+need_no_deadline() {
+	[ "$(status events.deadlines)" = 0 ] || fail 'somebody was answered at the deadline'
+}
+
+# busy_workers: those that have computed for half a second since workers_begin, one a line.
+busy_workers() {
+	worker_times | awk 'NR == FNR { was[$1] = $2; next } $2 - was[$1] >= 50 { print $1 }' "$SCRATCH/worker-times" -
+}
+one_is_busy() {
+	[ -n "$(busy_workers)" ]
+}
+workers_begin() {
+	worker_times >"$SCRATCH/worker-times"
+}
+worker_times() { # in hundredths of a second
+	local pid user system
+	for pid in $(workers); do
+		read -r user system < <(sed 's/.*) //' "/proc/$pid/stat" | cut -d ' ' -f 12,13)
+		echo "$pid $((user + system))"
+	done
+}
+
+# keep_busy: the worker for the long ones, with a file at $MNT/huge that is measured late; the other one, of two, is
+# $SPARE and is stopped. What its opener was told is in $SCRATCH/huge-told.
+keep_busy() {
+	huge_file "$MNT/huge"
+	workers_begin
+	asks read 1 "$SCRATCH/huge-told" <<<"$MNT/huge"
+	wait_for 60 one_is_busy
+	SPARE=$(workers | grep -vx "$(busy_workers)")
+	kill -STOP "$SPARE"
 }
 
 accounted() {

@@ -43,21 +43,14 @@ wait_for 30 all_back
 
 # ---- all that read one file ------------------------------------------------------------------------------------
 as_user truncate -s 15G "$MNT/bad" || skip "cannot make a file of 15 GiB here"
+workers_begin
 in_background read 1 "$SCRATCH/bad-told" <<<"$MNT/bad"
 opener=$PID
-reader() { # who reads, and has done so for a while: the others have used no time
-	local pid user system
-	for pid in $(workers); do
-		read -r user system < <(cut -d ' ' -f 14,15 "/proc/$pid/stat")
-		[ $((user + system)) -lt $((30 * SLOW)) ] || echo "$pid"
-	done
-}
-one_reads() { [ -n "$(reader)" ]; }
 for i in 1 2; do
-	wait_for 15 one_reads
+	wait_for 60 one_is_busy
 	asks read 4 "$SCRATCH/beside-$i" <"$SCRATCH/beside"
 	# shellcheck disable=SC2046 # numbers
-	kill -SEGV $(reader)
+	kill -SEGV $(busy_workers)
 done
 wait $opener || fail 'who opens a file that kills its readers waits for ever'
 need_quick "$SCRATCH/bad-told" $((20000 + SLACK_MS))

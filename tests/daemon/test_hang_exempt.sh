@@ -5,10 +5,7 @@
 . "$TEST_LIB"
 . "$SOURCE/tests/daemon/lib.sh"
 . "$SOURCE/tests/daemon/hang.sh"
-hang_test
-scratch_mount mnt 1G # with blocks that are large enough for such files
-MNT=$SCRATCH/mnt
-chmod 1777 "$MNT"
+hang_test mount=1G
 LIMIT_MIB=8
 
 # The exempt one opens each path that it is told; the others are the user's.
@@ -23,16 +20,6 @@ exec 7>"$SCRATCH/paths"
 exempt_opens() {
 	echo "$1" >&7
 	wait_for 10 grep -qx "$1" "$SCRATCH/opened"
-}
-grow() {
-	python3 -c 'import os, sys; os.truncate(sys.argv[1], int(sys.argv[2]) << 20)' "$@"
-}
-# Each with its CPU time.
-ticks() {
-	local pid
-	for pid in $(workers); do
-		echo "$pid $(sed 's/.*) //' "/proc/$pid/stat" | cut -d ' ' -f 12)"
-	done
 }
 signal_workers() {
 	workers | xargs kill "$1"
@@ -57,7 +44,7 @@ make_files "$MNT/grows" 5 >"$SCRATCH/grows"
 begin max_file_size_mib=$LIMIT_MIB
 signal_workers -STOP
 exempt_opens "$MNT/grows/4"
-grow "$MNT/grows/4" $((4 * LIMIT_MIB))
+set_size "$MNT/grows/4" $((4 * LIMIT_MIB << 20))
 signal_workers -CONT
 is_told() { [ "$(state_records "event=too-large;path=$MNT/grows/4;size=$((4 * LIMIT_MIB << 20));")" = 1 ]; }
 wait_for 20 is_told
@@ -74,11 +61,11 @@ in_background read 1 "$SCRATCH/big-told" <<<"$MNT/big"
 opener=$PID
 wait_for 10 status_is events.held 1
 for i in 0 1 2 3; do exempt_opens "$MNT/grows/$i"; done
-for i in 0 1 2 3; do grow "$MNT/grows/$i" 12288; done
+for i in 0 1 2 3; do set_size "$MNT/grows/$i" $((12 << 30)); done
+workers_begin
 signal_workers -CONT
 wait "$opener" || fail 'somebody waits for ever'
-have_worked() { [ "$(ticks | awk '{ n += $2 } END { print n }')" -ge 50 ]; }
-wait_for 60 have_worked
+wait_for 60 one_is_busy
 user 65533
 asks read 1 "$SCRATCH/few-told" <"$SCRATCH/few"
 need_quick "$SCRATCH/few-told" 5000
@@ -88,25 +75,16 @@ end
 # ---- a reader dies, and the other one has what nobody waits for -----------------------------------------------------
 begin max_file_size_mib=$LIMIT_MIB too_large=measure-late deadline_ms=20000
 user
-as_user truncate -s 8T "$MNT/huge" || skip "cannot make a file of 8 TiB here"
-asks read 1 "$SCRATCH/huge-told" <<<"$MNT/huge"
-busy_one() {
-	BUSY=$(ticks | awk '$2 >= 50 { print $1 }')
-	[ -n "$BUSY" ]
-}
-wait_for 20 busy_one
-spare=$(workers | grep -vx "$BUSY")
-kill -STOP "$spare"
+keep_busy
 user 65533
 in_background read 1 "$SCRATCH/dies-told" <"$SCRATCH/dies"
 opener=$PID
-is_held() { [ "$(status events.held)" -ge 2 ]; }
-wait_for 10 is_held
-kill -KILL "$spare"
+wait_for 60 some_held 2
+kill -KILL "$SPARE"
 wait "$opener" || fail 'somebody waits for ever'
 need_quick "$SCRATCH/dies-told" 5000
 need_allowed "$SCRATCH/dies-told"
-[ "$(status events.deadlines)" = 0 ] || fail 'somebody was answered at the deadline'
+need_no_deadline
 user
-as_user python3 -c 'import os, sys; os.truncate(sys.argv[1], 4096)' "$MNT/huge"
+set_size "$MNT/huge" 4096
 hang_end "$SCRATCH"/{big,few,dies,huge}-told

@@ -6,12 +6,7 @@
 . "$TEST_LIB"
 . "$SOURCE/tests/daemon/lib.sh"
 . "$SOURCE/tests/daemon/hang.sh"
-need fsfreeze
-hang_test mount tpm
-
-thaw_at_end "$MNT"
-LIST=$MNT/list
-echo 'measure func=FILE_CHECK mask=^MAY_READ uid=65534' >"$SCRATCH/policy" # not who reads the list
+freeze_test
 delay_begin 0
 make_files "$MNT/empty" 100 >"$SCRATCH/empty"
 make_files "$MNT/read" 100 >"$SCRATCH/read"
@@ -26,10 +21,7 @@ in_background truncate 20 "$SCRATCH/empty-told" <"$SCRATCH/empty"
 empty=$PID
 in_background read 20 "$SCRATCH/read-told" <"$SCRATCH/read"
 readers=$PID
-some_held() {
-	[ "$(status events.held)" -ge 20 ]
-}
-wait_for 10 some_held
+wait_for 60 some_held 20
 background fsfreeze -f "$MNT"
 freezer=$PID
 echo 'delay 0' >"$DELAY_CONTROL"

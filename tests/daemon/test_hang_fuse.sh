@@ -5,7 +5,6 @@
 . "$TEST_LIB"
 . "$SOURCE/tests/daemon/lib.sh"
 . "$SOURCE/tests/daemon/hang.sh"
-[ -e /dev/fuse ] || skip 'there is no /dev/fuse'
 need blkid
 hang_test mount tpm
 

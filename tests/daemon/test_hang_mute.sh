@@ -5,12 +5,7 @@
 . "$TEST_LIB"
 . "$SOURCE/tests/daemon/lib.sh"
 . "$SOURCE/tests/daemon/hang.sh"
-need fsfreeze
-hang_test mount tpm
-
-thaw_at_end "$MNT"
-LIST=$MNT/list
-echo 'measure func=FILE_CHECK mask=^MAY_READ uid=65534' >"$SCRATCH/policy" # not who reads the list
+freeze_test
 make_files "$MNT/files" 20 >"$SCRATCH/files"
 start_hang
 fsfreeze -f "$MNT"

@@ -15,10 +15,6 @@ all_pids() {
 	[ -z "$children" ] || pgrep -P "$DAEMON,$children"
 }
 
-some_held() {
-	[ "$(status events.held)" -ge "$1" ]
-}
-
 # gone PID...: or dead, and whoever is to take notice has not yet.
 gone() {
 	local pid

@@ -9,7 +9,7 @@ hang_test mount=1G tpm
 
 mkdir -m 777 "$MNT/huge"
 for i in {1..16}; do
-	as_user truncate -s 8T "$MNT/huge/$i" || skip "cannot make a file of 8 TiB here"
+	huge_file "$MNT/huge/$i"
 	echo "$MNT/huge/$i"
 done >"$SCRATCH/huge"
 user 65533
@@ -21,10 +21,7 @@ user
 in_background read 8 "$SCRATCH/huge-told" <"$SCRATCH/huge"
 huge=$PID
 user 65533
-some_held() {
-	[ "$(status events.held)" -ge 8 ]
-}
-wait_for 10 some_held
+wait_for 60 some_held 8
 asks read 4 "$SCRATCH/small-told" <"$SCRATCH/small"
 need_quick "$SCRATCH/small-told" 2000
 need_allowed "$SCRATCH/small-told"

@@ -38,10 +38,6 @@ opener_runs() {
 	pgrep -f "^$SCRATCH/opener read 7\$" >"$SCRATCH/opener-pid"
 }
 
-some_held() {
-	[ "$(status events.held)" -ge "$1" ]
-}
-
 start_hang workers=2
 
 # ---- an opener -----------------------------------------------------------------------------------------------
