@@ -6,7 +6,9 @@
 : "${OPENER:?}"
 DEADLINE_MS=2000
 SLOW=${ASSAY_TEST_SLOW:-1}  # so many times slower is this machine than others
-SLACK_MS=$((3000 * SLOW)) # beyond the deadline: other tests of this machine, and sanitizers
+SLACK_MS=$((8000 + 2000 * SLOW)) # beyond the deadline: other tests of this machine, and sanitizers
+# Where nobody is to wait for the deadline: so late that who waited for it is seen.
+FAR_DEADLINE_MS=$((20000 + 2000 * SLOW))
 LONG=${ASSAY_TEST_LONG:-}
 PSS_MAX_KB=32768
 grep -q __asan_init "${ASSAYD:?}" && PSS_MAX_KB=131072
@@ -43,7 +45,7 @@ silent_server() {
 	SERVERS+=("$PID")
 	_mounts+=("$SCRATCH/$1")
 	trap 'kill_servers || _cleanup; _cleanup' EXIT
-	wait_for 10 grep -q mounted "$SCRATCH/$1.log"
+	wait_for 60 grep -q mounted "$SCRATCH/$1.log"
 }
 kill_servers() {
 	local status=$?
@@ -66,7 +68,7 @@ thaw_at_end() {
 	FROZEN=$1
 	trap 'thaw || _cleanup; _cleanup' EXIT
 	# shellcheck disable=SC2016
-	background bash -c 'sleep 60; fsfreeze -u "$1"' thaw "$FROZEN" >/dev/null 2>&1
+	background bash -c 'sleep 120; fsfreeze -u "$1"' thaw "$FROZEN" >/dev/null 2>&1
 }
 thaw() {
 	local status=$?
@@ -165,6 +167,10 @@ worker_times() { # in hundredths of a second
 	done
 }
 
+signal_workers() {
+	workers | xargs kill "$1"
+}
+
 # keep_busy: the worker for the long ones, with a file at $MNT/huge that is measured late; the other one, of two, is
 # $SPARE and is stopped. What its opener was told is in $SCRATCH/huge-told.
 keep_busy() {
@@ -183,8 +189,8 @@ accounted() {
 
 # need_accounted FILE...: whatever was opened has a record or a gap record; these come behind the answer.
 need_accounted() {
-	wait_for 30 none_held
-	local end=$((SECONDS + 15))
+	wait_for 60 none_held
+	local end=$((SECONDS + 60))
 	until accounted "$@" || [ $SECONDS -ge $end ]; do sleep 0.1; done
 	accounted "$@" || fail "a loss is not in the list: $(cat "$SCRATCH/account")"
 	cat "$SCRATCH/account"
@@ -198,13 +204,13 @@ all_anchored() {
 hang_end() {
 	local began worst
 	need_accounted "$@"
-	wait_for 20 all_anchored # gap records wait for nobody
+	wait_for 60 all_anchored # gap records wait for nobody
 	[ -z "${TCTI:-}" ] || need_proved
 	began=$(date +%s%3N)
 	stop_assayd
 	worst=$(($(date +%s%3N) - began))
 	echo "assayd ended after $worst ms"
-	[ $worst -lt 10000 ] || fail "it took $worst ms to end"
+	[ $worst -lt 30000 ] || fail "it took $worst ms to end"
 	wait "$WATCHER" || fail 'nobody has looked at its memory'
 	worst=$(tail -n 1 "$SCRATCH/pss")
 	echo "at most $worst KiB (PSS) in all its processes"

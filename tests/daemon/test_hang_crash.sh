@@ -39,7 +39,7 @@ while [ $n -lt $crashes ]; do
 	[ $runs -lt $((crashes * 2)) ] || fail "only $n workers crashed"
 done
 echo "$n workers crashed in $runs runs; $(status events.deadlines) openers were let go"
-wait_for 30 all_back
+wait_for 60 all_back
 
 # ---- all that read one file ------------------------------------------------------------------------------------
 as_user truncate -s 15G "$MNT/bad" || skip "cannot make a file of 15 GiB here"
@@ -56,9 +56,9 @@ wait $opener || fail 'who opens a file that kills its readers waits for ever'
 need_quick "$SCRATCH/bad-told" $((20000 + SLACK_MS))
 need_allowed "$SCRATCH/bad-told"
 bad_recorded() { [ "$(state_records "event=deadline;path=$MNT/bad;.*why=worker;")" = 1 ]; }
-wait_for 10 bad_recorded
+wait_for 60 bad_recorded
 for i in 1 2; do need_allowed "$SCRATCH/beside-$i" && need_quick "$SCRATCH/beside-$i" $SLACK_MS; done
-wait_for 30 all_back
+wait_for 60 all_back
 asks read 8 "$SCRATCH/after-told" <"$SCRATCH/after"
 need_quick "$SCRATCH/after-told" $SLACK_MS
 need_allowed "$SCRATCH/after-told"

@@ -19,15 +19,12 @@ exempt=$PID
 exec 7>"$SCRATCH/paths"
 exempt_opens() {
 	echo "$1" >&7
-	wait_for 10 grep -qx "$1" "$SCRATCH/opened"
-}
-signal_workers() {
-	workers | xargs kill "$1"
+	wait_for 60 grep -qx "$1" "$SCRATCH/opened"
 }
 begin() {
 	start_hang workers=1 "exempt_pid=$exempt" "$@"
 	[ "$(workers | wc -l)" = 2 ] || fail "workers: $(workers)"
-	wait_for 30 none_held # what runs already is measured
+	wait_for 60 none_held # what runs already is measured
 }
 end() {
 	stop_assayd
@@ -47,19 +44,19 @@ exempt_opens "$MNT/grows/4"
 set_size "$MNT/grows/4" $((4 * LIMIT_MIB << 20))
 signal_workers -CONT
 is_told() { [ "$(state_records "event=too-large;path=$MNT/grows/4;size=$((4 * LIMIT_MIB << 20));")" = 1 ]; }
-wait_for 20 is_told
+wait_for 60 is_told
 need_measured "$MNT/grows/4" 0
 end
 
 # ---- several that take long -----------------------------------------------------------------------------------------
 # They come while the one worker has something, so that they would be the spare one's.
-begin deadline_ms=20000
+begin "deadline_ms=$FAR_DEADLINE_MS"
 user
 as_user truncate -s 6M "$MNT/big"
 signal_workers -STOP
 in_background read 1 "$SCRATCH/big-told" <<<"$MNT/big"
 opener=$PID
-wait_for 10 status_is events.held 1
+wait_for 60 status_is events.held 1
 for i in 0 1 2 3; do exempt_opens "$MNT/grows/$i"; done
 for i in 0 1 2 3; do set_size "$MNT/grows/$i" $((12 << 30)); done
 workers_begin
@@ -68,12 +65,12 @@ wait "$opener" || fail 'somebody waits for ever'
 wait_for 60 one_is_busy
 user 65533
 asks read 1 "$SCRATCH/few-told" <"$SCRATCH/few"
-need_quick "$SCRATCH/few-told" 5000
+need_quick "$SCRATCH/few-told" $SLACK_MS
 need_allowed "$SCRATCH/few-told"
 end
 
 # ---- a reader dies, and the other one has what nobody waits for -----------------------------------------------------
-begin max_file_size_mib=$LIMIT_MIB too_large=measure-late deadline_ms=20000
+begin max_file_size_mib=$LIMIT_MIB too_large=measure-late "deadline_ms=$FAR_DEADLINE_MS"
 user
 keep_busy
 user 65533
@@ -82,7 +79,7 @@ opener=$PID
 wait_for 60 some_held 2
 kill -KILL "$SPARE"
 wait "$opener" || fail 'somebody waits for ever'
-need_quick "$SCRATCH/dies-told" 5000
+need_quick "$SCRATCH/dies-told" $SLACK_MS
 need_allowed "$SCRATCH/dies-told"
 need_no_deadline
 user

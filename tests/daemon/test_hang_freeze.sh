@@ -38,7 +38,7 @@ need_allowed "$SCRATCH/frozen-told"
 fsfreeze -u "$MNT" || fail 'it was thawed too early'
 wait "$empty" || fail 'a writer waits'
 need_allowed "$SCRATCH/empty-told"
-wait_for 10 none_held
+wait_for 60 none_held
 asks read 20 "$SCRATCH/after-told" <"$SCRATCH/after"
 need_quick "$SCRATCH/after-told" $SLACK_MS
 need_allowed "$SCRATCH/after-told"

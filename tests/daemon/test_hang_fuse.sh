@@ -17,7 +17,7 @@ code = mmap.mmap(fd, 4096, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PR
 os.close(fd)
 print("mapped", flush=True)
 signal.pause()' "$1" >"$SCRATCH/maps"
-	wait_for 10 grep -q mapped "$SCRATCH/maps"
+	wait_for 60 grep -q mapped "$SCRATCH/maps"
 }
 
 # ---- before the start, and later ---------------------------------------------------------------------------
@@ -32,10 +32,10 @@ make_files "$MNT/two" 200 >"$SCRATCH/two"
 } >"$SCRATCH/policy"
 watched=$MNT
 MNT=''
-start_hang
+start_hang "deadline_ms=$FAR_DEADLINE_MS"
 in_background read 20 "$SCRATCH/first-told" < <(for i in {1..20}; do echo "$SCRATCH/first/file"; done)
 stuck=$PID
-wait_for 10 grep -q silent "$SCRATCH/first.log"
+wait_for 60 grep -q silent "$SCRATCH/first.log"
 asks read 8 "$SCRATCH/one-told" <"$SCRATCH/one"
 need_quick "$SCRATCH/one-told" $SLACK_MS
 need_allowed "$SCRATCH/one-told"
@@ -44,9 +44,9 @@ touch "$SCRATCH/second.stall"
 second_seen() {
 	status uncovered | grep -q "\"point\": \"$SCRATCH/second\", \"type\": \"fuse\""
 }
-wait_for 10 second_seen
+wait_for 60 second_seen
 background "${USER_RUNS[@]}" "$SCRATCH/second/file" 2>/dev/null
-wait_for 10 grep -q silent "$SCRATCH/second.log"
+wait_for 60 grep -q silent "$SCRATCH/second.log"
 asks read 8 "$SCRATCH/two-told" <"$SCRATCH/two"
 need_quick "$SCRATCH/two-told" $SLACK_MS
 need_allowed "$SCRATCH/two-told"
@@ -61,7 +61,7 @@ MNT=$watched LIST=$SCRATCH/list-named
 silent_server third open
 maps "$SCRATCH/third/file"
 touch "$SCRATCH/third.stall"
-start_hang
+start_hang "deadline_ms=$FAR_DEADLINE_MS"
 echo named >"$MNT/named"
 echo "$MNT/named" | asks read 1 "$SCRATCH/named-told"
 need_quick "$SCRATCH/named-told" $SLACK_MS

@@ -11,7 +11,7 @@ user
 make_files "$MNT/many" $((JOBS + 1)) >"$SCRATCH/many"
 user 65533
 make_files "$MNT/few" 3 >"$SCRATCH/few"
-start_hang workers=1 deadline_ms=20000 max_file_size_mib=8 too_large=measure-late
+start_hang workers=1 "deadline_ms=$FAR_DEADLINE_MS" max_file_size_mib=8 too_large=measure-late
 wait_for 60 none_held
 user
 keep_busy
@@ -26,7 +26,7 @@ kill -CONT "$SPARE"
 wait "$crowd" || fail 'somebody waits for ever'
 user 65533
 asks read 1 "$SCRATCH/few-told" <"$SCRATCH/few"
-need_quick "$SCRATCH/few-told" $((5000 * SLOW))
+need_quick "$SCRATCH/few-told" $SLACK_MS
 need_allowed "$SCRATCH/few-told"
 need_no_deadline
 user

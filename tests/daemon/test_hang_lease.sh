@@ -24,8 +24,8 @@ print('held', flush=True)
 signal.pause()
 EOP
 background "${USER_RUNS[@]}" python3 "$SCRATCH/lease.py" "$SCRATCH/write-leased" "$SCRATCH/read-leased" >"$SCRATCH/held"
-wait_for 20 grep -q held "$SCRATCH/held"
-start_hang workers=2
+wait_for 60 grep -q held "$SCRATCH/held"
+start_hang workers=2 "deadline_ms=$FAR_DEADLINE_MS"
 
 # Who breaks a write lease and would wait for it, who would not, and others beside them, twice: the second
 # time each lease is being broken, and its holder does not care.

@@ -57,10 +57,10 @@ for kind in pipe stream; do
 	mkdir "$dir"
 	background python3 "$SCRATCH/journal.py" "$dir" >"$dir/got"
 	journal=$PID
-	wait_for 10 grep -q listens "$dir/got"
+	wait_for 60 grep -q listens "$dir/got"
 	kill -STOP "$journal"
 	make_files "$MNT/$kind" 400 >"$SCRATCH/files"
-	STDERR_TO=$dir/$kind start_hang "audit_journal=$dir/audit" audit_rate=0
+	STDERR_TO=$dir/$kind start_hang "deadline_ms=$FAR_DEADLINE_MS" "audit_journal=$dir/audit" audit_rate=0
 	dropped=$(status work.log_lines_dropped)
 	[ "$dropped" -gt 0 ] || fail 'no line was dropped: that is no test'
 	asks read 8 "$SCRATCH/told-$kind" <"$SCRATCH/files"
@@ -73,6 +73,6 @@ for kind in pipe stream; do
 	enough() {
 		[ $(($(tail -n 1 "$dir/got") + lost)) -ge 400 ]
 	}
-	wait_for 10 enough
+	wait_for 60 enough
 	echo "$kind: $dropped lines of the log were dropped; of the audit records $lost were lost, $(tail -n 1 "$dir/got") taken"
 done

@@ -19,11 +19,11 @@ for match in "fsuuid=$(blkid -s UUID -o value "$SCRATCH/mnt.img")" fsmagic=0x794
 	echo "measure func=FILE_CHECK mask=^MAY_READ $match"
 done >"$SCRATCH/policy"
 MNT=''
-start_hang
+start_hang "deadline_ms=$FAR_DEADLINE_MS"
 touch "$SCRATCH/fuse.stall"
 in_background read 20 "$SCRATCH/over-told" < <(for i in {1..20}; do echo "$SCRATCH/over/file"; done)
 over=$PID
-wait_for 10 grep -q silent "$SCRATCH/fuse.log"
+wait_for 60 grep -q silent "$SCRATCH/fuse.log"
 asks read 8 "$SCRATCH/one-told" <"$SCRATCH/one"
 need_quick "$SCRATCH/one-told" $SLACK_MS
 need_allowed "$SCRATCH/one-told"

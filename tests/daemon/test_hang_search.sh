@@ -23,7 +23,7 @@ start_assayd "policy=$SCRATCH/policy"
 "${USER_RUNS[@]}" python3 "$SCRATCH/exec_holder.py" "$SCRATCH/fuse/file" &
 holder=$!
 _pids+=("$holder")
-wait_for 10 grep -q silent "$SCRATCH/fuse.log"
+wait_for 60 grep -q silent "$SCRATCH/fuse.log"
 keeps() {
 	local status=0
 	timeout -s KILL 0.5 stat -L "/proc/$1/ns/mnt" >/dev/null 2>&1 || status=$?
@@ -33,12 +33,12 @@ keeps "$holder" || skip 'on this kernel nobody waits for such a process'
 
 # What comes behind it: its pid is higher.
 background unshare -m --propagation private bash -c "mount -o loop '$SCRATCH/img' '$SCRATCH/there' && : >'$SCRATCH/ready' && exec sleep 300"
-wait_for 20 test -e "$SCRATCH/ready"
-wait_for 20 status_is watched 1
+wait_for 60 test -e "$SCRATCH/ready"
+wait_for 60 status_is watched 1
 has_trouble() {
 	status health.troubles | grep -q "\"$1\""
 }
-wait_for 20 has_trouble search_skips
+wait_for 60 has_trouble search_skips
 [ "$(status elsewhere.hung)" = 0 ] || fail "a mount is blamed: $(status elsewhere)"
 [ "$(status elsewhere.hung_processes)" = 1 ] || fail "$(status elsewhere)"
 ! has_trouble search_late || fail "$(status health.troubles)"

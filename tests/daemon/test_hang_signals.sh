@@ -46,19 +46,19 @@ done
 echo 'delay 20000000' >"$DELAY_CONTROL"
 in_background read 400 "$SCRATCH/killed-told" <"$SCRATCH/files"
 openers=$PID
-wait_for 20 some_held 400
+wait_for 60 some_held 400
 mapfile -t pids < <(all_pids)
 kill -KILL "$GUARD"
 began=$(date +%s%3N)
 kill -KILL "$DAEMON"
 wait "$openers" || fail 'somebody waits'
 released=$(($(date +%s%3N) - began))
-wait_for 20 gone "${pids[@]:1}"
+wait_for 60 gone "${pids[@]:1}"
 ended=$(($(date +%s%3N) - began))
 wait "$DAEMON" 2>/dev/null || true
 echo "400 openers have gone on $released ms after it was killed, its processes were gone after $ended ms"
-[ $released -lt 2000 ] || fail "they waited $released ms more"
-[ $ended -lt 2000 ] || fail "its processes stayed for $ended ms"
+[ $released -lt $SLACK_MS ] || fail "they waited $released ms more"
+[ $ended -lt $SLACK_MS ] || fail "its processes stayed for $ended ms"
 need_allowed "$SCRATCH/killed-told"
 
 # ---- the next one --------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ PATH=$MNT/bin:$PATH swtpm_begin mnt/state
 unset LD_LIBRARY_PATH
 [ "$(readlink "/proc/$SWTPM_PID/exe")" = "$MNT/bin/swtpm" ] || fail 'the TPM does not run from there'
 make_files "$MNT/files" 400 >"$SCRATCH/files"
-start_hang first_sight=eager
+start_hang "deadline_ms=$FAR_DEADLINE_MS" first_sight=eager
 
 # It writes its state, which is an open, while everybody waits for its extends.
 store() {

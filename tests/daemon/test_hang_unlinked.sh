@@ -26,11 +26,11 @@ wait "$opener" 2>/dev/null || true
 fsfreeze -f "$FROZEN"
 status_is events.held 1 || fail 'it was closed before the freeze: that is no test'
 echo 'delay 0' >"$DELAY_CONTROL"
-wait_for 10 all_anchored
+wait_for 60 all_anchored
 asks read 5 "$SCRATCH/read-told" <"$SCRATCH/read"
 need_quick "$SCRATCH/read-told" $SLACK_MS
 need_allowed "$SCRATCH/read-told"
 status_is events.held 1 || fail 'the frozen file was closed: that is no test'
 fsfreeze -u "$FROZEN"
-wait_for 10 none_held
+wait_for 60 none_held
 hang_end "$SCRATCH/read-told"

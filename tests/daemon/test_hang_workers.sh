@@ -40,12 +40,12 @@ for round in {1..8}; do
 	need_quick "$SCRATCH/told-$round" $((DEADLINE_MS + SLACK_MS))
 	[ "$(worker_pids | wc -l)" -le $MOST ] || fail "there are $(worker_pids | wc -l) workers"
 done
-wait_for 20 stuck_is
+wait_for 60 stuck_is
 [ "$(worker_pids | wc -l)" -gt $WORKERS ] || fail 'nobody was stuck: this shows nothing'
 echo "$(worker_pids | wc -l) workers, stuck ones among them"
 echo THAWED >"$GROUP/freezer.state"
 as_before() { [ "$(worker_pids | wc -l)" = $WORKERS ] && ! stuck_is; }
-wait_for 30 as_before
+wait_for 60 as_before
 tail -n 2 "$SCRATCH/files" | asks read 2 "$SCRATCH/told-last"
 need_quick "$SCRATCH/told-last" $SLACK_MS
 hang_end "$SCRATCH"/told-*
