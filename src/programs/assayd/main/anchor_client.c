@@ -153,15 +153,25 @@ static int send_start(struct anchor *a, const struct anchor_config *config)
 	return rc;
 }
 
+/* False: no longer. */
+static bool go_on_waiting(const struct anchor_wait *w)
+{
+	if (w)
+		return w->wait(w->ctx);
+	notify_manager("WATCHDOG=1");
+	return true;
+}
+
 /* The next message of the events' socket that is no line for the log. */
-static int next_message(struct anchor *a, struct anchor_msg *ret)
+static int next_message(struct anchor *a, const struct anchor_wait *wait, struct anchor_msg *ret)
 {
 	struct pollfd p = { .fd = a->child.socket, .events = POLLIN };
 	struct ipc_message m;
 	int rc;
 
 	do {
-		notify_manager("WATCHDOG=1");
+		if (!go_on_waiting(wait))
+			return -ECANCELED;
 		if (poll(&p, 1, TICK_MS) <= 0)
 			continue;
 		rc = ipc_receive(a->child.socket, &a->records.in, &m);
@@ -180,11 +190,13 @@ static int next_message(struct anchor *a, struct anchor_msg *ret)
 	} while (true);
 }
 
-static int wait_until_ready(struct anchor *a, struct assay_err *err)
+static int wait_until_ready(struct anchor *a, const struct anchor_wait *wait, struct assay_err *err)
 {
 	struct anchor_msg m;
-	int rc = next_message(a, &m);
+	int rc = next_message(a, wait, &m);
 
+	if (rc == -ECANCELED)
+		return assay_err_set(err, rc, "the anchor process is not waited for");
 	if (rc == 0 && m.type == ANCHOR_MSG_READY)
 		a->ready = m.ready;
 	return check_answer(a, rc, ANCHOR_MSG_READY, &m, err);
@@ -219,7 +231,7 @@ int anchor_start(const struct anchor_config *config, struct anchor **ret, struct
 	if (rc == 0 && (rc = send_start(a, config)) < 0)
 		assay_err_set(err, rc, "cannot start the anchor process: %s", strerror(-rc));
 	if (rc == 0)
-		rc = wait_until_ready(a, err);
+		rc = wait_until_ready(a, config->wait, err);
 	if (rc == 0 && fcntl(a->child.socket, F_SETFL, O_NONBLOCK) < 0)
 		rc = assay_err_set(err, -errno, "cannot use a socket: %s", strerror(errno));
 	if (rc == 0)
@@ -256,7 +268,7 @@ static int drain(struct anchor *a)
 	return 0;
 }
 
-void anchor_stop(struct anchor *a, const char *why, void (*wait)(void *ctx), void *ctx)
+void anchor_stop(struct anchor *a, const char *why, const struct anchor_wait *wait)
 {
 	const struct anchor_msg ask = { .type = ANCHOR_MSG_STOP, .why = assay_bytes_str(why) };
 	struct pollfd p[] = {
@@ -265,10 +277,7 @@ void anchor_stop(struct anchor *a, const char *why, void (*wait)(void *ctx), voi
 	};
 	int rc = send_call(&a->records, &ask, -1);
 
-	while (rc == 0) {
-		notify_manager("WATCHDOG=1");
-		if (wait)
-			wait(ctx);
+	while (rc == 0 && go_on_waiting(wait)) {
 		if (poll(p, ARRAY_LEN(p), TICK_MS) <= 0)
 			continue;
 		if (p[1].revents)

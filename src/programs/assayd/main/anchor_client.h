@@ -15,6 +15,13 @@
 
 struct anchor;
 
+/* Called now and then while an anchor is waited for, in place of telling the manager that we live.
+ * False: it is waited for no longer. */
+struct anchor_wait {
+	bool (*wait)(void *ctx);
+	void *ctx;
+};
+
 struct anchor_config {
 	const struct assay_conf *conf;
 	const char *kernel_list; /* NULL: none */
@@ -23,14 +30,16 @@ struct anchor_config {
 	/* As spawner_start(). */
 	int (*admit)(void *ctx, pid_t pid, int pidfd);
 	void *ctx;
+	const struct anchor_wait *wait; /* NULL: as long as it takes */
 };
 
-/* Starts the process, which finds its place in the list. Errors: as recorder_start(). */
+/* Starts the process, which finds its place in the list. Errors: as recorder_start(); -ECANCELED
+ * @wait says so. */
 int anchor_start(const struct anchor_config *config, struct anchor **ret, struct assay_err *err);
 
 /* What is pending is anchored, a record @why of the end written and anchored, the process ended.
- * Nobody else may be calling. @wait (may be NULL) is called now and then until that is done. */
-void anchor_stop(struct anchor *a, const char *why, void (*wait)(void *ctx), void *ctx);
+ * Nobody else may be calling. @wait: NULL: as long as it takes. */
+void anchor_stop(struct anchor *a, const char *why, const struct anchor_wait *wait);
 /* Ends it as it is; what is pending is anchored by the next start. NULL allowed. */
 void anchor_free(struct anchor *a);
 

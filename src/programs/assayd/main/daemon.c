@@ -142,7 +142,7 @@ static void dismiss(void *ctx, pid_t pid)
 	assay_fanotify_unexempt(d->group, pid);
 }
 
-static int start_anchor(struct daemon *d, struct assay_err *err)
+static int start_anchor(struct daemon *d, const struct anchor_wait *wait, struct assay_err *err)
 {
 	AUTO(fd) int list_dirfd = open_list_dir(d, err);
 	struct anchor_config config = {
@@ -152,6 +152,7 @@ static int start_anchor(struct daemon *d, struct assay_err *err)
 		.spawner = d->spawner,
 		.admit = daemon_admit,
 		.ctx = d,
+		.wait = wait,
 	};
 	int rc = list_dirfd < 0 ? list_dirfd : anchor_start(&config, &d->anchor, err);
 
@@ -161,9 +162,9 @@ static int start_anchor(struct daemon *d, struct assay_err *err)
 	return rc;
 }
 
-int daemon_start_anchor(struct daemon *d, struct assay_err *err)
+int daemon_start_anchor(struct daemon *d, const struct anchor_wait *wait, struct assay_err *err)
 {
-	int rc = start_anchor(d, err);
+	int rc = start_anchor(d, wait, err);
 
 	if (rc == 0)
 		rc = anchor_set_policy(d->anchor, atomic_load(&d->policy), err);
@@ -256,7 +257,7 @@ int daemon_lock_memory(const struct daemon *d, struct assay_err *err)
 static int open_list(struct running *r, struct assay_err *err)
 {
 	struct daemon *d = r->daemon;
-	int rc = daemon_start_anchor(d, err);
+	int rc = daemon_start_anchor(d, NULL, err);
 
 	if (rc == 0)
 		rc = needed_new(d, &d->needed, err);
@@ -444,7 +445,7 @@ static int run(struct running *r, struct assay_err *err)
 		mounts_record_counts(d->mounts, false);
 		rc = handover_tend(d->handover, err);
 		if (rc)
-			return rc;
+			return rc == -EINTR ? 0 : rc;
 	}
 }
 
@@ -488,7 +489,7 @@ static void stop(struct running *r, const char *why)
 	if (can_record && d->audit)
 		record_audit_lost(d);
 	if (can_record)
-		anchor_stop(d->anchor, why, NULL, NULL);
+		anchor_stop(d->anchor, why, NULL);
 	else
 		anchor_free(d->anchor);
 	assay_fanotify_free(d->group);

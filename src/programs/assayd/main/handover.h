@@ -21,8 +21,9 @@ void handover_want(struct handover *h);
 int handover_fd(const struct handover *h);
 /*
  * Does what is to be done. While openers are held back it blocks, within bounds. Returns 1: another
- * process has it all, and this one is to end; 0: go on; or -errno, with @err why there is nothing
- * to go on with.
+ * process has it all, and this one is to end; 0: go on; -EINTR: asked to end, by a signal that is
+ * still to be taken, before there was an anchor again; or -errno, with @err why there is nothing to
+ * go on with.
  */
 int handover_tend(struct handover *h, struct assay_err *err);
 

@@ -26,6 +26,7 @@
 #define PROGRAM_MAX (256 << 20)	   /* bytes */
 #define LISTENER_NS 10000000000ull /* between two searches for who listens */
 #define AGAIN_NS    10000000000ull /* between two tries with the same process */
+#define UNSAID_MAX  64u
 /* What they open because we have measured what they opened: that must end. */
 #define AFTERWARDS    256u
 #define AFTERWARDS_NS 10000000000ull
@@ -63,8 +64,24 @@ struct refusal {
 	uint64_t again_ns;
 };
 
+struct exempt_record {
+	const char *name;
+	pid_t pid;
+	char path[PATH_MAX];
+	struct assay_digest digest;
+};
+
+/* A record for which there was no list. */
+struct unsaid {
+	struct unsaid *next;
+	bool ended;
+	struct exempt_record record;
+};
+
 struct needed {
 	struct daemon *daemon;
+	struct unsaid *unsaid, **last_unsaid;
+	size_t n_unsaid;
 	pthread_mutex_t lock; /* guards these */
 	struct held held[HELD_MAX];
 	size_t n;
@@ -130,13 +147,6 @@ static bool runs_another(pid_t pid, const struct program *than)
 	       now.born.tv_sec != than->born.tv_sec || now.born.tv_nsec != than->born.tv_nsec;
 }
 
-struct exempt_record {
-	const char *name;
-	pid_t pid;
-	char path[PATH_MAX];
-	struct assay_digest digest;
-};
-
 static void fill_ended(void *ctx, struct assay_wr *w)
 {
 	const struct exempt_record *r = ctx;
@@ -153,6 +163,52 @@ static void fill_exempt(void *ctx, struct assay_wr *w)
 	fill_ended(ctx, w);
 	assay_state_add(w, "alg", assay_bytes_str(assay_hash_name(r->digest.alg)));
 	assay_state_add_hex(w, "digest", assay_digest_bytes(&r->digest));
+}
+
+static int write_record(struct needed *n, bool ended, const struct exempt_record *r)
+{
+	struct anchor *a = n->daemon->anchor;
+	struct assay_err err;
+
+	if (ended)
+		return anchor_state(a, "exempt-ended", fill_ended, (void *)r, false, NULL, &err);
+	return anchor_state(a, "exempt", fill_exempt, (void *)r, false, NULL, &err);
+}
+
+/* While an upgrade is undone there may be no anchor: it waits for the next one. */
+static int say(struct needed *n, bool ended, const struct exempt_record *r)
+{
+	struct unsaid *u;
+
+	if (n->daemon->anchor)
+		return write_record(n, ended, r);
+	if (n->n_unsaid == UNSAID_MAX)
+		return -ENOBUFS;
+	if (!(u = malloc(sizeof(*u))))
+		return -ENOMEM;
+	*u = (struct unsaid){ .ended = ended, .record = *r };
+	*n->last_unsaid = u;
+	n->last_unsaid = &u->next;
+	n->n_unsaid++;
+	return 0;
+}
+
+static void say_rest(struct needed *n)
+{
+	struct unsaid *u;
+	int r;
+
+	while (n->daemon->anchor && (u = n->unsaid)) {
+		r = write_record(n, u->ended, &u->record);
+		if (r < 0)
+			log_line(LOG_ERR, "that %s (process %d) is exempt%s is not in the list: %s",
+				 u->record.name, (int)u->record.pid, u->ended ? " no more" : "",
+				 strerror(-r));
+		if (!(n->unsaid = u->next))
+			n->last_unsaid = &n->unsaid;
+		n->n_unsaid--;
+		free(u);
+	}
 }
 
 /* Of the record all but the digest. The text is of /proc, where the program can be opened. */
@@ -186,9 +242,8 @@ static int digest_of(struct needed *n, int fd, struct assay_digest *ret)
 /* What it runs is in the list, whatever the policy says: it is let do what others are not. */
 static int record(struct needed *n, const char *name, pid_t pid, struct program *ret)
 {
-	struct exempt_record r;
+	struct exempt_record r = { 0 };
 	AUTO(fd) int fd = -1;
-	struct assay_err err;
 	char link[64];
 	int rc;
 
@@ -197,23 +252,22 @@ static int record(struct needed *n, const char *name, pid_t pid, struct program 
 	rc = fd < 0 ? -errno : look_at_program(fd, "", ret);
 	if (rc == 0)
 		rc = digest_of(n, fd, &r.digest);
-	return rc < 0 ? rc
-		      : anchor_state(n->daemon->anchor, "exempt", fill_exempt, &r, false, NULL,
-				     &err);
+	return rc < 0 ? rc : say(n, false, &r);
 }
 
 /* It is another program that would open what it likes. */
 static void record_ended(struct needed *n, const struct held *h)
 {
-	struct exempt_record r;
-	struct assay_err err;
+	struct exempt_record r = { 0 };
 	char link[64];
+	int rc;
 
 	describe(h->name, h->pid, &r, link);
 	log_line(LOG_WARNING, "%s (process %d) runs '%s' now, and is exempt no more", h->name,
 		 (int)h->pid, r.path);
-	if (anchor_state(n->daemon->anchor, "exempt-ended", fill_ended, &r, false, NULL, &err) < 0)
-		log_line(LOG_ERR, "that is not in the list: %s", err.text);
+	rc = say(n, true, &r);
+	if (rc < 0)
+		log_line(LOG_ERR, "that is not in the list: %s", strerror(-rc));
 }
 
 static void hold(struct needed *n, const struct held *h)
@@ -351,6 +405,7 @@ void needed_tend(struct needed *n, uint64_t now_ns)
 {
 	if (!n)
 		return;
+	say_rest(n);
 	look_again(n);
 	for (size_t i = 0; i < ARRAY_LEN(services); i++) {
 		const struct service *s = &services[i];
@@ -369,6 +424,7 @@ int needed_new(struct daemon *d, struct needed **ret, struct assay_err *err)
 	if (!n)
 		return assay_err_set(err, -ENOMEM, "out of memory");
 	n->daemon = d;
+	n->last_unsaid = &n->unsaid;
 	n->afterwards = (struct rate){ .each_ns = AFTERWARDS_NS, .burst = AFTERWARDS };
 	pthread_mutex_init(&n->lock, NULL);
 	*ret = n;
@@ -384,8 +440,15 @@ int needed_new(struct daemon *d, struct needed **ret, struct assay_err *err)
 
 void needed_free(struct needed *n)
 {
+	struct unsaid *u, *next;
+
 	if (!n)
 		return;
+
+	for (u = n->unsaid; u; u = next) {
+		next = u->next;
+		free(u);
+	}
 	while (n->n > 0)
 		close(n->held[--n->n].pidfd);
 	pthread_mutex_destroy(&n->lock);

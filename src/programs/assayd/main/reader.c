@@ -27,7 +27,8 @@ struct reader {
 	atomic_bool stopping;
 	_Atomic(struct held *) held; /* NULL: all is passed on */
 	atomic_bool hurries;	     /* nobody is held back for long */
-	bool full;		     /* for longer than that */
+	_Atomic uint64_t turns;
+	bool full; /* for longer than that */
 };
 
 static bool stops(struct reader *r, struct pollfd p[2], int timeout_ms)
@@ -129,6 +130,7 @@ static void *run(void *arg)
 		held = atomic_load(&r->held);
 		if (held)
 			answer_overdue(r, held);
+		atomic_fetch_add(&r->turns, 1);
 	}
 	return NULL;
 }
@@ -169,6 +171,11 @@ void reader_hold(struct reader *r, struct held *held)
 {
 	atomic_store(&r->held, held);
 	eventfd_write(r->word_fd, 1);
+}
+
+uint64_t reader_turns(const struct reader *r)
+{
+	return atomic_load(&r->turns);
 }
 
 void reader_hurry(struct reader *r)

@@ -28,5 +28,7 @@ void reader_stop(struct reader *r); /* NULL allowed */
 /* From now on nobody is passed on: who is not exempt is put into @held (borrowed until
  * reader_stop()), and answered when its deadline has come. */
 void reader_hold(struct reader *r, struct held *held);
+/* How often it has looked around, which it does all the time while somebody is held back. */
+uint64_t reader_turns(const struct reader *r);
 /* Who is held back, from now on, is answered as if that had come. */
 void reader_hurry(struct reader *r);

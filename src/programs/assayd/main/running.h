@@ -18,8 +18,8 @@ struct running {
 	int signal_fd, wake_fd;
 };
 
-/* The anchor process, and the policy that it judges by. */
-int daemon_start_anchor(struct daemon *d, struct assay_err *err);
+/* The anchor process, and the policy that it judges by. @wait: as in struct anchor_config. */
+int daemon_start_anchor(struct daemon *d, const struct anchor_wait *wait, struct assay_err *err);
 /* @held: as reader_hold(), NULL: nobody is held back. */
 int daemon_start_reader(struct running *r, struct held *held, struct assay_err *err);
 int daemon_lock_memory(const struct daemon *d, struct assay_err *err);

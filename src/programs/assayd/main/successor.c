@@ -34,7 +34,7 @@ static int take_all(struct running *r, struct handover_group *g, struct assay_er
 	int rc = takeover_take_list(d->takeover, err);
 
 	if (rc == 0)
-		rc = daemon_start_anchor(d, err);
+		rc = daemon_start_anchor(d, NULL, err);
 	if (rc == 0)
 		rc = needed_new(d, &d->needed, err);
 	if (rc == 0)
