@@ -4,7 +4,7 @@
 # ends, or with "hang" behind it does nothing any more. docs/formats/handover.md
 import array, os, socket, struct, sys, time
 
-OFFER, DONE, LIST, GROUP, EVENTS = 1, 2, 3, 4, 5
+OFFER, DONE, LIST, GROUP, EVENTS, GO = 1, 2, 3, 4, 5, 6
 HELLO, EXEMPT, READY, ANCHORED, TAKEN = 32, 33, 34, 35, 36
 step, how = (open(sys.argv[0] + '.step').read().split() + [''])[:2]
 s = socket.socket(fileno=3)
@@ -46,3 +46,7 @@ reached('group')
 while waiting > 0:
     waiting -= len(hear(EVENTS)) // 20
 reached('events')
+say(TAKEN)
+reached('taken')
+hear(GO)
+reached('go')

@@ -79,8 +79,7 @@ timeout 60 tail --pid "$DAEMON" -f /dev/null || fail 'who is asked to end waits 
 wait "$DAEMON" || fail "it exits $?: $(tail -n 5 "$LOG")"
 wait "$opener" || fail 'who was held back was not let go'
 kill -CONT "$SWTPM_PID"
-kill "$UPGRADE"
-wait "$UPGRADE" || true
+! wait "$UPGRADE" || fail 'it was handed over'
 start
 opens anew
 need_measured "$MNT/anew" 1

@@ -103,15 +103,22 @@ static int take_reload(struct control *c, uint64_t id)
 	return 0;
 }
 
-/* Each holds openers back for a moment. */
+/* Each holds openers back for a moment. A second one may be for another program: it is not taken
+ * for the first. The answer is how things were before. */
 static int take_upgrade(struct control *c, uint64_t id)
 {
+	struct handover *handover = c->daemon->handover;
+	json_t *before;
+
+	if (handover_is_under_way(handover))
+		return send_reply(c, id, control_error_pack(-EBUSY, "an upgrade is under way"));
 	if (!rate_take(&c->upgrades, assay_clock_ns()))
 		return send_reply(c, id,
 				  control_error_pack(-EBUSY, "too many have asked for that"));
-	handover_want(c->daemon->handover);
+	before = handover_json(handover);
+	handover_want(handover);
 	eventfd_write(c->wake_fd, 1);
-	return send_reply(c, id, handover_json(c->daemon->handover));
+	return send_reply(c, id, before);
 }
 
 static int answer(struct control *c, const struct control_ask *ask)

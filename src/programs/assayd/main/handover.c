@@ -52,9 +52,14 @@ void handover_free(struct handover *h)
 	free(h);
 }
 
+bool handover_is_under_way(const struct handover *h)
+{
+	return atomic_load(&h->state) != HANDOVER_IDLE;
+}
+
 void handover_want(struct handover *h)
 {
-	atomic_store(&h->wanted, true);
+	atomic_store(&h->state, HANDOVER_WANTED);
 }
 
 int handover_fd(const struct handover *h)
@@ -68,7 +73,9 @@ json_t *handover_json(struct handover *h)
 
 	pthread_mutex_lock(&h->lock);
 	j = json_pack("{s:i, s:I, s:I, s:b}", "pid", (int)getpid(), "past", (json_int_t)h->past,
-		      "failed", (json_int_t)h->failed, "under_way", h->child.socket >= 0);
+		      "failed", (json_int_t)h->failed, "under_way", handover_is_under_way(h));
+	if (j && h->child.socket >= 0)
+		json_object_set_new(j, "successor", json_integer(h->child.pid));
 	if (j && h->reason[0])
 		json_object_set_new(j, "reason", json_string(h->reason));
 	pthread_mutex_unlock(&h->lock);
@@ -292,6 +299,7 @@ static int fail(struct handover *h, const struct assay_err *why, struct assay_er
 	h->failed++;
 	assay_fmt(h->reason, sizeof(h->reason), "%s", text.text);
 	pthread_mutex_unlock(&h->lock);
+	atomic_store(&h->state, HANDOVER_IDLE);
 	daemon_record_gap(h->r->daemon, "handover_failed", fill_failed, text.text);
 	return 0;
 }
@@ -338,11 +346,11 @@ int handover_tend(struct handover *h, struct assay_err *err)
 	int rc = 0;
 
 	if (h->child.socket < 0) {
-		if (!atomic_exchange(&h->wanted, false))
+		if (atomic_load(&h->state) != HANDOVER_WANTED)
 			return 0;
+		atomic_store(&h->state, HANDOVER_UNDER_WAY);
 		rc = handover_begin(h, &why);
 	} else {
-		atomic_store(&h->wanted, false);
 		rc = look(h, &why);
 		if (rc == 1)
 			rc = hand_over(h, &why) == 0 ? 1 : -ECANCELED;

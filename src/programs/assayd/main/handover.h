@@ -14,7 +14,9 @@
 int handover_new(struct running *r, uint64_t past, struct handover **ret, struct assay_err *err);
 void handover_free(struct handover *h); /* NULL allowed */
 
-/* Asked for by the control socket: handover_tend() begins. For any thread. */
+/* From when it is wanted to its end. For any thread. */
+bool handover_is_under_way(const struct handover *h);
+/* Asked for by the control socket, when none is under way: handover_tend() begins. */
 void handover_want(struct handover *h);
 
 /* To poll, -1: nothing is under way. */

@@ -15,6 +15,8 @@
 #define HANDOVER_TAKE_MS    5000
 #define HANDOVER_ANSWER_MS  5000 /* the anchor, if its TPM is well */
 
+enum handover_state { HANDOVER_IDLE, HANDOVER_WANTED, HANDOVER_UNDER_WAY };
+
 struct handover {
 	struct running *r;
 	struct child child; /* socket -1: nothing is under way */
@@ -28,7 +30,7 @@ struct handover {
 	bool is_to_end; /* the new one */
 	uint64_t turns; /* of the reader, when it was looked at last */
 	struct ipc_buffer in;
-	atomic_bool wanted;
+	_Atomic enum handover_state state;
 	/* For status. */
 	pthread_mutex_t lock;
 	uint64_t past, failed;
