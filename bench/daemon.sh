@@ -86,6 +86,33 @@ bench_cold() {
 		"$(of ours.1)" "$(of other.1)" "$(calc "$(of ours.1) / $(of other.1)")" -
 }
 
+# Whoever opens what can be executed is asked about, where a policy of one's own is judged exactly (decision 61).
+bench_openers() {
+	local files=5000 mode threads i policy=$scratch/policy
+	[ "$quick" = no ] || files=1000
+	echo 'measure func=FILE_CHECK mask=^MAY_READ' >"$policy"
+	fresh_mount 256M
+	mkdir "$mnt/files"
+	"$client" make "$mnt/files" $files 4096
+	for ((i = 0; i < rounds; i++)); do
+		for mode in 755 644; do
+			find "$mnt/files" -type f -exec chmod $mode {} +
+			for threads in 16 1; do
+				start_tpm
+				start_assayd anchor_mode=ordered
+				note $mode.$threads "$(all_files $threads read)"
+				stop_assayd
+				stop_tpm
+			done
+		done
+	done
+	for threads in 16 1; do
+		row "first open of $files files with an execute bit, $threads threads: ms, / without" "$(of 755.$threads)" \
+			"$(of 644.$threads)" "$(calc "$(of 755.$threads) / $(of 644.$threads)")" -
+	done
+	row "  so one question about an opener, with one thread: us" "$(calc "($(of 755.1) - $(of 644.1)) * 1000 / $files")" - - -
+}
+
 # digest_round NAME: MB/s of the first open of $mnt/big by a daemon that has not seen it.
 digest_round() {
 	start_tpm

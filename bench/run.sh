@@ -25,7 +25,7 @@ refuse() {
 	exit 2
 }
 
-all="open cold digest group policy verify sizes scripts reads execs known"
+all="open cold openers digest group policy verify sizes scripts reads execs known"
 rounds=5 build=$here/../build-bench quick=no markdown=
 while [ $# -gt 0 ]; do
 	case $1 in

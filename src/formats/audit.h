@@ -75,7 +75,8 @@ unsigned assay_audit_type_number(enum assay_audit_type type);
 	TEXT(CGROUP, "cgroup", 1024)                                                               \
 	TEXT(CONTAINER, "container", 128)                                                          \
 	NUMBER(MNTNS, "mntns")                                                                     \
-	NUMBER(PIDNS, "pidns")
+	NUMBER(PIDNS, "pidns")                                                                     \
+	WORD(UNSEEN, "unseen", 64)
 
 enum assay_audit_field {
 #define X(id, ...) ASSAY_AUDIT_##id,

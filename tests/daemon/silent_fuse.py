@@ -5,6 +5,7 @@ server never answers the first OPEN, OPENDIR, READ or what writes a file back, n
 that file is there."""
 import ctypes
 import os
+import signal
 import stat
 import struct
 import sys
@@ -45,6 +46,7 @@ def answer(opcode, node, body, flags):
 
 
 def main():
+    signal.alarm(300)  # whoever waits for it does so no longer than any test, also if that was killed
     point, silent = sys.argv[1], KINDS[sys.argv[2]]
     flags = WRITEBACK_CACHE if sys.argv[2] == 'write' else 0
     stall = sys.argv[3] if len(sys.argv) > 3 else '/'

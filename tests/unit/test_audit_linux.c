@@ -121,7 +121,7 @@ static void cgroup_of_a_task(void **state)
 
 static void this_task(void **state)
 {
-	char space[ASSAY_AUDIT_SUBJECT_SPACE];
+	char space[ASSAY_AUDIT_SUBJECT_SPACE], slow[ASSAY_AUDIT_SLOW_SPACE];
 	struct assay_audit r = { 0 };
 	struct stat st;
 
@@ -132,10 +132,13 @@ static void this_task(void **state)
 	assert_true(number_is(&r, ASSAY_AUDIT_UID, getuid()));
 	assert_true(number_is(&r, ASSAY_AUDIT_EGID, getegid()));
 	assert_true(text_is(&r, ASSAY_AUDIT_COMM, "test_audit_linu"));
+	assert_false(assay_audit_has(&r, ASSAY_AUDIT_EXE));
+	assay_audit_subject_slow(gettid(), slow, &r);
 	assert_int_equal(stat("/proc/self/ns/mnt", &st), 0);
 	assert_true(number_is(&r, ASSAY_AUDIT_MNTNS, st.st_ino));
 	assert_true(assay_audit_has(&r, ASSAY_AUDIT_EXE));
 	r.have = 0;
+	assay_audit_subject_slow(INT32_MAX, slow, &r);
 	assay_audit_subject(0, space, &r);
 	assay_audit_subject(INT32_MAX, space, &r);
 	assert_int_equal(r.have, 0);

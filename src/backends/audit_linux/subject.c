@@ -240,35 +240,52 @@ static void set_namespace(int dir, const char *name, enum assay_audit_field fiel
 		assay_audit_set_number(ret, field, number);
 }
 
+static int open_task(int32_t tid)
+{
+	char path[32];
+
+	if (tid <= 0)
+		return -1;
+	assay_fmt(path, sizeof(path), "/proc/%d", (int)tid);
+	return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
 void assay_audit_subject(int32_t tid, char space[static ASSAY_AUDIT_SUBJECT_SPACE],
 			 struct assay_audit *ret)
 {
 	struct space s = { .at = space, .left = ASSAY_AUDIT_SUBJECT_SPACE };
-	AUTO(fd) int dir = -1;
+	AUTO(fd) int dir = open_task(tid);
 	struct assay_bytes got;
-	char path[32], *tty;
 
-	if (tid <= 0)
-		return;
-	assay_fmt(path, sizeof(path), "/proc/%d", (int)tid);
-	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return;
 	assay_audit_set_number(ret, ASSAY_AUDIT_TID, (uint64_t)tid);
-	tty = (char *)(uintptr_t)keep(&s, 32).data;
 	assay_audit_parse_status(read_text(dir, "status", 4096, &s), ret);
-	assay_audit_parse_stat(read_text(dir, "stat", 1024, &s), tty, ret);
 	set_number(dir, "loginuid", ASSAY_AUDIT_AUID, &s, ret);
 	set_number(dir, "sessionid", ASSAY_AUDIT_SES, &s, ret);
-	set_namespace(dir, "ns/mnt", ASSAY_AUDIT_MNTNS, &s, ret);
-	set_namespace(dir, "ns/pid", ASSAY_AUDIT_PIDNS, &s, ret);
 	got = read_text(dir, "comm", 256, &s);
 	if (got.len) /* the name may hold line ends; the last one is not its own */
 		assay_audit_set_text(ret, ASSAY_AUDIT_COMM, keep(&s, got.len - 1));
+	got = read_text(dir, "cgroup", s.left, &s);
+	assay_audit_parse_cgroup(keep(&s, got.len), ret);
+}
+
+void assay_audit_subject_slow(int32_t tid, char space[static ASSAY_AUDIT_SLOW_SPACE],
+			      struct assay_audit *ret)
+{
+	struct space s = { .at = space, .left = ASSAY_AUDIT_SLOW_SPACE };
+	AUTO(fd) int dir = open_task(tid);
+	struct assay_bytes got;
+	char *tty;
+
+	if (dir < 0)
+		return;
+	tty = (char *)(uintptr_t)keep(&s, 32).data;
+	assay_audit_parse_stat(read_text(dir, "stat", 1024, &s), tty, ret);
+	set_namespace(dir, "ns/mnt", ASSAY_AUDIT_MNTNS, &s, ret);
+	set_namespace(dir, "ns/pid", ASSAY_AUDIT_PIDNS, &s, ret);
 	set_line(dir, "attr/current", ASSAY_AUDIT_SUBJ, &s, ret);
 	got = read_link(dir, "exe", &s);
 	if (got.len)
 		assay_audit_set_text(ret, ASSAY_AUDIT_EXE, keep(&s, got.len));
-	got = read_text(dir, "cgroup", s.left, &s);
-	assay_audit_parse_cgroup(keep(&s, got.len), ret);
 }

@@ -11,11 +11,16 @@
 #include "formats/audit.h"
 
 #define ASSAY_AUDIT_SUBJECT_SPACE (12u << 10) /* bytes that the texts of a subject take */
+#define ASSAY_AUDIT_SLOW_SPACE	  (6u << 10)  /* and of what may take long */
 
-/* Adds what can be known of @tid; texts are put into @space. What is not known is left out, which
- * may be all. */
+/* Adds what can be known of @tid at once; texts are put into @space. What is not known is left out,
+ * which may be all. */
 void assay_audit_subject(int32_t tid, char space[static ASSAY_AUDIT_SUBJECT_SPACE],
 			 struct assay_audit *ret);
+/* The rest: program, terminal, label and namespaces. The kernel gives them under a lock that a task
+ * can hold for as long as it likes (decision 61); who waits for it can be killed. */
+void assay_audit_subject_slow(int32_t tid, char space[static ASSAY_AUDIT_SLOW_SPACE],
+			      struct assay_audit *ret);
 
 /* ---- for tests: the texts of /proc/TID/status, stat and cgroup ------------------------------ */
 

@@ -14,7 +14,8 @@ int assay_opener_subject(int32_t tid, struct assay_subject *ret);
 /*
  * The access that the held system call asks for (ASSAY_MAY_ bits); 0: not known. Only what stands
  * in registers is believed: openat2() and io_uring pass it through memory that another thread can
- * change, and calls of a 32-bit program are not looked at.
+ * change, and calls of a 32-bit program are not looked at. Waits for a lock that the task can hold
+ * for as long as it likes (decision 61); who waits for it can be killed.
  */
 uint32_t assay_opener_access(int32_t tid);
 

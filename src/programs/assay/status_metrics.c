@@ -37,6 +37,8 @@ static const struct metric {
 	  "Openers answered before they were measured" },
 	{ "assay_events_errors", "events.errors", COUNTER, "Files that could not be judged" },
 	{ "assay_events_late", "events.late", COUNTER, "Files that ran already at the start" },
+	{ "assay_events_unanswered", "events.unanswered", COUNTER,
+	  "Questions about openers that were not answered in time" },
 	{ "assay_events_held", "events.held", GAUGE, "Openers that wait now" },
 	{ "assay_queue_to_anchor", "queues.to_anchor", GAUGE, "Events on their way to the list" },
 	{ "assay_workers_missing", "queues.workers_missing", GAUGE,

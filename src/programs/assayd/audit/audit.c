@@ -27,7 +27,7 @@ struct audit {
 	struct audit_sink sink[AUDIT_SINK_COUNT];
 	int stop_fd;
 	struct assay_audit self; /* who assayd is */
-	char self_space[ASSAY_AUDIT_SUBJECT_SPACE];
+	char self_space[ASSAY_AUDIT_SUBJECT_SPACE], self_slow[ASSAY_AUDIT_SLOW_SPACE];
 	struct audit_ring ring;
 	uint8_t line[ASSAY_AUDIT_LINE_MAX], data[RING_SIZE];
 };
@@ -73,6 +73,7 @@ int audit_start(const struct audit_config *config, struct audit **ret, struct as
 	audit_limit_init(&a->limit, config->rate);
 	audit_ring_init(&a->ring, a->data, sizeof(a->data));
 	assay_audit_subject(getpid(), a->self_space, &a->self);
+	assay_audit_subject_slow(getpid(), a->self_slow, &a->self);
 	if (r == 0)
 		r = start_sinks(a, config);
 	if (r == 0) {

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "programs/assayd/audit/audit_file.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/sysmacros.h>
 
 #include "backends/audit_linux/subject.h"
 #include "base/fmt.h"
 #include "base/hex.h"
+#include "programs/assayd/peek/peek.h"
 
 /* A file is a name of an inode: another link to it is recorded as well, and an inode number that is
  * given again does not hide the next file. */
@@ -46,8 +48,20 @@ static void fill(const struct audit_file *f, char *hash, size_t size, char dev[s
 	assay_audit_set_text(r, ASSAY_AUDIT_POLICY, assay_bytes_str(f->policy));
 }
 
-bool audit_file(struct audit *a, const struct assay_crypto *crypto, const struct audit_file *f)
+/* What cannot be had in time is left out, and that is said. */
+static void fill_subject(struct peek *peek, int32_t tid,
+			 char space[static ASSAY_AUDIT_SUBJECT_SPACE], struct ipc_buffer *slow,
+			 struct assay_audit *r)
 {
+	assay_audit_subject(tid, space, r);
+	if (peek_subject(peek, tid, slow, r) == -ETIMEDOUT)
+		assay_audit_set_text(r, ASSAY_AUDIT_UNSEEN, assay_bytes_str(PEEK_SUBJECT_KEYS));
+}
+
+bool audit_file(struct audit *a, struct peek *peek, const struct assay_crypto *crypto,
+		const struct audit_file *f)
+{
+	struct ipc_buffer slow;
 	char space[ASSAY_AUDIT_SUBJECT_SPACE], hash[2 * ASSAY_HASH_SIZE_MAX + 32], dev[32];
 	struct assay_audit r = { .type = ASSAY_AUDIT_TYPE_RULE };
 	struct audit_seen_entry e;
@@ -59,7 +73,7 @@ bool audit_file(struct audit *a, const struct assay_crypto *crypto, const struct
 	if (admission != AUDIT_ADMITTED)
 		return admission == AUDIT_KNOWN;
 	fill(f, hash, sizeof(hash), dev, &r);
-	assay_audit_subject(f->tid, space, &r);
+	fill_subject(peek, f->tid, space, &slow, &r);
 	audit_put_file(a, &r, &e);
 	return true;
 }

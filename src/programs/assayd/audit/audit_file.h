@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The audit record of a file that a rule has matched. For a worker, while the opener is held. */
+/* The audit record of a file that a rule has matched. For the loop, while the opener is held. */
 #pragma once
 
 #include "engine/ports.h"
 #include "formats/policy.h"
 #include "programs/assayd/audit/audit.h"
+
+struct peek;
 
 struct audit_file {
 	int32_t tid; /* who opens, or has it mapped */
@@ -20,4 +22,5 @@ struct audit_file {
 
 /* True: this content of this file has its record, now or since before. False: it is beyond the
  * rate, counted, and will be asked for again. */
-bool audit_file(struct audit *a, const struct assay_crypto *crypto, const struct audit_file *f);
+bool audit_file(struct audit *a, struct peek *peek, const struct assay_crypto *crypto,
+		const struct audit_file *f);

@@ -38,6 +38,7 @@
 #include "programs/assayd/main/startup.h"
 #include "programs/assayd/main/successor.h"
 #include "programs/assayd/main/takeover.h"
+#include "programs/assayd/peek/peek.h"
 #include "programs/assayd/view/view_link.h"
 
 #define KERNEL_LIST    "/sys/kernel/security/ima/binary_runtime_measurements"
@@ -322,6 +323,15 @@ int daemon_start_reader(struct running *r, struct held *held, struct assay_err *
 	return reader_start(&config, &r->reader, err);
 }
 
+int daemon_start_peek(struct running *r, struct assay_err *err)
+{
+	const struct peek_ops ops = { .start = staff_start_child,
+				      .ctx = &r->staff,
+				      .wake_fd = r->wake_fd };
+
+	return peek_new(&ops, &r->daemon->peek, err);
+}
+
 /* From the first mark on; whoever opens is held from here until the loop answers. */
 static int watch(struct running *r, struct assay_err *err)
 {
@@ -330,6 +340,8 @@ static int watch(struct running *r, struct assay_err *err)
 
 	policy_change_start_view(d, daemon_admit);
 	rc = staff_start(&r->staff, d, err);
+	if (rc == 0)
+		rc = daemon_start_peek(r, err);
 	if (rc == 0)
 		rc = loop_start(d->loop, anchor_socket(d->anchor), err);
 	if (rc == 0)
@@ -387,6 +399,19 @@ static void on_mounts(struct daemon *d)
 		log_line(LOG_ERR, "%s", err.text);
 }
 
+/* That we live, which is that the loop does: openers wait for it and not for this thread. If it
+ * stands still for good, the manager ends us, and lets them go by that. */
+static void tell_manager(struct daemon *d)
+{
+	uint64_t turns;
+
+	(void)loop_is_turning(d->loop, &turns);
+	if (!pulse_beat(&d->pulse, turns, assay_clock_ns()))
+		return;
+	notify_manager("WATCHDOG=1");
+	loop_wake(d->loop);
+}
+
 /* Until SIGTERM or SIGINT (0), until another one has all (1), or until nothing can be recorded any
  * more. */
 static int run(struct running *r, struct assay_err *err)
@@ -409,7 +434,7 @@ static int run(struct running *r, struct assay_err *err)
 		p[4].fd = view_link_fd(d->view);
 		p[5].fd = handover_fd(d->handover);
 		poll(p, ARRAY_LEN(p), pause_ms);
-		notify_manager("WATCHDOG=1");
+		tell_manager(d);
 		while (read(r->signal_fd, &info, sizeof(info)) == sizeof(info)) {
 			if (info.ssi_signo != SIGHUP)
 				return 0;
@@ -434,6 +459,7 @@ static int run(struct running *r, struct assay_err *err)
 		}
 		needed_tend(d->needed, assay_clock_ns());
 		pause_ms = staff_tend(&r->staff, d, TICK_MS);
+		pause_ms = peek_tend(d->peek, assay_clock_ns(), pause_ms);
 		if (p[2].revents)
 			on_mounts(d);
 		if (d->scout) {
@@ -494,6 +520,7 @@ static void stop(struct running *r, const char *why)
 		anchor_free(d->anchor);
 	assay_fanotify_free(d->group);
 	needed_free(d->needed);
+	peek_free(d->peek);
 	handover_free(d->handover);
 	spawner_free(d->spawner);
 	programs_free(d->programs);

@@ -17,6 +17,7 @@
 #include "programs/assayd/main/latency.h"
 #include "programs/assayd/main/ledger.h"
 #include "programs/assayd/main/policy_load.h"
+#include "programs/assayd/main/pulse.h"
 #include "programs/assayd/process/spawner.h"
 
 struct audit;
@@ -26,6 +27,7 @@ struct takeover;
 struct loop;
 struct mounts;
 struct needed;
+struct peek;
 struct reload;
 struct scout_link;
 struct view_link;
@@ -61,6 +63,8 @@ struct daemon {
 	struct arrivals arrivals;
 	struct ledger ledger;
 	struct loop *loop;
+	struct pulse pulse; /* the loop's */
+	struct peek *peek;
 	struct mounts *mounts;
 	struct audit *audit;
 	struct control *control;

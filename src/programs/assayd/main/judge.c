@@ -6,6 +6,7 @@
 #include "backends/source_fanotify/lease.h"
 #include "backends/source_fanotify/opener.h"
 #include "programs/assayd/audit/audit_file.h"
+#include "programs/assayd/peek/peek.h"
 #include "programs/assayd/worker/worker_msg.h"
 
 /* ---- facts that main has itself ------------------------------------------------------------- */
@@ -32,14 +33,28 @@ static void find_subject(struct hearing *h, struct assay_match_facts *match)
 		change_ids(&h->c, &match->subject);
 }
 
+static bool has_execute_bit(const struct hearing *h)
+{
+	return h->c.st.st_mode & 0111;
+}
+
+/* What the opener's system call asks for; 0: not known. */
+static uint32_t ask_access(struct hearing *h)
+{
+	if (!h->has_asked)
+		h->asked = peek_access(h->daemon->peek, h->c.tid);
+	h->has_asked = true;
+	return h->asked;
+}
+
 /* What the opener asks for, and whether somebody else may be writing. A lease proves that the
- * opener does not write; without one it is asked. */
+ * opener does not write, and what has no execute bit is not executed; else it is asked. */
 static void find_access(struct hearing *h)
 {
 	h->access = ASSAY_MAY_READ;
-	if (h->eager || h->c.late)
+	if (h->eager || h->c.late || (!h->has_writer && !has_execute_bit(h)))
 		return;
-	h->access = assay_opener_access(h->c.tid);
+	h->access = ask_access(h);
 	if (!h->has_writer) {
 		h->access = h->access & ASSAY_MAY_EXEC ? ASSAY_MAY_EXEC : ASSAY_MAY_READ;
 		return;
@@ -115,7 +130,7 @@ static void plan_audit(struct planning *p, enum assay_hook hook, uint32_t mask)
 	match.hook = hook;
 	match.mask = mask;
 	if (h->eager && hook == ASSAY_HOOK_FILE_CHECK) {
-		uint32_t access = assay_opener_access(h->c.tid);
+		uint32_t access = ask_access(h);
 
 		match.mask = access ? access : mask;
 	}
@@ -206,11 +221,6 @@ static void make_plan(struct hearing *h, bool mappable, struct judge_plan *ret)
 	*ret = (struct judge_plan){ 0 };
 	plan_hooks(&p);
 	ret->ignore_bits = find_ignore_bits(&p);
-}
-
-static bool has_execute_bit(const struct hearing *h)
-{
-	return h->c.st.st_mode & 0111;
 }
 
 /* All facts of the content that may be needed, whatever the first of them says. */
@@ -361,7 +371,7 @@ bool judge_audit(struct hearing *h, const struct judge_plan *plan,
 
 		if (d->alg < ASSAY_HASH_COUNT)
 			f.digest = *d;
-		done |= audit_file(h->daemon->audit, &h->daemon->crypto, &f);
+		done |= audit_file(h->daemon->audit, h->daemon->peek, &h->daemon->crypto, &f);
 	}
 	return done;
 }

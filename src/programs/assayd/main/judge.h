@@ -65,7 +65,9 @@ struct hearing {
 	struct assay_match_facts object; /* no subject, no hook yet */
 	struct assay_subject subject;
 	uint32_t access; /* that the opener asks for */
+	uint32_t asked;	 /* by has_asked: what it said itself, 0: nothing */
 	bool leased, has_writer, eager;
+	bool has_asked;
 	bool has_subject, subject_seen;	 /* it was looked for, and found */
 	bool reads_writer;		 /* reads while somebody else may be writing */
 	bool broken;			 /* the lease was, while the content was read */

@@ -231,6 +231,7 @@ static void turn_recording(struct loop *l)
 static void do_all(struct loop *l)
 {
 	do {
+		atomic_fetch_add(&l->turns, 1);
 		loop_file_settle(l);
 		take_arrivals(l);
 		if (l->room)
@@ -286,10 +287,12 @@ static void *run(void *arg)
 	struct loop *l = arg;
 
 	come_first();
+	atomic_store(&l->turning, true);
 	while (!l->closed && !atomic_load(&l->config.arrivals->closed)) {
 		do_all(l);
 		wait(l, keep_time(l));
 	}
+	atomic_store(&l->turning, false);
 	atomic_store(&l->config.arrivals->closed, true);
 	if (atomic_load(&l->leaving))
 		return NULL;
@@ -344,6 +347,12 @@ struct crew *loop_crew(struct loop *l)
 void loop_wake(struct loop *l)
 {
 	eventfd_write(l->config.arrivals->wake_fd, 1);
+}
+
+bool loop_is_turning(const struct loop *l, uint64_t *ret_turns)
+{
+	*ret_turns = atomic_load(&l->turns);
+	return atomic_load(&l->turning);
 }
 
 bool loop_take_segment(struct loop *l)

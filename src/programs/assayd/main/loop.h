@@ -42,6 +42,8 @@ void loop_leave_rest(struct loop *l, struct held *ret);
 /* For the other thread. */
 struct crew *loop_crew(struct loop *l);
 void loop_wake(struct loop *l);
+/* The thread runs; ret_turns: has turned so often. */
+bool loop_is_turning(const struct loop *l, uint64_t *ret_turns);
 /* A new segment began since the last call: verdicts of before no longer hold. */
 bool loop_take_segment(struct loop *l);
 /* What records is gone, and the thread has ended by itself. */

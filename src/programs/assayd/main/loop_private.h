@@ -83,7 +83,8 @@ struct loop {
 	uint64_t anchored;
 	bool room; /* a worker may have some again */
 	char path[ASSAY_OBJECT_PATH_MAX];
-	_Atomic bool segment, failed, leaving;
+	_Atomic bool segment, failed, leaving, turning;
+	_Atomic uint64_t turns;
 	_Atomic uint32_t idle_left; /* files that are measured and nobody waits for */
 	_Atomic uint32_t late_left;
 	_Atomic int late_error;

@@ -22,6 +22,8 @@ struct running {
 int daemon_start_anchor(struct daemon *d, const struct anchor_wait *wait, struct assay_err *err);
 /* @held: as reader_hold(), NULL: nobody is held back. */
 int daemon_start_reader(struct running *r, struct held *held, struct assay_err *err);
+/* After the staff, before the loop. */
+int daemon_start_peek(struct running *r, struct assay_err *err);
 int daemon_lock_memory(const struct daemon *d, struct assay_err *err);
 /* The first pass over the other mount namespaces, if there is to be one. */
 int daemon_search_elsewhere(struct daemon *d, struct assay_err *err);

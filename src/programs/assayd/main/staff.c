@@ -27,7 +27,7 @@ static int exempt(void *ctx, pid_t pid, int pidfd)
 }
 
 /* Until it is in its sandbox; from then on it can open nothing that would have to be answered. */
-static int wait_until_ready(const struct child *c)
+static int wait_until_ready(const struct child *c, uint32_t ready)
 {
 	struct pollfd p = { .fd = c->socket, .events = POLLIN };
 	struct ipc_buffer buffer;
@@ -40,7 +40,7 @@ static int wait_until_ready(const struct child *c)
 	if (r < 0)
 		return r;
 	ipc_close_fds(&m);
-	return m.type == WORKER_READY ? 0 : -EBADMSG;
+	return m.type == ready ? 0 : -EBADMSG;
 }
 
 /* Who waits for a medium that does not answer cannot be killed: until then nobody takes its place
@@ -78,31 +78,52 @@ static bool may_start(const struct staff *s, struct daemon *d)
 	return s->n_dying < (most < STAFF_DYING_MAX ? most : STAFF_DYING_MAX);
 }
 
+int staff_start_child(void *ctx, enum child_role role, uint32_t ready, struct child *ret,
+		      struct assay_err *err)
+{
+	struct staff *s = ctx;
+	struct child c;
+	int r = s->n_dying < STAFF_DYING_MAX ? 0 : -EAGAIN;
+
+	if (r < 0)
+		return assay_err_set(err, r, "too many processes do not end");
+	r = spawner_start(s->daemon->spawner, role, NULL, 0, exempt, s->daemon, &c, err);
+	if (r < 0)
+		return r;
+	r = wait_until_ready(&c, ready);
+	if (r == 0 && fcntl(c.socket, F_SETFL, O_NONBLOCK) < 0)
+		r = -errno;
+	assay_fanotify_unexempt(s->daemon->group, c.pid);
+	if (r == 0) {
+		*ret = c;
+		return 0;
+	}
+	end_child(s, &c);
+	return assay_err_set(err, r, "a %s does not come up: %s", child_role_name(role),
+			     strerror(-r));
+}
+
 static int start_one(struct staff *s, struct daemon *d, struct assay_err *err)
 {
 	struct child c;
-	int r = spawner_start(d->spawner, CHILD_WORKER, NULL, 0, exempt, d, &c, err);
+	int r = staff_start_child(s, CHILD_WORKER, WORKER_READY, &c, err);
 
 	if (r < 0)
 		return r;
-	r = wait_until_ready(&c);
-	if (r == 0 && fcntl(c.socket, F_SETFL, O_NONBLOCK) < 0)
-		r = -errno;
-	assay_fanotify_unexempt(d->group, c.pid);
-	if (r == 0)
-		r = crew_join(loop_crew(d->loop), &c);
+	r = crew_join(loop_crew(d->loop), &c);
 	if (r == 0) {
 		loop_wake(d->loop);
 		return 0;
 	}
 	end_child(s, &c);
-	return assay_err_set(err, r, "a worker does not come up: %s", strerror(-r));
+	return assay_err_set(err, r, "a worker cannot join: %s", strerror(-r));
 }
 
 int staff_start(struct staff *s, struct daemon *d, struct assay_err *err)
 {
 	int r = 0;
 
+	s->daemon = d;
 	s->started_ns = assay_clock_ns();
 	while (r == 0 && crew_missing(loop_crew(d->loop)) > 0)
 		r = start_one(s, d, err);

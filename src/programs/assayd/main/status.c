@@ -22,6 +22,7 @@
 #include "programs/assayd/main/mounts.h"
 #include "programs/assayd/main/scout.h"
 #include "programs/assayd/main/status_health.h"
+#include "programs/assayd/peek/peek.h"
 
 #define SCHEMA		1
 #define PROCESSES_SHOWN 64u
@@ -114,11 +115,12 @@ static json_t *events_json(struct daemon *d)
 	struct assay_fanotify_counts n;
 
 	assay_fanotify_counts(d->group, &n);
-	return json_pack("{s:I, s:I, s:I, s:I, s:i, s:I, s:I, s:I}", "read", (json_int_t)n.events,
-			 "exempt", (json_int_t)n.exempt, "refused", (json_int_t)n.refused,
-			 "overflows", (json_int_t)n.overflows, "held",
+	return json_pack("{s:I, s:I, s:I, s:I, s:i, s:I, s:I, s:I, s:I}", "read",
+			 (json_int_t)n.events, "exempt", (json_int_t)n.exempt, "refused",
+			 (json_int_t)n.refused, "overflows", (json_int_t)n.overflows, "held",
 			 (int)atomic_load(&d->arrivals.held), "deadlines", number(&t->deadlines),
-			 "errors", number(&t->errors), "late", number(&t->late));
+			 "errors", number(&t->errors), "late", number(&t->late), "unanswered",
+			 (json_int_t)peek_unanswered(d->peek));
 }
 
 /* How far what was read has come. */
@@ -250,7 +252,7 @@ static void add_process(json_t *list, const char *role, pid_t pid, uint32_t rest
 
 /* Roles of which there is always one, unless somebody is late in taking the place of the last. */
 static const uint32_t lasting = 1u << CHILD_WORKER | 1u << CHILD_ANCHOR | 1u << CHILD_CONTROL |
-				1u << CHILD_VIEW | 1u << CHILD_SCOUT;
+				1u << CHILD_VIEW | 1u << CHILD_SCOUT | 1u << CHILD_PEEK;
 
 static uint32_t add_missing(json_t *list, const uint32_t ended[CHILD_ROLE_COUNT], uint32_t alive)
 {

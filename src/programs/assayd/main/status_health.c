@@ -3,8 +3,10 @@
 
 #include <stdarg.h>
 
+#include "base/clock.h"
 #include "base/fmt.h"
 #include "programs/assayd/main/control.h"
+#include "programs/assayd/main/loop.h"
 #include "programs/assayd/main/needed.h"
 #include "programs/assayd/main/status.h"
 
@@ -49,12 +51,21 @@ static void add_search_troubles(json_t *list, const struct health_facts *f)
 		    f->hung_processes);
 }
 
+static void add_loop_trouble(json_t *list, struct daemon *d)
+{
+	uint64_t turns;
+
+	if (loop_is_turning(d->loop, &turns) && pulse_is_stuck(&d->pulse, turns, assay_clock_ns()))
+		add(list, "loop_stuck", "what answers openers stands still: all of them wait");
+}
+
 json_t *health_json(struct daemon *d, const struct health_facts *f)
 {
 	json_t *list = json_array();
 
 	if (!list)
 		return NULL;
+	add_loop_trouble(list, d);
 	add_anchor_troubles(list, f);
 	if (f->gap_age_ns < GAP_AGE_NS)
 		add(list, "unmeasured", "within the last hour somebody went on unmeasured");

@@ -64,6 +64,8 @@ int successor_start(struct running *r, struct assay_err *err)
 	if (rc == 0)
 		rc = staff_start(&r->staff, d, err);
 	if (rc == 0)
+		rc = daemon_start_peek(r, err);
+	if (rc == 0)
 		rc = mounts_new(d, &d->mounts, err);
 	if (rc == 0)
 		rc = take_all(r, &g, err);

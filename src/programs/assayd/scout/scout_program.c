@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* assayd-scout: the mount namespaces of others, and what overlays do here. */
+/* assayd-scout: the mount namespaces of others, what overlays do here, and what openers are at. */
+#include "programs/assayd/peek/peek_process.h"
 #include "programs/assayd/process/spawner.h"
 #include "programs/assayd/scout/overlay_probe.h"
 #include "programs/assayd/scout/scout_process.h"
@@ -9,6 +10,7 @@ int main(int argc, char **argv)
 	static const child_fn roles[CHILD_ROLE_COUNT] = {
 		[CHILD_SCOUT] = scout_process,
 		[CHILD_OVERLAY_PROBE] = overlay_probe_process,
+		[CHILD_PEEK] = peek_process,
 	};
 
 	return child_program(argc, argv, roles);

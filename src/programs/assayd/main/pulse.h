@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Whether the loop still turns: its turns are counted, and each time it is asked for one more.
+ * Knows nothing of what a turn is, so that tests drive it.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define PULSE_STUCK_NS 5000000000ull /* without one turn: something is wrong */
+
+/* Zeroed: it was never asked. */
+struct pulse {
+	_Atomic uint64_t turns, asked_ns; /* when it was asked last, and how many there had been */
+};
+
+/* Now and then, with the turns of now. True: it has turned since it was asked last, and is to be
+ * asked again. One thread. */
+bool pulse_beat(struct pulse *p, uint64_t turns, uint64_t now_ns);
+/* It was asked long ago and has not turned. Any thread. */
+bool pulse_is_stuck(const struct pulse *p, uint64_t turns, uint64_t now_ns);

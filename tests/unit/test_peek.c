@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Questions about openers: what is asked and answered, who hangs, and what the process can do. This
+ * program plays all of them. */
+#include "unit/sandbox_attempts.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "engine/core/policy.h"
+#include "programs/assayd/peek/peek.h"
+#include "programs/assayd/peek/peek_process.h"
+
+/* There are no such tasks: whose they are is not known. */
+#define HANGS	    (INT32_MAX - 1)
+#define ANSWERS	    (INT32_MAX - 1000)
+
+#define PATIENCE_MS 3000 /* on a busy machine too */
+
+static struct spawner *spawner;
+static struct peek *peek;
+static enum child_role first, then; /* who is started, and who after that */
+
+/* ---- messages ------------------------------------------------------------------------------- */
+
+static struct assay_bytes encode(uint8_t *space, size_t size)
+{
+	struct assay_audit r = { 0 };
+	struct assay_wr w = assay_wr(space, size);
+
+	assay_audit_set_text(&r, ASSAY_AUDIT_TTY, assay_bytes_str("pts3"));
+	assay_audit_set_text(&r, ASSAY_AUDIT_EXE, assay_bytes_str("/usr/bin/a b"));
+	assay_audit_set_number(&r, ASSAY_AUDIT_PIDNS, 4026531836);
+	peek_subject_encode(&r, &w);
+	assert_true(assay_wr_ok(&w));
+	return assay_wr_done(&w);
+}
+
+static void messages_come_back(void **state)
+{
+	uint8_t space[256];
+	struct assay_bytes body = encode(space, sizeof(space));
+	struct assay_audit r = { 0 };
+
+	assert_int_equal(peek_subject_parse(body, &r), 0);
+	assert_true(assay_bytes_is(r.value[ASSAY_AUDIT_TTY].text, "pts3"));
+	assert_true(assay_bytes_is(r.value[ASSAY_AUDIT_EXE].text, "/usr/bin/a b"));
+	assert_int_equal(r.value[ASSAY_AUDIT_PIDNS].number, 4026531836);
+	assert_int_equal(r.have, 1ull << ASSAY_AUDIT_TTY | 1ull << ASSAY_AUDIT_EXE |
+					 1ull << ASSAY_AUDIT_PIDNS);
+}
+
+static void others_do_not(void **state)
+{
+	uint8_t space[256] = { 0 }, mask[5] = { 16 };
+	struct assay_bytes body = encode(space, sizeof(space));
+	struct assay_audit r = { 0 };
+	uint32_t access = 77;
+
+	for (size_t len = 0; len < body.len; len++)
+		assert_int_equal(peek_subject_parse(assay_bytes(body.data, len), &r), -EBADMSG);
+	assert_int_equal(peek_subject_parse(assay_bytes(body.data, body.len + 1), &r), -EBADMSG);
+	space[3] = 1; /* longer than any */
+	assert_int_equal(peek_subject_parse(body, &r), -EBADMSG);
+	assert_int_equal(r.have, 0);
+	assert_int_equal(peek_access_parse(assay_bytes(mask, 4), &access), -EBADMSG);
+	mask[0] = ASSAY_MAY_READ;
+	assert_int_equal(peek_access_parse(assay_bytes(mask, 3), &access), -EBADMSG);
+	assert_int_equal(peek_access_parse(assay_bytes(mask, 5), &access), -EBADMSG);
+	assert_int_equal(access, 77);
+	assert_int_equal(peek_access_parse(assay_bytes(mask, 4), &access), 0);
+	assert_int_equal(access, ASSAY_MAY_READ);
+}
+
+/* ---- questions ------------------------------------------------------------------------------ */
+
+/* One that hangs, or says that everybody writes. */
+static int play(void)
+{
+	struct ipc_buffer buffer;
+	struct ipc_message m;
+	uint8_t body[4];
+
+	if (ipc_send(CHILD_SOCKET, &(struct ipc_message){ .type = PEEK_READY }) < 0)
+		return 1;
+	while (ipc_receive(CHILD_SOCKET, &buffer, &m) == 0) {
+		struct assay_wr w = assay_wr(body, sizeof(body));
+
+		while (m.id == HANGS || m.id == (uint64_t)getppid())
+			pause();
+		peek_access_encode(ASSAY_MAY_WRITE, &w);
+		m = (struct ipc_message){ .type = PEEK_TOLD,
+					  .id = m.id,
+					  .body = assay_wr_done(&w) };
+		if (ipc_send(CHILD_SOCKET, &m) < 0)
+			return 1;
+	}
+	return 0;
+}
+
+static int say_ready(struct ipc_buffer *buffer, struct ipc_message *ret)
+{
+	int r = ipc_send(CHILD_SOCKET, &(struct ipc_message){ .type = PEEK_READY });
+
+	return r < 0 ? r : ipc_receive(CHILD_SOCKET, buffer, ret);
+}
+
+/* One that ends when it is asked. */
+static int play_ending(void)
+{
+	struct ipc_buffer buffer;
+	struct ipc_message m;
+
+	return say_ready(&buffer, &m) < 0;
+}
+
+/* One whose answer is longer than it may be. */
+static int play_wrong(void)
+{
+	struct ipc_buffer buffer;
+	struct ipc_message m;
+
+	if (say_ready(&buffer, &m) < 0)
+		return 1;
+	m.type = PEEK_TOLD;
+	m.body = assay_bytes_str("12345");
+	return ipc_send(CHILD_SOCKET, &m) < 0 || ipc_receive(CHILD_SOCKET, &buffer, &m) != -EPIPE;
+}
+
+static int start(void *ctx, enum child_role asked, uint32_t ready, struct child *ret,
+		 struct assay_err *err)
+{
+	struct ipc_buffer buffer;
+	struct ipc_message m;
+	int r = spawner_start(spawner, first, NULL, 0, NULL, NULL, ret, err);
+
+	assert_int_equal(asked, CHILD_PEEK);
+	first = then;
+	if (r < 0)
+		return r;
+	assert_int_equal(ipc_receive(ret->socket, &buffer, &m), 0);
+	assert_int_equal(m.type, ready);
+	return fcntl(ret->socket, F_SETFL, O_NONBLOCK);
+}
+
+static void begin(enum child_role by_first, enum child_role by_others)
+{
+	static struct peek_ops ops = { .start = start, .patience_ms = PATIENCE_MS };
+	struct assay_err err = { 0 };
+
+	first = by_first;
+	then = by_others;
+	ops.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	assert_int_equal(peek_new(&ops, &peek, &err), 0);
+}
+
+static uint64_t ask_ms(int32_t tid, uint32_t want)
+{
+	uint64_t began = assay_clock_ns();
+
+	assert_int_equal(peek_access(peek, tid), want);
+	return (assay_clock_ns() - began) / 1000000u;
+}
+
+static void who_hangs_is_not_known(void **state)
+{
+	begin(CHILD_PEEK, CHILD_PEEK);
+	ask_ms(ANSWERS, ASSAY_MAY_WRITE);
+	assert_int_equal(peek_unanswered(peek), 0);
+	assert_in_range(ask_ms(HANGS, 0), PATIENCE_MS, 60000);
+	for (unsigned i = 0; i < 100; i++)
+		ask_ms(HANGS, 0); /* costs nobody another process */
+	ask_ms(ANSWERS, ASSAY_MAY_WRITE);
+	assert_int_equal(peek_unanswered(peek), 101);
+	peek_free(peek);
+}
+
+static void another_takes_its_place(void **state)
+{
+	uint64_t now = assay_clock_ns();
+	int32_t spared = (int32_t)spawner_pid(spawner);
+
+	begin(CHILD_PEEK, CHILD_PEEK);
+	ask_ms(spared, 0); /* whose user it is is known: ours */
+	assert_int_equal(peek_access(peek, getpid()), 0);
+	ask_ms(HANGS, 0);
+	ask_ms(ANSWERS, 0); /* nobody is left */
+	assert_int_equal(peek_tend(peek, now, 1000), 100);
+	ask_ms(ANSWERS, ASSAY_MAY_WRITE);
+	assert_int_equal(peek_tend(peek, now + 200000000u, 1000), 1000);
+	ask_ms(ANSWERS, ASSAY_MAY_WRITE);
+	peek_free(peek);
+}
+
+/* Who ends, or says what it may not, costs no answer. */
+static void the_other_answers(void **state)
+{
+	for (enum child_role role = CHILD_WORKER; role <= CHILD_ANCHOR; role++) {
+		begin(role, CHILD_PEEK);
+		ask_ms(ANSWERS, ASSAY_MAY_WRITE);
+		ask_ms(ANSWERS, ASSAY_MAY_WRITE);
+		assert_int_equal(peek_unanswered(peek), 0);
+		assert_int_equal(peek_tend(peek, assay_clock_ns(), 1000), 1000);
+		ask_ms(ANSWERS, ASSAY_MAY_WRITE);
+		peek_free(peek);
+	}
+}
+
+/* The process itself, of this one. */
+static void says_who_we_are(void **state)
+{
+	struct ipc_buffer buffer;
+	struct assay_audit r = { 0 };
+	struct stat st;
+
+	begin(CHILD_SCOUT, CHILD_SCOUT);
+	assert_int_equal(peek_access(peek, getpid()), 0); /* it runs, or reads */
+	assert_int_equal(peek_subject(peek, getpid(), &buffer, &r), 0);
+	assert_int_equal(stat("/proc/self/ns/mnt", &st), 0);
+	assert_true(assay_audit_has(&r, ASSAY_AUDIT_MNTNS));
+	assert_int_equal(r.value[ASSAY_AUDIT_MNTNS].number, st.st_ino);
+	assert_true(assay_audit_has(&r, ASSAY_AUDIT_EXE));
+	assert_int_equal(peek_subject(peek, 0, &buffer, &r), -ETIMEDOUT);
+	assert_int_equal(peek_unanswered(peek), 0);
+	peek_free(peek);
+}
+
+/* ---- what it can do no more ----------------------------------------------------------------- */
+
+static int enter(struct assay_err *err)
+{
+	(void)err;
+	return peek_sandbox();
+}
+
+static int write_file(void)
+{
+	return open("/dev/null", O_WRONLY | O_CLOEXEC) >= 0 ? 0 : -1;
+}
+
+static int open_socket(void)
+{
+	return socket(AF_UNIX, SOCK_STREAM, 0) >= 0 ? 0 : -1;
+}
+
+static int trace_parent(void)
+{
+	return ptrace(PTRACE_SEIZE, getppid(), NULL, NULL) == 0 || errno == EPERM ? 0 : -1;
+}
+
+static void looks_and_nothing_else(void **state)
+{
+	static int (*const attempts[])(void) = { write_file,	open_socket,  fork_process,
+						 signal_parent, trace_parent, map_executable };
+
+	assert_each_is_stopped(attempts, ARRAY_LEN(attempts), enter);
+}
+
+static int set_up(void **state)
+{
+	return spawner_new(NULL, &spawner, NULL);
+}
+
+static int tear_down(void **state)
+{
+	spawner_free(spawner);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	static const child_fn roles[CHILD_ROLE_COUNT] = {
+		[CHILD_PEEK] = play,
+		[CHILD_WORKER] = play_ending,
+		[CHILD_ANCHOR] = play_wrong,
+		[CHILD_SCOUT] = peek_process,
+	};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(messages_come_back),	  cmocka_unit_test(others_do_not),
+		cmocka_unit_test(who_hangs_is_not_known), cmocka_unit_test(another_takes_its_place),
+		cmocka_unit_test(the_other_answers),	  cmocka_unit_test(says_who_we_are),
+		cmocka_unit_test(looks_and_nothing_else),
+	};
+
+	child_main(argc, argv, roles);
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
