@@ -57,7 +57,7 @@ while [ -n "$jobs" ]; do
 	done
 	printf '#!/bin/bash\nexec ./%s.sh %s\n' "${job%%=*}" "$word" >"$SCRATCH/start"
 	chmod +x "$SCRATCH/start"
-	"$here/run" --state "$SCRATCH/machine" --seconds 200 "${options[@]}" "$@" "$kernel" "$SCRATCH/start" \
+	"$here/run" --state "$SCRATCH/machine" --seconds 900 "${options[@]}" "$@" "$kernel" "$SCRATCH/start" \
 		"$here"/guest/*.sh "$SOURCE"/packaging/assayd.service* "$kernel/vmlinuz" "$kernel"/*.ko "$ASSAY" "$ASSAYD" \
 		"${programs[@]}" "${debs[@]}" "${tests[@]}" || status=$?
 	[ $status = 0 ] || fail "$job on the kernel of $suite: $status"

@@ -31,8 +31,10 @@ install_assay() {
 	for kv; do echo "${kv%%=*} = ${kv#*=}"; done >$CONF
 }
 
+# wait_for SECONDS COMMAND...: until it succeeds; twenty times as long at most, as the machine that emulates this one
+# may be slow or busy.
 wait_for() {
-	local end=$((SECONDS + $1))
+	local end=$((SECONDS + 20 * $1))
 	shift
 	until "$@" 2>/dev/null; do
 		[ $SECONDS -lt $end ] || fail "not in time: '$*'"
