@@ -109,15 +109,15 @@ trap 'printf "\ninterrupted: stopping what was started\n"; exit 130' INT
 trap 'exit 143' TERM HUP
 
 # assayd holds the opens of the whole machine. Should it ever stop answering, the watchdog kills it, and
-# the kernel lets everybody go on. The watchdog is forked right before (it also ends after ten seconds of
-# silence), opens no file and starts no program; the pulse opens a file again and again, and tells it.
+# the kernel lets everybody go on. The watchdog is forked right before (it also ends after half a minute
+# of silence), opens no file and starts no program; the pulse opens a file again and again, and tells it.
 start_watchdog() {
 	mkfifo "$work/pulse" && exec {pulse}<>"$work/pulse" || give_up "cannot make a pipe in $work"
 	(
 		trap - EXIT
 		trap '' INT TERM
-		target='' end=$((SECONDS + 170))
-		while [ $SECONDS -lt $end ] && read -r -t 10 -u "$pulse" word value; do
+		target='' end=$((SECONDS + 600))
+		while [ $SECONDS -lt $end ] && read -r -t 30 -u "$pulse" word value; do
 			[ "$word" != watch ] || target=$value
 		done
 		[ -z "$target" ] || kill -KILL "$target"
@@ -162,7 +162,7 @@ start_tpm() {
 		--server "type=unixio,path=$work/tpm/sock" --ctrl "type=unixio,path=$work/tpm/sock.ctrl" \
 		>"$work/tpm.log" 2>&1 &
 	tpm_pid=$!
-	wait_for 10 test -S "$work/tpm/sock.ctrl" || give_up "the software TPM did not start"
+	wait_for 60 test -S "$work/tpm/sock.ctrl" || give_up "the software TPM did not start"
 	tcti=swtpm:path=$work/tpm/sock
 	say "A software TPM (swtpm), so that nothing stays in the machine's own."
 }
