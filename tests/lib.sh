@@ -103,9 +103,13 @@ background() {
 	_pids+=("$PID")
 }
 
-# wait_for SECONDS COMMAND...: until it succeeds; fails when the time is over.
+# How long something may take that otherwise never comes: nobody who is answered waits so long, however slow this
+# machine is and whatever else it does. "timeout $PATIENCE COMMAND" asks whether it ends at all.
+PATIENCE=${PATIENCE:-60}
+
+# wait_for SECONDS COMMAND...: until it succeeds; fails when the time is over, which is $PATIENCE at least.
 wait_for() {
-	local end=$((SECONDS + $1))
+	local end=$((SECONDS + ($1 > PATIENCE ? $1 : PATIENCE)))
 	shift
 	until "$@" 2>"$SCRATCH/waited"; do
 		[ $SECONDS -lt $end ] || fail "not in time: '$*'"

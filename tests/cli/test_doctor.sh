@@ -107,7 +107,7 @@ conf() {
 }
 for case in 10:note 11:bad 12:warn 7:bad 16:bad 23:bad 17:bad; do
 	conf "pcr = ${case%:*}"
-	expect 1 timeout 60 "$ASSAY" doctor --root "$FAKE" --control "$SCRATCH/none" --json
+	expect 1 timeout $((2 * PATIENCE)) "$ASSAY" doctor --root "$FAKE" --control "$SCRATCH/none" --json
 	cp "$SCRATCH/stdout" "$SCRATCH/json"
 	has pcr "${case#*:}" "f['pcr'] == ${case%:*} and f['ours']"
 done
@@ -175,7 +175,7 @@ doctor $status --root "$FAKE" --policy tcb
 has rule-mmap note
 
 # Text: the summary has the worst first, and no finding is lost in it.
-expect 1 timeout 60 "$ASSAY" doctor --root "$FAKE" --control "$SCRATCH/none" --policy frob
+expect 1 timeout $((2 * PATIENCE)) "$ASSAY" doctor --root "$FAKE" --control "$SCRATCH/none" --policy frob
 expect_text "$OUT" "^kernel$"
 expect_text "$OUT" "^summary: [0-9]+ bad, [0-9]+ warn, [0-9]+ unseen, [0-9]+ note, [0-9]+ ok$"
 [ "$(sed -n '/^summary/,$ p' <<<"$OUT" | sed -n 2p | cut -c 3-5)" = bad ] || fail "the worst is not first: $OUT"
@@ -184,7 +184,7 @@ expect_text "$OUT" "^summary: [0-9]+ bad, [0-9]+ warn, [0-9]+ unseen, [0-9]+ not
 # Here, whatever here is; and over a TPM, of which nothing may change.
 expect_here() {
 	local got=0
-	timeout 60 "$@" >"$SCRATCH/json" 2>"$SCRATCH/stderr" || got=$?
+	timeout $((2 * PATIENCE)) "$@" >"$SCRATCH/json" 2>"$SCRATCH/stderr" || got=$?
 	[ $got -le 2 ] || fail "'$*' exits $got: $(cat "$SCRATCH/stderr")"
 	[ ! -s "$SCRATCH/stderr" ] || fail "'$*' says: $(cat "$SCRATCH/stderr")"
 	python3 -m json.tool "$SCRATCH/json" >/dev/null || fail "no JSON"

@@ -301,7 +301,7 @@ int main(int argc, char **argv)
 		errx(2, "too many tries");
 	with_lease = strcmp(argv[3], "lease") == 0;
 	srand((unsigned)strtoul(argv[4], NULL, 10));
-	alarm(120);
+	alarm(240);
 	set_up(argv[1]);
 	reader = start(run_reader);
 	writer = start(run_writer);

@@ -62,14 +62,15 @@ scratch_kinds() {
 	[ "${KINDS[*]:0:2}" = 'ext4 tmpfs' ] || skip 'cannot mount a loop device or tmpfs here'
 }
 
-# start_assayd [KEY=VALUE]...: on $MNT, with $TCTI if there is one, until it listens.
+# start_assayd [KEY=VALUE]...: on $MNT, with $TCTI if there is one, until it listens. Who waits for the deadline, and not
+# for an answer, waits longer than $PATIENCE.
 start_assayd() {
 	local kv
 	rm -f "$CONTROL"
 	LOG_FROM=$(($(cat "$LOG" 2>/dev/null | wc -l) + 1))
 	{
 		printf '%s\n' "list_dir = $LIST" "control_socket = $CONTROL" "public_socket = $PUBLIC" "kernel_list = none" "view_dir = none" \
-			'audit_journal = none' 'audit_kernel_log = no'
+			'audit_journal = none' 'audit_kernel_log = no' "deadline_ms = $((PATIENCE * 1500))"
 		[ -z "${MNT:-}" ] || echo "mount = $MNT"
 		if [ -n "${TCTI:-}" ]; then
 			printf '%s\n' 'anchor = tpm2' "tcti = $TCTI" "exempt_pid = $SWTPM_PID"
@@ -97,13 +98,15 @@ kill_ours() {
 	done
 }
 
-# guard PID: it is killed when its time is over; nobody on this machine waits longer.
+# guard PID: it is killed when its time is over, a little before meson's; nobody on this machine waits longer.
 guard() {
-	# Its number may be another's by then: it is known by when it began, too.
+	# Its number may be another's by then: it is known by when it began, too. No "sleep", which would stay when the
+	# guard is killed.
 	# shellcheck disable=SC2016
 	background bash -c 'began() { sed "s/.*) //" "/proc/$1/stat" | cut -d " " -f 20; }
-		was=$(began "$1"); sleep "$2"; [ "$(began "$1")" != "$was" ] || kill -KILL "$1"' \
-		guard "$1" "${DAEMON_SECONDS:-120}" >/dev/null 2>&1
+		was=$(began "$1"); exec {never}<> <(:); read -r -t "$2" -u "$never"
+		[ "$(began "$1")" != "$was" ] || kill -KILL "$1"' \
+		guard "$1" "${DAEMON_SECONDS:-280}" >/dev/null 2>&1
 	GUARD=$PID
 }
 

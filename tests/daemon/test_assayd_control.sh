@@ -9,12 +9,12 @@ chmod 711 "$SCRATCH" # what keeps others out is the socket
 
 start_assayd
 
-timeout -s KILL 60 python3 - "$CONTROL" <<'EOF_PY'
+timeout -s KILL 200 python3 - "$CONTROL" <<'EOF_PY'
 import os, random, socket, sys
 def connect():
     s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     s.connect(sys.argv[1])
-    s.settimeout(20)
+    s.settimeout(60)
     return s
 random.seed(1)
 status = b'{"op": "status"}'
@@ -56,12 +56,12 @@ sys.exit(1)
 EOF_PY
 
 # Who says nothing makes room, and is let go; what is too long for a request is refused.
-timeout -s KILL 60 python3 - "$CONTROL" <<'EOF_PY'
+timeout -s KILL 200 python3 - "$CONTROL" <<'EOF_PY'
 import socket, sys
 def connect():
     s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     s.connect(sys.argv[1])
-    s.settimeout(20)
+    s.settimeout(60)
     return s
 silent = [connect() for _ in range(100)]
 last = connect()
@@ -77,7 +77,7 @@ EOF_PY
 ends_soon() {
 	SECONDS=0
 	stop_assayd
-	[ $SECONDS -lt 20 ] || fail "stopping took $SECONDS seconds: $1"
+	[ $SECONDS -lt $PATIENCE ] || fail "stopping took $SECONDS seconds: $1"
 }
 
 # client WHAT: says so when it is at it, and goes on.
@@ -93,7 +93,7 @@ while True:
     if n == 8: print('busy', flush=True)
 EOF_PY
 client() {
-	background timeout -s KILL 100 python3 "$SCRATCH/client.py" "$CONTROL" "$1" >"$SCRATCH/client"
+	background timeout -s KILL 250 python3 "$SCRATCH/client.py" "$CONTROL" "$1" >"$SCRATCH/client"
 }
 
 client asks

@@ -7,7 +7,7 @@
 [ -e /dev/fuse ] || skip 'there is no /dev/fuse'
 daemon_test mount
 
-start_assayd deadline_ms=3000
+start_assayd
 
 # Answers FUSE_INIT, and nothing after it: opcode 26, reply of version 7.31.
 cat >"$SCRATCH/fuse.py" <<'EOF_PY'
@@ -21,7 +21,7 @@ if libc.mount(b'none', sys.argv[1].encode(), b'fuse', 0, options.encode()):
 unique = struct.unpack_from('<IIQ', os.read(fd, 65536))[2]
 os.write(fd, struct.pack('<IiQIIIIHHIIHHI28x', 16 + 64, 0, unique, 7, 31, 0, 0, 0, 0, 4096, 1, 0, 0, 0))
 print('mounted', flush=True)
-time.sleep(60)
+time.sleep(250)
 EOF_PY
 
 mkdir "$MNT/dir"
@@ -35,9 +35,9 @@ wait_for 10 test -s "$SCRATCH/fuse"
 ! grep -q -E 'EPERM|EACCES|ENODEV' "$SCRATCH/fuse" || skip "FUSE cannot be mounted here: $(cat "$SCRATCH/fuse")"
 [ "$(cat "$SCRATCH/fuse")" = mounted ] || fail "FUSE: $(cat "$SCRATCH/fuse")"
 _mounts+=("$MNT/dir")
-timeout -s KILL 20 cat "/proc/$$/fd/8" >/dev/null || fail 'the opener waits'
+timeout -s KILL $PATIENCE cat "/proc/$$/fd/8" >/dev/null || fail 'the opener waits'
 echo next >"$MNT/next"
-timeout -s KILL 20 cat "$MNT/next" >/dev/null || fail 'others wait'
+timeout -s KILL $PATIENCE cat "$MNT/next" >/dev/null || fail 'others wait'
 [ "$(status events.deadlines)" = 0 ] || fail 'openers were answered at the deadline'
 need_measured "$MNT/next" 1
 entries | grep -q " $MNT/dir/file$" || fail 'the deleted file is not measured by its name'

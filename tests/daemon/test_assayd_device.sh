@@ -67,5 +67,5 @@ else
 fi
 
 # ---- ways that it does not take -------------------------------------------------------------------
-expect 2 timeout -s KILL 30 "$ASSAYD" --config "$CONF" --tcti 'cmd:cat'
+expect 2 timeout -s KILL $PATIENCE "$ASSAYD" --config "$CONF" --tcti 'cmd:cat'
 expect_text "$ERR" "tcti 'cmd:cat': assayd reaches a TPM by device, tabrmd, swtpm or mssim"

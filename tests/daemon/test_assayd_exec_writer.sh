@@ -74,7 +74,7 @@ finally:
 print('ran', run.wait())
 END
 for when in before during; do
-	timeout -k 10 60 python3 "$SCRATCH/attack.py" "$MNT/$when" $when "$DAEMON" >"$SCRATCH/out" || fail "the attack ends with $?"
+	timeout -k 10 80 python3 "$SCRATCH/attack.py" "$MNT/$when" $when "$DAEMON" >"$SCRATCH/out" || fail "the attack ends with $?"
 	[ "$(cat "$SCRATCH/out")" = 'ran 5' ] || fail "the changed program was not what ran: $(cat "$SCRATCH/out")"
 	[ "$(status events.deadlines)" = 0 ] || fail 'it was answered at the deadline'
 	entries >"$SCRATCH/entries"

@@ -13,9 +13,9 @@ some_deadline() {
 # ---- a second daemon ----------------------------------------------------------------------------------
 echo one >"$MNT/one"
 start_assayd
-expect 2 timeout -s KILL 30 "$ASSAYD" --config "$CONF"
+expect 2 timeout -s KILL $PATIENCE "$ASSAYD" --config "$CONF"
 expect_text "$ERR" "another assayd answers at"
-expect 2 timeout -s KILL 30 "$ASSAYD" --config "$CONF" --control "$SCRATCH/control2" --anchor none
+expect 2 timeout -s KILL $PATIENCE "$ASSAYD" --config "$CONF" --control "$SCRATCH/control2" --anchor none
 expect_text "$ERR" "process $(child_pid anchor) has the list open"
 cat "$MNT/one" >/dev/null
 need_measured "$MNT/one" 1
@@ -24,7 +24,7 @@ stop_assayd
 # ---- policies --------------------------------------------------------------------------------------------
 # Before the start, what cannot be loaded is refused with the place.
 printf 'measure func=FILE_CHECK\nmeasure fun=X\n' >"$SCRATCH/policy"
-expect 2 timeout -s KILL 30 "$ASSAYD" --config "$CONF" --policy "$SCRATCH/policy"
+expect 2 timeout -s KILL $PATIENCE "$ASSAYD" --config "$CONF" --policy "$SCRATCH/policy"
 expect_text "$ERR" "$SCRATCH/policy:2:[0-9]+"
 # While it runs, the old one stays in force.
 echo 'measure func=BPRM_CHECK' >"$SCRATCH/policy"
@@ -59,7 +59,7 @@ for policy in 'critical_data|tcb' fail_securely secure_boot; do
 	[ "$(status policy.sha256)" = "${digest%% *}" ] || fail "the policy in force is not '$policy'"
 	[ "$policy" = 'critical_data|tcb' ] || log_says "policy '$policy' measures and audits nothing" ||
 		fail 'it does not say that nothing is measured'
-	timeout 5 cat "$MNT/two" >/dev/null || fail 'an open was held'
+	timeout $PATIENCE cat "$MNT/two" >/dev/null || fail 'an open was held'
 	stop_assayd
 done
 
@@ -70,7 +70,7 @@ echo three >"$MNT/three"
 kill -STOP "$SWTPM_PID"
 SECONDS=0
 cat "$MNT/three" >/dev/null
-[ $SECONDS -lt 10 ] || fail 'an opener waited far beyond its deadline'
+[ $SECONDS -lt $PATIENCE ] || fail 'an opener waited far beyond its deadline'
 kill -CONT "$SWTPM_PID"
 wait_for 20 some_deadline
 wait_for 20 status_is anchor.tpm_lost false
@@ -89,7 +89,7 @@ wait_for 10 status_is events.held 1
 kill -TERM "$DAEMON"
 SECONDS=0
 wait "$opener" || fail 'the opener was refused'
-[ $SECONDS -lt 10 ] || fail 'the opener waited'
+[ $SECONDS -lt $PATIENCE ] || fail 'the opener waited'
 kill -CONT "$SWTPM_PID"
 wait "$DAEMON" || fail "assayd exits $?"
 
@@ -113,7 +113,7 @@ for round in 1 2 3; do
 	sleep "0.$((round * 2))"
 	kill -KILL "$DAEMON"
 	wait "$load" || fail 'an open was refused'
-	timeout 5 cat "$MNT"/load-* >/dev/null || fail 'opens hang after the daemon was killed'
+	timeout $PATIENCE cat "$MNT"/load-* >/dev/null || fail 'opens hang after the daemon was killed'
 done
 start_assayd
 echo after >"$MNT/after"

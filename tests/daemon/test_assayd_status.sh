@@ -13,14 +13,14 @@ chmod 711 "$SCRATCH"
 as_nobody() {
 	local code=$1
 	shift
-	timeout -s KILL 60 python3 -c "import os, socket, sys
+	timeout -s KILL 200 python3 -c "import os, socket, sys
 os.setgroups([]); os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534)
 $code" "$@"
 }
 
 ASK='s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 s.connect(sys.argv[1])
-s.settimeout(20)
+s.settimeout(60)
 s.send(sys.argv[2].encode())
 print(s.recv(65536).decode())'
 
@@ -172,9 +172,9 @@ while True:
 flood=$PID
 wait_for 20 grep -q flood "$SCRATCH/flood"
 for _ in 1 2 3 4 5 6 7 8 9 10; do
-	timeout 5 "$ASSAY" status --control "$CONTROL" >/dev/null || fail "root is not answered in a flood: $?"
+	timeout $PATIENCE "$ASSAY" status --control "$CONTROL" >/dev/null || fail "root is not answered in a flood: $?"
 done
-timeout 5 cat "$MNT/one" >/dev/null || fail 'an open hangs in a flood'
+timeout $PATIENCE cat "$MNT/one" >/dev/null || fail 'an open hangs in a flood'
 kill -KILL "$flood"
 wait "$flood" 2>/dev/null || true
 as_nobody "$ASK" "$PUBLIC" '{"op": "status"}' | grep -q '"health"' || fail 'after the flood nobody is answered'
@@ -183,11 +183,11 @@ stop_assayd
 
 # ---- a slow quote ------------------------------------------------------------------------------------
 # With a TPM that does not answer, PCRs are waited for, and status is not.
-start_assayd
+start_assayd tpm_timeout_ms=100000
 kill -STOP "$SWTPM_PID"
 background "$ASSAY" status --control "$CONTROL" --pcrs >"$SCRATCH/pcrs" 2>&1
 slow=$PID
-timeout 5 "$ASSAY" status --control "$CONTROL" >"$SCRATCH/page" || [ $? = 1 ] || fail 'status waits for the TPM'
+timeout $PATIENCE "$ASSAY" status --control "$CONTROL" >"$SCRATCH/page" || [ $? = 1 ] || fail 'status waits for the TPM'
 kill -0 "$slow" || fail 'nothing was slow'
 kill -CONT "$SWTPM_PID"
 wait "$slow" || fail "the slow question is not answered: $(cat "$SCRATCH/pcrs")"
@@ -201,11 +201,11 @@ expect 0 "$ASSAY" reload --control "$CONTROL"
 expect_text "$OUT" "^'deadline_ms' is as"
 anchor=$(child_pid anchor)
 kill -STOP "$anchor"
-expect 1 timeout 10 "$ASSAY" status --control "$CONTROL"
+expect 1 timeout $PATIENCE "$ASSAY" status --control "$CONTROL"
 expect_text "$OUT" '^! anchor_gone '
 expect_text "$OUT" "anchor $anchor \\(stopped\\)"
 cp /bin/true "$MNT/waits"
-timeout 20 "$MNT/waits" || fail "the deadline is that of before: $?"
+timeout $PATIENCE "$MNT/waits" || fail "the deadline is that of before: $?"
 kill -CONT "$anchor"
 anchor_answers() { ! "$ASSAY" status --control "$CONTROL" | grep -q '^! anchor_gone'; }
 wait_for 10 anchor_answers

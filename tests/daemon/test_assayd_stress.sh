@@ -10,7 +10,7 @@ daemon_test mount tpm
 start_assayd gather_us=100
 
 # Each try: an open and a change race; when both are done, what a new open reads must be measured.
-timeout -s KILL 100 python3 - "$MNT" "${ASSAY_STRESS_TRIES:-1500}" >"$SCRATCH/seen" <<'EOF'
+timeout -s KILL 250 python3 - "$MNT" "${ASSAY_STRESS_TRIES:-1500}" >"$SCRATCH/seen" <<'EOF'
 import hashlib, os, random, sys, threading
 folder, tries = sys.argv[1], int(sys.argv[2])
 seen, lock = set(), threading.Lock()

@@ -5,5 +5,5 @@
 . "$SOURCE/tests/daemon/lib.sh"
 daemon_test
 scratch_kind tmpfs || skip 'cannot mount tmpfs here'
-expect 0 timeout -s KILL 90 "$FANOTIFY_HANDOVER" "$SCRATCH/tmpfs"
+expect 0 timeout -s KILL 250 "$FANOTIFY_HANDOVER" "$SCRATCH/tmpfs"
 echo "$OUT"

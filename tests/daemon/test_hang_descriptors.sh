@@ -16,10 +16,10 @@ many=$ASSAYD ASSAYD=$SCRATCH/few
 delay_begin 10000
 make_files "$MNT/files" $openers >"$SCRATCH/files"
 make_files "$MNT/after" 100 >"$SCRATCH/after"
-start_hang deadline_ms=30000
+start_hang "deadline_ms=$FAR_DEADLINE_MS" tpm_timeout_ms=80000
 [ "$(readlink "/proc/$DAEMON/exe")" = "$many" ] || fail 'that is not assayd'
 asks read $openers "$SCRATCH/told" <"$SCRATCH/files"
-need_quick "$SCRATCH/told" 30000
+need_quick "$SCRATCH/told" "$FAR_DEADLINE_MS"
 need_allowed "$SCRATCH/told"
 [ "$(status events.refused)" = 0 ] || fail "$(status events.refused) opens were refused"
 [ "$(status events.overflows)" = 0 ] || fail 'the queue overflowed'

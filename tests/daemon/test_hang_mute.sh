@@ -12,7 +12,7 @@ fsfreeze -f "$MNT"
 asks read 20 "$SCRATCH/told" <"$SCRATCH/files"
 need_quick "$SCRATCH/told" $((DEADLINE_MS + SLACK_MS))
 need_allowed "$SCRATCH/told"
-timeout 5 "$ASSAY" status --control "$CONTROL" >"$SCRATCH/status.out" || [ $? = 1 ] || mute=yes # 1: it says what is wrong
+timeout $PATIENCE "$ASSAY" status --control "$CONTROL" >"$SCRATCH/status.out" || [ $? = 1 ] || mute=yes # 1: it says what is wrong
 fsfreeze -u "$MNT" || fail 'it was thawed too early'
 [ "${mute:-no}" = no ] || fail 'assay status says nothing while the list cannot be written'
 hang_end "$SCRATCH/told"

@@ -26,7 +26,7 @@ _pids+=("$holder")
 wait_for 60 grep -q silent "$SCRATCH/fuse.log"
 keeps() {
 	local status=0
-	timeout -s KILL 0.5 stat -L "/proc/$1/ns/mnt" >/dev/null 2>&1 || status=$?
+	timeout -s KILL 5 stat -L "/proc/$1/ns/mnt" >/dev/null 2>&1 || status=$?
 	[ $status = 137 ]
 }
 keeps "$holder" || skip 'on this kernel nobody waits for such a process'
@@ -41,17 +41,18 @@ has_trouble() {
 wait_for 60 has_trouble search_skips
 [ "$(status elsewhere.hung)" = 0 ] || fail "a mount is blamed: $(status elsewhere)"
 [ "$(status elsewhere.hung_processes)" = 1 ] || fail "$(status elsewhere)"
-! has_trouble search_late || fail "$(status health.troubles)"
+in_time() { ! has_trouble search_late; }
+wait_for 60 in_time
 ! status uncovered | grep -q 'timed out' || fail "a namespace is blamed: $(status uncovered)"
 expect_text "$(<"$LOG")" "waits for process $holder"
 window=$(status elsewhere.window_ms)
-[ "$window" -lt 10000 ] || fail "the search does not end: $window ms"
+[ "$window" -lt $SLACK_MS ] || fail "the search does not end: $window ms"
 expect 1 "$ASSAY" status --control "$CONTROL" --openmetrics
 expect_text "$OUT" '^assay_search_skipped_processes 1$'
 
 # ---- the doctor -----------------------------------------------------------------------------------------------------
 status=0
-timeout -s KILL 60 "$ASSAY" doctor --control "$SCRATCH/none" --json >"$SCRATCH/json" || status=$?
+timeout -s KILL $((2 * PATIENCE)) "$ASSAY" doctor --control "$SCRATCH/none" --json >"$SCRATCH/json" || status=$?
 [ $status -le 2 ] || fail "the doctor exits $status"
 has held-processes warn 'f["hung"] == 1 and f["all"]'
 has other-namespaces any 'f["filesystems"] >= 1'

@@ -26,7 +26,7 @@ gone() {
 delay_begin 0
 make_files "$MNT/files" 400 >"$SCRATCH/files"
 make_files "$MNT/before" 100 >"$SCRATCH/before"
-start_hang deadline_ms=60000
+start_hang "deadline_ms=$FAR_DEADLINE_MS" tpm_timeout_ms=80000
 asks read 8 "$SCRATCH/before-told" <"$SCRATCH/before"
 need_allowed "$SCRATCH/before-told"
 mapfile -t pids < <(all_pids)
@@ -43,7 +43,7 @@ for pid in "${pids[@]}"; do
 done
 
 # ---- killed ------------------------------------------------------------------------------------------------
-echo 'delay 20000000' >"$DELAY_CONTROL"
+echo 'delay 80000000' >"$DELAY_CONTROL"
 in_background read 400 "$SCRATCH/killed-told" <"$SCRATCH/files"
 openers=$PID
 wait_for 60 some_held 400

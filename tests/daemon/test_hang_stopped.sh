@@ -42,14 +42,14 @@ start_hang workers=2 "deadline_ms=$FAR_DEADLINE_MS"
 # ---- an opener -----------------------------------------------------------------------------------------------
 round stopped-opener
 round others
-echo 'delay 500000' >"$DELAY_CONTROL"
+kill -STOP "$DELAY_PID"
 in_background read 7 "$SCRATCH/stopped-opener-told" <"$SCRATCH/stopped-opener"
 opener=$PID
 wait_for 60 opener_runs
 wait_for 60 some_held 7
 mapfile -t stopped <"$SCRATCH/opener-pid"
 kill -STOP "${stopped[@]}"
-echo 'delay 0' >"$DELAY_CONTROL"
+kill -CONT "$DELAY_PID"
 asks read 8 "$SCRATCH/others-told" <"$SCRATCH/others"
 need_quick "$SCRATCH/others-told" $SLACK_MS
 need_allowed "$SCRATCH/others-told"

@@ -12,7 +12,7 @@ seconds=4 execs=$((3000 / SLOW)) files=$((3000 / SLOW))
 [ -z "$LONG" ] || { seconds=300 execs=40000 files=30000 DAEMON_SECONDS=900 ASK_SECONDS=300; }
 user
 printf '%s\n' 'measure func=FILE_CHECK mask=^MAY_READ' 'measure func=BPRM_CHECK' >"$SCRATCH/policy"
-start_hang deadline_ms=30000
+start_hang "deadline_ms=$FAR_DEADLINE_MS"
 
 # ---- scripts ---------------------------------------------------------------------------------------------------
 cat >"$SCRATCH/scripts.py" <<'EOP'
@@ -45,7 +45,7 @@ os.write(1, ''.join(seen).encode())
 os.write(2, b'%d scripts ran, the slowest took %d ms\n' % (turn, worst * 1000))
 os._exit(0)
 EOP
-as_user timeout -s KILL $((seconds + 30)) python3 "$SCRATCH/scripts.py" "$MNT" $seconds >"$SCRATCH/seen" 2>"$SCRATCH/said" ||
+as_user timeout -s KILL $((seconds + 2 * PATIENCE)) python3 "$SCRATCH/scripts.py" "$MNT" $seconds >"$SCRATCH/seen" 2>"$SCRATCH/said" ||
 	fail "a script was not run: $(tail -n 3 "$SCRATCH/said")"
 awk '{ n += $1; if ($(NF - 1) > w) w = $(NF - 1) } END { print n " scripts ran, the slowest took " w " ms" }' "$SCRATCH/said"
 entries | cut -d ' ' -f 4,5 | sort -u >"$SCRATCH/measured"

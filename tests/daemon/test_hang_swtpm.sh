@@ -22,7 +22,7 @@ start_hang "deadline_ms=$FAR_DEADLINE_MS" first_sight=eager
 store() {
 	local n=0
 	while [ ! -e "$SCRATCH/enough" ]; do
-		timeout 10 swtpm_ioctl --unix "$MNT/state/sock.ctrl" -v || return 1
+		timeout $PATIENCE swtpm_ioctl --unix "$MNT/state/sock.ctrl" -v || return 1
 		n=$((n + 1))
 		echo $n >"$SCRATCH/stored"
 	done
@@ -39,6 +39,6 @@ need_quick "$SCRATCH/told" $SLACK_MS
 need_allowed "$SCRATCH/told"
 [ "$(status events.deadlines)" = 0 ] || fail 'somebody waited for himself'
 # A program for the TPM, run from there by anybody.
-as_user timeout 20 "$MNT/bin/tpm2" pcrread --version >/dev/null || fail 'a tool cannot be run'
+as_user timeout $PATIENCE "$MNT/bin/tpm2" pcrread --version >/dev/null || fail 'a tool cannot be run'
 [ "$(status events.deadlines)" = 0 ] || fail 'the tool waited for itself'
 hang_end "$SCRATCH/told"

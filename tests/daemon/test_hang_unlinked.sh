@@ -15,8 +15,8 @@ delay_begin 0
 head -c 1000000 /dev/urandom >"$FROZEN/gone"
 sync -f "$FROZEN"
 make_files "$MNT/read" 50 >"$SCRATCH/read"
-start_hang "mount=$FROZEN" deadline_answer=allow
-echo 'delay 1500000' >"$DELAY_CONTROL"
+start_hang "mount=$FROZEN" deadline_answer=allow "deadline_ms=$FAR_DEADLINE_MS" tpm_timeout_ms=80000
+kill -STOP "$DELAY_PID" # until it goes on, the file stays held
 in_background read 1 "$SCRATCH/gone-told" <<<"$FROZEN/gone"
 opener=$PID
 wait_for 60 status_is events.held 1
@@ -25,7 +25,7 @@ kill -KILL "$opener"
 wait "$opener" 2>/dev/null || true
 fsfreeze -f "$FROZEN"
 status_is events.held 1 || fail 'it was closed before the freeze: that is no test'
-echo 'delay 0' >"$DELAY_CONTROL"
+kill -CONT "$DELAY_PID"
 wait_for 60 all_anchored
 asks read 5 "$SCRATCH/read-told" <"$SCRATCH/read"
 need_quick "$SCRATCH/read-told" $SLACK_MS

@@ -7,7 +7,7 @@ need python3
 doctor() {
 	local status=$1
 	shift
-	expect "$status" timeout 60 "$ASSAY" doctor --control "$SCRATCH/none" "$@" --json
+	expect "$status" timeout $((2 * PATIENCE)) "$ASSAY" doctor --control "$SCRATCH/none" "$@" --json
 	cp "$SCRATCH/stdout" "$SCRATCH/json"
 }
 

@@ -26,7 +26,7 @@
 #include "formats/segment.h"
 #include "programs/assayd/anchor/recorder.h"
 
-#define FLUSH_MS     20000
+#define FLUSH_MS     60000
 #define SEGMENTS_MAX 16
 
 struct fixture {

@@ -27,6 +27,7 @@
 static struct assay_conf conf;
 static int list_dirfd;
 static char dir[] = "/tmp/assay-anchor-XXXXXX";
+static char elsewhere[] = "/tmp/assay-elsewhere-XXXXXX"; /* a name that is free */
 static char kernel_dir[] = "/tmp/assay-kernel-XXXXXX", kernel_count[64];
 
 static int enter(struct assay_err *err)
@@ -139,7 +140,7 @@ static int read_own_memory(void)
 
 static int write_elsewhere(void)
 {
-	return open_at("/tmp/assay-anchor-elsewhere", O_WRONLY | O_CREAT);
+	return open_at(elsewhere, O_WRONLY | O_CREAT);
 }
 
 static int list_root(void)
@@ -154,7 +155,7 @@ static int out_of_the_folder(void)
 
 static int remove_elsewhere(void)
 {
-	return unlinkat(AT_FDCWD, "/tmp/assay-anchor-elsewhere", 0);
+	return unlinkat(AT_FDCWD, elsewhere, 0);
 }
 
 static void no_path_but_its_own(void **state)
@@ -353,6 +354,8 @@ static int begin(void **state)
 	snprintf(kernel_count, sizeof(kernel_count), "%s/runtime_measurements_count", kernel_dir);
 	close(open(conf.kernel_list, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
 	close(open(kernel_count, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	close(mkstemp(elsewhere));
+	unlink(elsewhere);
 	list_dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return list_dirfd < 0;
 }

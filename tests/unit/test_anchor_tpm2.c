@@ -155,7 +155,7 @@ static void test_same_as_pcrread(void **state)
  * after reopen() the PCR tells that the command was executed once. */
 static void test_stopped(void **state)
 {
-	struct assay_anchor_tpm2 *a = open_tpm(300, ASSAY_TPM_SESSION_NONE);
+	struct assay_anchor_tpm2 *a = open_tpm(1000, ASSAY_TPM_SESSION_NONE);
 	struct assay_anchor port = assay_anchor_tpm2_port(a);
 	struct assay_banks banks = banks_of(port);
 	struct assay_pcr_value model = read_one(port, 10), digests, now;
@@ -177,7 +177,7 @@ static void test_stopped(void **state)
 
 static void test_freed_while_stopped(void **state)
 {
-	struct assay_anchor_tpm2 *a = open_tpm(50, ASSAY_TPM_SESSION_NONE);
+	struct assay_anchor_tpm2 *a = open_tpm(500, ASSAY_TPM_SESSION_NONE);
 	struct assay_anchor port = assay_anchor_tpm2_port(a);
 
 	kill(tpm.pid, SIGSTOP);
@@ -263,7 +263,7 @@ static void test_bad_bus(void **state)
 		{ "late 1\n", -ETIMEDOUT, true, true }, { "retry 1 1\n", 0, true, false },
 		{ "retry 1 3\n", 0, true, false },	{ "retry 1 50\n", -EAGAIN, false, false },
 	};
-	struct assay_anchor_tpm2_config config = { .size = sizeof(config), .timeout_ms = 300 };
+	struct assay_anchor_tpm2_config config = { .size = sizeof(config), .timeout_ms = 1500 };
 	struct assay_pcr_value model, digests, now;
 	struct assay_anchor_tpm2 *a = NULL;
 	struct assay_anchor port;

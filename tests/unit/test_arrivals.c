@@ -13,7 +13,7 @@
 #include "programs/assayd/main/fair.h"
 
 #define EVENTS	    100000
-#define PATIENCE_MS 20000
+#define PATIENCE_MS 60000
 
 static void *bring(void *arg)
 {

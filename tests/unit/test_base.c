@@ -156,7 +156,7 @@ static void a_fifo_is_opened_once(void **state)
 	assert_non_null(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/fifo", dir);
 	assert_int_equal(mkfifo(path, 0600), 0);
-	alarm(30);
+	alarm(120);
 	for (unsigned i = 0; i < 50; i++) {
 		AUTO(file) struct assay_file f = { 0 };
 		pid_t child = fork();

@@ -100,7 +100,7 @@ static void a_manager_that_does_not_read_holds_nobody(void **state)
 		all &= notify_manager("WATCHDOG=1");
 		clock_gettime(CLOCK_MONOTONIC, &to);
 	}
-	assert_true(to.tv_sec <= from.tv_sec + 2);
+	assert_true(to.tv_sec <= from.tv_sec + 60); /* who waits for room waits for ever */
 	while (recv(m.fd, text, sizeof(text), MSG_DONTWAIT) > 0)
 		told++;
 	assert_in_range(told, 1, 100000);

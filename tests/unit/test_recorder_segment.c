@@ -18,7 +18,7 @@ static void write_now(unsigned *count)
 	struct assay_decision d;
 	int rc;
 
-	alarm(20);
+	alarm(120);
 	rc = measure_file(busy, busy->files, 0, false, &d);
 	alarm(0);
 	if (rc == -EIO) /* between two tries there is no segment to write to */

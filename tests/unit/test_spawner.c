@@ -18,7 +18,7 @@
 #include "programs/assayd/process/programs.h"
 #include "programs/assayd/process/spawner.h"
 
-#define PATIENCE_MS 20000
+#define PATIENCE_MS 60000
 
 /* ---- what children do ----------------------------------------------------------------------- */
 

@@ -20,7 +20,7 @@
 #include "programs/assayd/worker/worker.h"
 #include "programs/assayd/worker/worker_msg.h"
 
-#define PATIENCE_MS 20000
+#define PATIENCE_MS 60000
 #define BIG_SIZE    (6u << 20) /* read by the thread that reads ahead */
 
 static const child_fn roles[CHILD_ROLE_COUNT] = { [CHILD_WORKER] = worker_process };

@@ -9,7 +9,7 @@
 #include "programs/assayd/process/log.h"
 
 #define START_MS 10000 /* until it is about to open: a busy machine */
-#define OPEN_MS	 1000  /* for one open by somebody who has nothing else to do */
+#define OPEN_MS	 3000  /* for one open by somebody who has nothing else to do, on a busy machine */
 
 /* @type comes within @ms: 0; -ETIMEDOUT; -EPIPE it has ended. */
 static int wait_for(int socket, uint32_t type, int ms)
