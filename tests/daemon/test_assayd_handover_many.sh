@@ -77,3 +77,37 @@ echo "$(waiting) of 3500 were handed over; $n are measured, $(let_go) let go"
 need_proved
 kill -TERM "$DAEMON"
 wait_for 60 gone "$DAEMON"
+
+# ---- who is exempt, and opens what is not measured ------------------------------------------------------------------
+# What he opens is either counted by one of them or by the other.
+truncate -s 2M "$MNT/large"
+mkfifo "$SCRATCH/words"
+background bash -c 'n=0
+	read -r _ <"$1"
+	while [ ! -e "$2" ]; do
+		: <"$3"
+		n=$((n + 1))
+		read -r -t 0.001 _ <>"$1"
+	done
+	echo $n >"$1.n"' opener "$SCRATCH/words" "$SCRATCH/stop" "$MNT/large"
+EXEMPT=$PID
+start_assayd "policy=$SCRATCH/policy" max_file_size_mib=1 "exempt_pid=$EXEMPT"
+before=$(state_records 'event=')
+echo >"$SCRATCH/words"
+for _ in 1 2 3; do
+	expect 0 timeout 200 "$ASSAY" upgrade --control "$CONTROL"
+done
+touch "$SCRATCH/stop"
+wait "$EXEMPT"
+DAEMON=$(status handover.pid)
+kill -TERM "$DAEMON"
+wait_for 60 gone "$DAEMON"
+unmeasured() {
+	state_texts | tail -n "+$((before + 1))" |
+		sed -n 's/.*event=exempt-unmeasured;.*count=\([0-9]*\);.*/\1/p;s/.*event=takeover;.*lost=\([0-9]*\);.*/\1/p' |
+		awk '{ n += $1 } END { print n + 0 }'
+}
+opened=$(cat "$SCRATCH/words.n")
+state_texts | tail -n "+$((before + 1))" | grep 'event=takeover;'
+echo "of $opened files that an exempt process opened, $(unmeasured) are said not to be measured"
+[ "$(unmeasured)" = "$opened" ] || fail 'they are not all counted'

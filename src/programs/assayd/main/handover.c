@@ -21,6 +21,7 @@
 #include "formats/batch.h"
 #include "programs/assayd/main/control.h"
 #include "programs/assayd/main/loop.h"
+#include "programs/assayd/main/needed.h"
 #include "programs/assayd/main/notify.h"
 #include "programs/assayd/main/reader.h"
 #include "programs/assayd/process/log.h"
@@ -179,13 +180,19 @@ static uint32_t take_lost(struct daemon *d)
 	return sum < UINT32_MAX ? (uint32_t)sum : UINT32_MAX;
 }
 
+/* What exempt processes have opened since the list was closed, and nobody measures. */
+static uint32_t unmeasured(const struct handover *h)
+{
+	return (uint32_t)(needed_unmeasured(h->r->daemon->needed) - h->r->gaps.unmeasured_seen);
+}
+
 static int send_group(struct handover *h, uint32_t lost)
 {
 	struct assay_fanotify *group = h->r->daemon->group;
 	const struct handover_group g = {
 		.tells_errors = assay_fanotify_tells_errors(group),
 		.events = h->held.n,
-		.lost = lost,
+		.lost = lost + unmeasured(h),
 		.held_ns = h->held_ns,
 		.past = h->past + 1,
 	};

@@ -40,7 +40,7 @@ enum handover_type {
 struct handover_group {
 	bool tells_errors; /* assay_fanotify_tells_errors() */
 	uint32_t events;   /* that follow */
-	uint32_t lost;	   /* openers that were let go since the list was closed */
+	uint32_t lost;	   /* opens that are not measured, since the list was closed */
 	uint64_t held_ns;  /* monotonic: since when openers are held back */
 	uint64_t past;	   /* hand-overs since a start */
 };

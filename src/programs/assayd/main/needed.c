@@ -31,6 +31,8 @@
 #define AFTERWARDS    256u
 #define AFTERWARDS_NS 10000000000ull
 
+#define LISTENER      "TPM" /* who listens where the TPM is reached */
+
 static const struct service {
 	const char *name, *unit;
 	bool root;
@@ -43,7 +45,7 @@ static const struct service {
 };
 
 /* What a process runs. The number of a file that is gone may be another's; when it was born
- * differs. */
+ * differs, where the filesystem knows it. */
 struct program {
 	uint32_t major, minor;
 	uint64_t ino;
@@ -128,7 +130,9 @@ static int look_at_program(int dir_fd, const char *path, struct program *ret)
 	*ret = (struct program){ .major = st.stx_dev_major,
 				 .minor = st.stx_dev_minor,
 				 .ino = st.stx_ino,
-				 .born = st.stx_btime };
+				 .born = st.stx_mask & STATX_BTIME
+						 ? st.stx_btime
+						 : (struct statx_timestamp){ 0 } };
 	return 0;
 }
 
@@ -286,8 +290,16 @@ static bool has_ended(int pidfd)
 	return poll(&p, 1, 0) != 0;
 }
 
-/* @of: what it must be; asked again once the process is held, as the number may have been another's
- * before. NULL: nothing. */
+/* What it was found by. */
+static bool is_needed(const struct needed *n, const char *name, pid_t pid, const struct service *of)
+{
+	if (of)
+		return needed_is_service(pid, of->unit, of->root);
+	return strcmp(name, LISTENER) != 0 || needed_find_listener(n->daemon->conf.tcti) == pid;
+}
+
+/* That it is needed is asked again once the process is held, as the number may have been another's
+ * before. @of: NULL: no service. */
 static int exempt(struct needed *n, const char *name, pid_t pid, const struct service *of)
 {
 	struct assay_fanotify *group = n->daemon->group;
@@ -297,7 +309,7 @@ static int exempt(struct needed *n, const char *name, pid_t pid, const struct se
 
 	if (n->n == HELD_MAX)
 		return -E2BIG;
-	if (r == 0 && of && !needed_is_service(pid, of->unit, of->root))
+	if (r == 0 && !is_needed(n, name, pid, of))
 		r = -ESRCH;
 	if (r == 0)
 		r = assay_fanotify_exempt_other(group, pid, NULL);
@@ -364,7 +376,7 @@ static uint64_t again_ns(int error, uint64_t now_ns)
 static void take(struct needed *n, size_t i, pid_t pid, uint64_t now_ns)
 {
 	const struct service *of = i < ARRAY_LEN(services) ? &services[i] : NULL;
-	const char *name = of ? of->name : "TPM";
+	const char *name = of ? of->name : LISTENER;
 	struct refusal *was = &n->refused[i];
 	bool again = pid == was->pid;
 	int r;
@@ -393,7 +405,7 @@ static void find_listener(struct needed *n, uint64_t now_ns)
 
 	if (!reaches_by(d, "swtpm") && !reaches_by(d, "mssim"))
 		return;
-	if (now_ns < n->listener_ns || is_held(n, "TPM", 0))
+	if (now_ns < n->listener_ns || is_held(n, LISTENER, 0))
 		return;
 	pid = needed_find_listener(d->conf.tcti);
 	/* One that exempt_pid names is not searched for until somebody has ended. */
