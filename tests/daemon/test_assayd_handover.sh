@@ -103,6 +103,9 @@ for ((i = 1; i <= UPGRADES; i++)); do want+='handover start takeover '; done
 [ "$(grep -c 'event=start;.*last=handed-over' "$SCRATCH/states")" = "$UPGRADES" ] || fail 'a start does not say whom it follows'
 [ "$(grep -c 'event=self;kind=exe' "$SCRATCH/states")" -ge $((UPGRADES + 1)) ] || fail 'not each says what it is'
 need_proved
+expect_text "$OUT" "hand-overs from one assayd to the next: $UPGRADES\$"
+expect 0 "$ASSAY" log verify --pcrs "$SCRATCH/pcrs" --ignore-violations --json "$(newest)"
+[ "$(jq -c .handovers <<<"$OUT")" = "{\"done\":$UPGRADES,\"unfinished\":0}" ] || fail "log verify says of hand-overs: $OUT"
 
 # ---- what does not do ----------------------------------------------------------------------------------
 # refused FILE PATTERN: it is tried, this one goes on, and says why.

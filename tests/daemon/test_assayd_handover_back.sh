@@ -68,6 +68,7 @@ find "$MNT/load" -type f -exec sha256sum {} + | sed 's/^\([0-9a-f]*\)  /sha256:\
 [ "$(state_records 'event=deadline')" = 0 ] || fail 'somebody was let go'
 echo "$(wc -l <"$SCRATCH/load") files over $n failures; the longest wait $longest ms"
 need_proved
+! grep 'hand-overs\|DOES NOT FIT' <<<"$OUT" || fail 'log verify knows of hand-overs that were undone'
 
 # A good one, but an anchor that could not end: nobody is held back for it.
 cp "$INSTALLED" "$SCRATCH/bin/new"

@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "base/fmt.h"
+
 #define U(n) ((unsigned long long)(n))
 
 static const char *form_name(const struct log_verdict *v)
@@ -161,6 +163,27 @@ static void print_notes(const struct log_verdict *v)
 		       U(s->violations), U(s->violations - s->bare_violations));
 }
 
+static bool has_handovers(const struct assay_history *h)
+{
+	return h->handovers || h->unfinished || h->fault;
+}
+
+/* @label: in front, the segment. */
+static void print_history(const char *label, const struct assay_history *h)
+{
+	if (h->handovers || h->unfinished)
+		printf("%shand-overs from one assayd to the next: %llu", label, U(h->handovers));
+	if (h->unfinished)
+		printf("; and %llu that nobody took: what was opened until the next start is in no "
+		       "list",
+		       U(h->unfinished));
+	if (h->handovers || h->unfinished)
+		putchar('\n');
+	if (h->fault)
+		printf("%sentry %llu DOES NOT FIT: %s\n", label, U(h->fault_index),
+		       assay_history_fault_text(h->fault));
+}
+
 static const char *start_name(enum assay_segment_start start)
 {
 	static const char *const names[] = { "first", "reset", "broken" };
@@ -198,6 +221,7 @@ static void print_segment(const struct log_verdict *v, size_t i)
 {
 	const struct log_segment *s = &v->segments[i];
 	unsigned long long number = U(s->head->number);
+	char label[64];
 
 	if (s->found.error)
 		printf("segment %llu, %s: %s (offset %llu of '%s')\n", number,
@@ -215,6 +239,8 @@ static void print_segment(const struct log_verdict *v, size_t i)
 	else if (s->gap)
 		printf("segment %llu: a gap: something was extended before it that is in no list\n",
 		       number);
+	assay_fmt(label, sizeof(label), "segment %llu: ", number);
+	print_history(label, &s->found.history);
 }
 
 void log_verdict_text(const struct log_verdict *v)
@@ -237,6 +263,8 @@ void log_verdict_text(const struct log_verdict *v)
 	if (!v->found.error && v->o->claims.n)
 		print_foreign(v);
 	print_notes(v);
+	if (!v->segments)
+		print_history("", &v->found.history);
 	if (v->segments)
 		; /* told above */
 	else if (v->found.error && v->found.err.has_offset)
@@ -314,6 +342,19 @@ static void json_text(const char *name, const char *text)
 	log_json_print(text);
 }
 
+static void json_history(const struct assay_history *h)
+{
+	if (!has_handovers(h))
+		return;
+	printf(",\"handovers\":{\"done\":%llu,\"unfinished\":%llu", U(h->handovers),
+	       U(h->unfinished));
+	if (h->fault) {
+		printf(",\"entry\":%llu", U(h->fault_index));
+		json_text("fault", assay_history_fault_text(h->fault));
+	}
+	putchar('}');
+}
+
 static void json_segment(const struct log_verdict *v, size_t i)
 {
 	const struct log_segment *s = &v->segments[i];
@@ -325,6 +366,7 @@ static void json_segment(const struct log_verdict *v, size_t i)
 	       assay_chain_fault_name(s->link.fault), s->gap ? "true" : "false");
 	json_text("file", s->path);
 	json_text("why", s->found.why);
+	json_history(&s->found.history);
 	if (s->link.fault)
 		json_text("fault", s->link.why);
 	if (s->found.error)
@@ -364,6 +406,8 @@ void log_verdict_json(const struct log_verdict *v)
 	putchar(']');
 	if (!v->found.error && v->o->claims.n)
 		json_boot(&v->found.boot);
+	if (!v->segments)
+		json_history(&v->found.history);
 	for (size_t i = 0; v->segments && i < v->list->n; i++) {
 		if (i == 0)
 			fputs(",\"segments\":[", stdout);

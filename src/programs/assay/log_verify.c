@@ -64,6 +64,8 @@ static void take_state(struct run *run)
 		return;
 	event = assay_state_get(state, "event");
 	run->found->stopped = assay_bytes_is(event, "stop");
+	assay_history_take(&run->found->history,
+			   assay_replay_records(assay_verify_replay(run->verify)) - 1, state);
 	if (!assay_bytes_is(event, "segment") || run->found->why[0])
 		return;
 	why = assay_state_get(state, "why"); /* escaped: no control characters are in it */
@@ -154,6 +156,7 @@ static int run_once(struct run *run, struct assay_err *err)
 	run->begun = false;
 	run->waiting = false;
 	run->found->stopped = false;
+	run->found->history = (struct assay_history){ 0 };
 	run->found->n_boots = 0;
 	run->found->why[0] = '\0';
 	r = assay_verify_new(&config, &run->verify, err);
@@ -383,6 +386,16 @@ static const struct log_segment *last_gap(const struct log_verdict *v)
 	return NULL;
 }
 
+/* What assayd says of its hand-overs does not fit together, in any segment. */
+static bool any_contradiction(const struct log_verdict *v)
+{
+	bool any = v->found.history.fault != ASSAY_HISTORY_RIGHT;
+
+	for (size_t i = 0; v->segments && i < v->list->n; i++)
+		any |= v->segments[i].found.history.fault != ASSAY_HISTORY_RIGHT;
+	return any;
+}
+
 /* The kernel's PCR was extended, and the list has no entry of it: of others that may be somebody
  * else's business. */
 static bool is_without_kernels(const struct log_verdict *v)
@@ -405,6 +418,9 @@ static bool judge_demands(struct log_verdict *v, const struct log_segment *gap)
 	else if (v->o->complete &&
 		 (s->absent || (s->base_set && !v->segments) || gap || is_without_kernels(v)))
 		say(v, EXIT_NO, "does not hold: not all that was extended is in it (--complete)");
+	else if (v->o->complete && any_contradiction(v))
+		say(v, EXIT_NO,
+		    "does not hold: what it says of hand-overs does not fit together (--complete)");
 	else
 		return true;
 	return false;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "engine/boot.h"
+#include "engine/history.h"
 #include "programs/assay/log.h"
 
 /* The operating system's PCRs: those below are the firmware's, those above can be reset by anybody.
@@ -25,7 +26,8 @@ struct log_found {
 	struct assay_verify_summary sum;
 	int error;	      /* of the record that ended the walk, 0 if none did */
 	struct assay_err err; /* offset counts in the file */
-	bool stopped;  /* the last entry of assayd about itself says that it ended in order */
+	bool stopped; /* the last entry of assayd about itself says that it ended in order */
+	struct assay_history history;
 	char why[128]; /* a segment began, by its own entry */
 	struct assay_boot *boots;
 	size_t n_boots;
