@@ -42,6 +42,7 @@ static const struct service {
 	{ "auditd", "auditd.service", true, NULL },
 	{ "tee-supplicant", "tee-supplicant.service", false, NULL },
 	{ "tpm2-abrmd", "tpm2-abrmd.service", false, "tabrmd" },
+	{ "dbus", "dbus.service", false, "tabrmd" }, /* by which that one is reached */
 };
 
 /* What a process runs. The number of a file that is gone may be another's; when it was born
