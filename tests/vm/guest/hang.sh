@@ -7,6 +7,7 @@ mkdir -p /run/tests /tmp
 tar -x -C /run/tests -f tests.tar
 insert_modules
 [ -e /dev/fd ] || ln -s /proc/self/fd /dev/fd # as udev does
+chmod 666 /dev/fuse || echo 'no FUSE' # as udev does
 # For hang_workers: of cgroup v1 nothing else is there.
 mkdir /run/freezer
 mount -t cgroup -o freezer freezer /run/freezer || echo 'no freezer'
