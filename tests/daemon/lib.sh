@@ -63,14 +63,14 @@ scratch_kinds() {
 }
 
 # start_assayd [KEY=VALUE]...: on $MNT, with $TCTI if there is one, until it listens. Who waits for the deadline, and not
-# for an answer, waits longer than $PATIENCE.
+# for an answer, waits longer than $PATIENCE. As many work as on a machine with two processors, whatever this one has.
 start_assayd() {
 	local kv
 	rm -f "$CONTROL"
 	LOG_FROM=$(($(cat "$LOG" 2>/dev/null | wc -l) + 1))
 	{
 		printf '%s\n' "list_dir = $LIST" "control_socket = $CONTROL" "public_socket = $PUBLIC" "kernel_list = none" "view_dir = none" \
-			'audit_journal = none' 'audit_kernel_log = no' "deadline_ms = $((PATIENCE * 1500))"
+			'audit_journal = none' 'audit_kernel_log = no' "deadline_ms = $((PATIENCE * 1500))" 'workers = 2'
 		[ -z "${MNT:-}" ] || echo "mount = $MNT"
 		if [ -n "${TCTI:-}" ]; then
 			printf '%s\n' 'anchor = tpm2' "tcti = $TCTI" "exempt_pid = $SWTPM_PID"
