@@ -96,6 +96,16 @@ ESYS_TR assay_tpm2_session(const struct assay_anchor_tpm2 *a);
 
 /* ---- key.c ---- */
 
+/* Parameters of a P-256 key that protects others with AES-128-CFB. */
+#define STORAGE_P256                                                                               \
+	{                                                                                          \
+		.symmetric = { .algorithm = TPM2_ALG_AES,                                          \
+			       .keyBits.aes = 128,                                                 \
+			       .mode.aes = TPM2_ALG_CFB },                                         \
+		.scheme.scheme = TPM2_ALG_NULL, .curveID = TPM2_ECC_NIST_P256,                     \
+		.kdf.scheme = TPM2_ALG_NULL,                                                       \
+	}
+
 /* The caller flushes *@ret. */
 int assay_tpm2_create_primary(struct assay_anchor_tpm2 *a, ESYS_TR hierarchy,
 			      const TPM2B_PUBLIC *template, ESYS_TR *ret, struct assay_err *err);

@@ -13,40 +13,9 @@
 /* PolicySecret(TPM_RH_ENDORSEMENT), SHA-256: TCG EK Credential Profile 2.3, B.3.2 ("PolicyA"). */
 #define EK_POLICY                                                                                  \
 	{                                                                                          \
-		.size = 32, .buffer = {                                                            \
-			0x83,                                                                      \
-			0x71,                                                                      \
-			0x97,                                                                      \
-			0x67,                                                                      \
-			0x44,                                                                      \
-			0x84,                                                                      \
-			0xb3,                                                                      \
-			0xf8,                                                                      \
-			0x1a,                                                                      \
-			0x90,                                                                      \
-			0xcc,                                                                      \
-			0x8d,                                                                      \
-			0x46,                                                                      \
-			0xa5,                                                                      \
-			0xd7,                                                                      \
-			0x24,                                                                      \
-			0xfd,                                                                      \
-			0x52,                                                                      \
-			0xd7,                                                                      \
-			0x6e,                                                                      \
-			0x06,                                                                      \
-			0x52,                                                                      \
-			0x0b,                                                                      \
-			0x64,                                                                      \
-			0xf2,                                                                      \
-			0xa1,                                                                      \
-			0xda,                                                                      \
-			0x1b,                                                                      \
-			0x33,                                                                      \
-			0x14,                                                                      \
-			0x69,                                                                      \
-			0xaa                                                                       \
-		}                                                                                  \
+		.size = 32,                                                                        \
+		.buffer = "\x83\x71\x97\x67\x44\x84\xb3\xf8\x1a\x90\xcc\x8d\x46\xa5\xd7\x24"       \
+			  "\xfd\x52\xd7\x6e\x06\x52\x0b\x64\xf2\xa1\xda\x1b\x33\x14\x69\xaa"       \
 	}
 
 #define EK_ATTRIBUTES                                                                              \
@@ -60,13 +29,7 @@ static const TPM2B_PUBLIC ek_templates[] = {
 		.nameAlg = TPM2_ALG_SHA256,
 		.objectAttributes = EK_ATTRIBUTES,
 		.authPolicy = EK_POLICY,
-		.parameters.eccDetail = {
-			.symmetric = { .algorithm = TPM2_ALG_AES, .keyBits.aes = 128,
-				       .mode.aes = TPM2_ALG_CFB },
-			.scheme.scheme = TPM2_ALG_NULL,
-			.curveID = TPM2_ECC_NIST_P256,
-			.kdf.scheme = TPM2_ALG_NULL,
-		},
+		.parameters.eccDetail = STORAGE_P256,
 		.unique.ecc = { .x.size = 32, .y.size = 32 },
 	} },
 	{ .publicArea = {
