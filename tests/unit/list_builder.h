@@ -17,10 +17,10 @@ struct list_builder {
 	size_t pend_offset;
 };
 
-static inline void builder_init(struct list_builder *b, const struct assay_crypto *crypto)
+static inline void builder_init(struct list_builder *b, const struct assay_crypto *port)
 {
 	memset(b, 0, sizeof(*b));
-	b->crypto = *crypto;
+	b->crypto = *port;
 	b->w = assay_wr(b->buf, sizeof(b->buf));
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The OpenSSL backend: published digests, keys made here by OpenSSL itself, signatures good and
  * flipped. */
-#include "unit/test.h"
+#include "unit/crypto_fixture.h"
 
 #include <errno.h>
 #include <openssl/cms.h>
@@ -12,25 +12,7 @@
 #include <openssl/x509.h>
 #include <pthread.h>
 
-#include "backends/crypto_openssl/crypto_openssl.h"
 #include "base/hex.h"
-
-static struct assay_crypto_openssl *backend;
-static struct assay_crypto crypto;
-
-static int setup(void **state)
-{
-	int r = assay_crypto_openssl_new(&backend, NULL);
-
-	crypto = assay_crypto_openssl_port(backend);
-	return r;
-}
-
-static int teardown(void **state)
-{
-	assay_crypto_openssl_free(backend);
-	return 0;
-}
 
 /* ---- hashes: FIPS 180-4, FIPS 202, RFC 1321, GB/T 32905 examples for "abc" ------------------ */
 
@@ -359,19 +341,19 @@ static void test_key_any(void **state)
 		else
 			i2d_X509_bio(bio, cert);
 		len = BIO_get_mem_data(bio, &text);
-		assert_int_equal(assay_crypto_openssl_key_any(backend,
+		assert_int_equal(assay_crypto_openssl_key_any(crypto_backend,
 							      assay_bytes(text, (size_t)len), &key,
 							      &err),
 				 0);
 		crypto.ops->key_free(key);
-		assert_int_equal(assay_crypto_openssl_key_any(backend,
+		assert_int_equal(assay_crypto_openssl_key_any(crypto_backend,
 							      assay_bytes(text, (size_t)len / 2),
 							      &key, &err),
 				 -EBADMSG);
 		BIO_free(bio);
 	}
-	assert_int_equal(assay_crypto_openssl_key_any(backend, assay_bytes_str("hello"), &key,
-						      &err),
+	assert_int_equal(assay_crypto_openssl_key_any(crypto_backend, assay_bytes_str("hello"),
+						      &key, &err),
 			 -EBADMSG);
 	X509_free(cert);
 	EVP_PKEY_free(pkey);
@@ -468,5 +450,5 @@ int main(void)
 		cmocka_unit_test(test_pkcs7),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, crypto_setup, crypto_teardown);
 }

@@ -1,30 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The TPM in memory must do what it was told to, or the tests over it prove nothing. */
-#include "unit/test.h"
+#include "unit/crypto_fixture.h"
 
 #include <errno.h>
 #include <pthread.h>
 
-#include "backends/crypto_openssl/crypto_openssl.h"
 #include "backends/fake/fake_anchor.h"
 
-static struct assay_crypto_openssl *backend;
-static struct assay_crypto crypto;
 static struct assay_fake_anchor *fake;
 static struct assay_anchor port;
-
-static int setup(void **state)
-{
-	assay_crypto_openssl_new(&backend, NULL);
-	crypto = assay_crypto_openssl_port(backend);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	assay_crypto_openssl_free(backend);
-	return 0;
-}
 
 static int begin(void **state)
 {
@@ -167,5 +151,5 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_block, begin, end),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, crypto_setup, crypto_teardown);
 }

@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Quotes that tpm2-tools made over real lists: all must be accepted, no changed one may be. */
-#include "unit/test.h"
+#include "unit/crypto_fixture.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 
-#include "backends/crypto_openssl/crypto_openssl.h"
 #include "base/file.h"
 #include "base/hex.h"
 #include "engine/quote.h"
-
-static struct assay_crypto_openssl *backend;
-static struct assay_crypto crypto;
 
 static const uint8_t nonce[] = { 0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef };
 static const char *const dirs[] = {
@@ -21,20 +17,6 @@ static const char *const dirs[] = {
 	"7.2.13-rich-sha256-ima-sig", "7.2.13-sha384-evm-sig",
 };
 static const char *const names[] = { "quote", "quote256", "quote512" };
-
-static int setup(void **state)
-{
-	int r = assay_crypto_openssl_new(&backend, NULL);
-
-	crypto = assay_crypto_openssl_port(backend);
-	return r;
-}
-
-static int teardown(void **state)
-{
-	assay_crypto_openssl_free(backend);
-	return 0;
-}
 
 static struct assay_file read_vector(const char *dir, const char *name, const char *suffix)
 {
@@ -66,7 +48,8 @@ static void vector_open(const char *dir, const char *name, struct vector *v)
 	v->pcrs = read_vector(dir, name, "pcrs");
 	v->pem = read_vector(dir, "ak", "pub");
 	v->tpmt = read_vector(dir, "ak", "tpmt");
-	assert_int_equal(assay_crypto_openssl_key_any(backend, v->pem.bytes, &v->key, NULL), 0);
+	assert_int_equal(assay_crypto_openssl_key_any(crypto_backend, v->pem.bytes, &v->key, NULL),
+			 0);
 	assert_int_equal(assay_tpm_public_parse(v->tpmt.bytes, &v->public, NULL), 0);
 	assay_tpm_public_spki(&v->public, &w);
 	assert_true(assay_wr_ok(&w));
@@ -356,5 +339,5 @@ int main(void)
 		cmocka_unit_test(test_selection_text),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, crypto_setup, crypto_teardown);
 }

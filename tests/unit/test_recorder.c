@@ -55,16 +55,23 @@ static bool more_coming(void *ctx)
 	return atomic_load(&coming);
 }
 
+/* A batch waits so long for those who are on the way, and an extend takes so long. */
+static void fixture_start_gathering(struct fixture *f, uint32_t pause_ms, uint32_t extend_ms)
+{
+	fixture_init(f, ANCHOR_GROUP);
+	f->config.gather_us = pause_ms * 1000u;
+	f->config.more_coming = more_coming;
+	atomic_store(&coming, false);
+	assay_fake_anchor_slow(f->tpm, extend_ms * 1000u);
+	fixture_start(f);
+}
+
 /* With a pause of an hour nothing would be anchored in this test's time. */
 static void a_pause_ends_when_all_have_come(void **state)
 {
 	struct fixture f;
 
-	fixture_init(&f, ANCHOR_GROUP);
-	f.config.gather_us = 3600u * 1000000u;
-	f.config.more_coming = more_coming;
-	atomic_store(&coming, false);
-	fixture_start(&f);
+	fixture_start_gathering(&f, 3600u * 1000u, 0);
 	measure_files(&f, 1);
 	assert_int_equal(recorder_flush(f.recorder, FLUSH_MS), 0);
 	atomic_store(&coming, true);
@@ -85,12 +92,7 @@ static void a_slow_tpm_is_worth_the_pause(void **state)
 	struct recorder_counts before, after;
 	struct fixture f;
 
-	fixture_init(&f, ANCHOR_GROUP);
-	f.config.gather_us = 400 * 1000;
-	f.config.more_coming = more_coming;
-	atomic_store(&coming, false);
-	assay_fake_anchor_slow(f.tpm, 500 * 1000);
-	fixture_start(&f);
+	fixture_start_gathering(&f, 1000, 1100);
 	for (unsigned i = 0; i < 500; i++)
 		measure_file(&f, i, 0, false, &(struct assay_decision){ 0 });
 	assert_int_equal(recorder_flush(f.recorder, FLUSH_MS), 0);
@@ -160,12 +162,7 @@ static void who_was_released_is_waited_for(void **state)
 	uint64_t least = UINT64_MAX;
 	struct fixture f;
 
-	fixture_init(&f, ANCHOR_GROUP);
-	f.config.gather_us = 600 * 1000;
-	f.config.more_coming = more_coming;
-	atomic_store(&coming, false);
-	assay_fake_anchor_slow(f.tpm, 700 * 1000);
-	fixture_start(&f);
+	fixture_start_gathering(&f, 600, 700);
 	for (unsigned i = 0; i < 20 && least > 1290; i++) {
 		uint64_t begin = assay_clock_ms();
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The state of a list: steps, batch records, modes, PCR values. */
-#include "unit/test.h"
+#include "unit/crypto_fixture.h"
 
 #include <errno.h>
 
@@ -8,7 +8,6 @@
 #include "engine/replay.h"
 #include "unit/list_builder.h"
 
-static struct assay_crypto crypto;
 static const struct assay_banks banks = { { ASSAY_HASH_SHA1, ASSAY_HASH_SHA256 }, 2 };
 
 #define STATE_GROUP "v=1;event=mode;mode=group;"
@@ -440,10 +439,6 @@ int main(void)
 		cmocka_unit_test(test_kernel_records_in_group_mode),
 		cmocka_unit_test(test_padding_is_the_kernels),
 	};
-	AUTO(crypto_openssl) struct assay_crypto_openssl *c = NULL;
 
-	if (assay_crypto_openssl_new(&c, NULL) < 0)
-		return 1;
-	crypto = assay_crypto_openssl_port(c);
-	return cmocka_run_group_tests_name("replay", tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, crypto_setup, crypto_teardown);
 }

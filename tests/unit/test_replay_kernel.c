@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Records of the kernel that were extended before steps which the list has before them. */
-#include "unit/test.h"
+#include "unit/crypto_fixture.h"
 
 #include <errno.h>
 
@@ -13,7 +13,6 @@
 
 static const struct assay_banks banks = { { ASSAY_HASH_SHA1, ASSAY_HASH_SHA256 }, 2 };
 static const struct assay_list_form form = { .column = ASSAY_HASH_SHA1 };
-static struct assay_crypto crypto;
 
 static void builder_announce(struct list_builder *b, uint64_t at, uint64_t index, unsigned count)
 {
@@ -223,10 +222,6 @@ int main(void)
 		cmocka_unit_test(test_places_that_cannot_be),
 		cmocka_unit_test(test_verify_between),
 	};
-	AUTO(crypto_openssl) struct assay_crypto_openssl *openssl = NULL;
 
-	if (assay_crypto_openssl_new(&openssl, NULL) < 0)
-		return 1;
-	crypto = assay_crypto_openssl_port(openssl);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, crypto_setup, crypto_teardown);
 }

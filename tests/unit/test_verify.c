@@ -7,7 +7,7 @@
  * With ASSAY_TEST_LONG=1 every single bit of every list is flipped; without, those of every 199th
  * byte.
  */
-#include "unit/test.h"
+#include "unit/crypto_fixture.h"
 
 #include <errno.h>
 
@@ -437,10 +437,6 @@ int main(void)
 		cmocka_unit_test(test_untouched_pcr),
 		cmocka_unit_test(test_refused_claims),
 	};
-	AUTO(crypto_openssl) struct assay_crypto_openssl *c = NULL;
 
-	if (assay_crypto_openssl_new(&c, NULL) < 0)
-		return 1;
-	crypto = assay_crypto_openssl_port(c);
-	return cmocka_run_group_tests_name("verify", tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, crypto_setup, crypto_teardown);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Where a list begins: at values of a segment's head, which an entry must vouch for, and with a
  * boot_aggregate. */
-#include "unit/test.h"
+#include "unit/crypto_fixture.h"
 
 #include "base/hex.h"
 #include "engine/boot.h"
@@ -120,10 +120,6 @@ int main(void)
 		cmocka_unit_test(test_head_behind_the_kernels_record),
 		cmocka_unit_test(test_boot_with_an_entry_behind),
 	};
-	AUTO(crypto_openssl) struct assay_crypto_openssl *c = NULL;
 
-	if (assay_crypto_openssl_new(&c, NULL) < 0)
-		return 1;
-	crypto = assay_crypto_openssl_port(c);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, crypto_setup, crypto_teardown);
 }

@@ -3,9 +3,8 @@
 #pragma once
 
 #include "engine/verify.h"
+#include "unit/crypto_fixture.h"
 #include "unit/list_builder.h"
-
-static struct assay_crypto crypto;
 
 static const struct assay_list_form plain = { .column = ASSAY_HASH_SHA1 };
 
