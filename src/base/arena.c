@@ -22,9 +22,3 @@ void *assay_arena_alloc(struct assay_arena *a, size_t count, size_t size)
 	memset(at, 0, len);
 	return at;
 }
-
-void assay_arena_rewind(struct assay_arena *a, size_t mark)
-{
-	if (mark < a->used)
-		a->used = mark;
-}

@@ -19,6 +19,3 @@ void assay_arena_init(struct assay_arena *a, void *base, size_t size);
 /* Zeroed memory, aligned to 16, or NULL when the arena is full. @count * @size may not overflow
  * unseen: NULL then too. */
 void *assay_arena_alloc(struct assay_arena *a, size_t count, size_t size);
-
-/* Everything that was allocated after @mark (an earlier value of a->used) is free again. */
-void assay_arena_rewind(struct assay_arena *a, size_t mark);

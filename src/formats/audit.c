@@ -3,11 +3,8 @@
 
 #include "base/macros.h"
 
-static const struct {
-	const char *name;
-	unsigned number;
-} types[] = {
-#define X(id, number, name) { name, number },
+static const char *const type_names[] = {
+#define X(id, number, name) name,
 	ASSAY_AUDIT_TYPE_LIST(X)
 #undef X
 };
@@ -30,12 +27,7 @@ static const struct {
 
 const char *assay_audit_type_name(enum assay_audit_type type)
 {
-	return (unsigned)type < ASSAY_AUDIT_TYPE_COUNT ? types[type].name : "?";
-}
-
-unsigned assay_audit_type_number(enum assay_audit_type type)
-{
-	return (unsigned)type < ASSAY_AUDIT_TYPE_COUNT ? types[type].number : 0;
+	return (unsigned)type < ASSAY_AUDIT_TYPE_COUNT ? type_names[type] : "?";
 }
 
 const char *assay_audit_field_key(enum assay_audit_field field)

@@ -30,9 +30,7 @@ enum assay_audit_type {
 		ASSAY_AUDIT_TYPE_COUNT
 };
 
-/* As the list above has them. */
 const char *assay_audit_type_name(enum assay_audit_type type);
-unsigned assay_audit_type_number(enum assay_audit_type type);
 
 /*
  * In the order of the JSON. NUMBER(id, key): at most INT64_MAX, as readers have no more.

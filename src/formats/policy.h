@@ -182,7 +182,7 @@ struct assay_policy_options {
 size_t assay_policy_arena_size(struct assay_bytes text);
 
 /*
- * Parses a whole policy. Memory comes from @arena and is not returned on failure (rewind it).
+ * Parses a whole policy. Memory comes from @arena and is not returned on failure.
  * @options may be NULL. On failure @err has line, column, the token, and what is allowed there.
  * A policy without any rule is refused, as in the kernel.
  * Errors: -EINVAL what the kernel refuses, -E2BIG over a limit, -ENOMEM the arena is full.

@@ -26,7 +26,7 @@ static bool has_value(const struct assay_quote_pcrs *pcrs, enum assay_hash bank,
 
 /* ---- ours ----------------------------------------------------------------------------------- */
 
-bool assay_quote_is(struct assay_bytes file)
+static bool is_ours(struct assay_bytes file)
 {
 	return file.len >= sizeof(magic) && memcmp(file.data, magic, sizeof(magic)) == 0;
 }
@@ -63,7 +63,7 @@ int assay_quote_parse(struct assay_bytes file, struct assay_quote *ret, struct a
 	if (file.len > ASSAY_QUOTE_SIZE_MAX)
 		return assay_err_set(err, -E2BIG, "a quote of more than %d bytes",
 				     ASSAY_QUOTE_SIZE_MAX);
-	if (!assay_quote_is(file) || !assay_rd_bytes(&in, sizeof(magic), &head) ||
+	if (!is_ours(file) || !assay_rd_bytes(&in, sizeof(magic), &head) ||
 	    !assay_rd_u16(&in, &version))
 		return assay_err_set(err, -EBADMSG, "not a quote file of assay");
 	if (version != VERSION)

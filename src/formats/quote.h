@@ -30,8 +30,6 @@ struct assay_quote {
 	struct assay_quote_pcrs pcrs;
 };
 
-bool assay_quote_is(struct assay_bytes file);
-
 /* Errors: -EBADMSG malformed, a value twice, bytes left over; -EOPNOTSUPP unknown version or bank;
  * -E2BIG. */
 int assay_quote_parse(struct assay_bytes file, struct assay_quote *ret, struct assay_err *err);

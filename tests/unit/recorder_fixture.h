@@ -13,7 +13,6 @@
 #include <pthread.h>
 #include <sys/stat.h>
 #include <syslog.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "backends/crypto_openssl/crypto_openssl.h"
@@ -187,6 +186,14 @@ static inline int measure_file(struct fixture *f, uint32_t i, uint32_t owner, bo
 }
 
 /* @n new files; every fifth to PCR 11, every seventh with a violation. */
+static inline bool is_anchored(struct fixture *f, uint64_t index)
+{
+	struct recorder_counts counts;
+
+	recorder_counts(f->recorder, &counts);
+	return index < counts.anchored;
+}
+
 static inline void measure_files(struct fixture *f, uint32_t n)
 {
 	struct assay_decision d;

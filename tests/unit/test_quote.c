@@ -2,7 +2,6 @@
 /* Quotes that tpm2-tools made over real lists: all must be accepted, no changed one may be. */
 #include "unit/crypto_fixture.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 

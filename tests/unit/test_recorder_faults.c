@@ -141,13 +141,13 @@ static void waiters_cross_segments(void **state)
 	measure_files(&f, 3);
 	assay_fake_anchor_await_blocked(f.tpm);
 	assert_int_equal(measure_file(&f, 1000, 0, false, &d), 0);
-	assert_false(recorder_is_anchored(f.recorder, d.wait_for));
+	assert_false(is_anchored(&f, d.wait_for));
 	assay_fake_anchor_fault(f.tpm, ASSAY_FAKE_EXTEND, ASSAY_FAKE_TIMEOUT_BEFORE, 0, 1);
 	foreign_extend(
 		&f); /* before the one that is held up: that it broke is seen after the next */
 	assay_fake_anchor_release(f.tpm);
 	assert_int_equal(recorder_flush(f.recorder, FLUSH_MS), 0);
-	assert_true(recorder_is_anchored(f.recorder, d.wait_for));
+	assert_true(is_anchored(&f, d.wait_for));
 	fixture_stop(&f);
 	last = assert_agrees(&f);
 	assert_true(last >= 2);
@@ -382,11 +382,11 @@ static void no_room_for_a_segment(void **state)
 		assay_fake_anchor_release(f.tpm);
 		while (__atomic_load_n(&waits_for_room, __ATOMIC_RELAXED) == 0)
 			usleep(1000);
-		assert_false(recorder_is_anchored(f.recorder, counts.records - 1));
+		assert_false(is_anchored(&f, counts.records - 1));
 		assert_int_equal(recorder_flush(f.recorder, 10), -ETIMEDOUT);
 		assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
 		assert_int_equal(recorder_flush(f.recorder, FLUSH_MS), 0);
-		assert_true(recorder_is_anchored(f.recorder, counts.records - 1));
+		assert_true(is_anchored(&f, counts.records - 1));
 		measure_files(&f, 10);
 		fixture_stop(&f);
 		assert_new_segment_has_all(&f);

@@ -105,7 +105,7 @@ static void finish(struct fixture *f)
 	for (unsigned i = 0; i < 2; i++)
 		assert_int_equal(recorder_flush(f->recorder, FLUSH_MS), 0);
 	busy = NULL;
-	assert_true(recorder_is_anchored(f->recorder, last.wait_for));
+	assert_true(is_anchored(f, last.wait_for));
 	fixture_stop(f);
 	assert_int_equal(assert_agrees(f), 2);
 	assert_has_all(f, 0, f->files);

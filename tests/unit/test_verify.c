@@ -12,7 +12,6 @@
 #include <errno.h>
 
 #include "base/hex.h"
-#include "base/num.h"
 #include "unit/kernel_lists.h"
 #include "unit/verify_fixture.h"
 

@@ -9,7 +9,7 @@
 #define TIMEOUT_MS     20000u
 #define TIMEOUT_MS_MAX 3600000u
 
-int assay_tpm2_connect(struct assay_anchor_tpm2 *a, struct assay_err *err)
+static int connect_esys(struct assay_anchor_tpm2 *a, struct assay_err *err)
 {
 	TSS2_RC rc;
 	int r = assay_tpm2_load(a, err);
@@ -24,7 +24,7 @@ int assay_tpm2_connect(struct assay_anchor_tpm2 *a, struct assay_err *err)
 	return 0;
 }
 
-void assay_tpm2_disconnect(struct assay_anchor_tpm2 *a)
+static void disconnect(struct assay_anchor_tpm2 *a)
 {
 	if (a->esys)
 		assay_tpm2_flush(a, &a->session);
@@ -39,7 +39,7 @@ void assay_tpm2_disconnect(struct assay_anchor_tpm2 *a)
 static int greet(struct assay_anchor_tpm2 *a, struct assay_banks *ret, struct assay_err *err)
 {
 	struct assay_tpm_clock clock;
-	int r = assay_tpm2_connect(a, err);
+	int r = connect_esys(a, err);
 
 	if (r == 0)
 		r = assay_tpm2_clock(a, &clock, err);
@@ -56,7 +56,7 @@ static int reopen(void *ctx, struct assay_err *err)
 	struct assay_banks banks = { 0 };
 	int r;
 
-	assay_tpm2_disconnect(a);
+	disconnect(a);
 	r = greet(a, &banks, err);
 	if (r == 0 && !assay_banks_equal(&a->banks, &banks))
 		r = assay_err_set(err, -EIO, "the TPM has other PCR banks than before");
@@ -145,7 +145,7 @@ void assay_anchor_tpm2_free(struct assay_anchor_tpm2 *a)
 {
 	if (!a)
 		return;
-	assay_tpm2_disconnect(a);
+	disconnect(a);
 	assay_tpm2_load_abandon(a);
 	free(a->tcti_name);
 	free(a);

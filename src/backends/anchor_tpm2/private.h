@@ -62,11 +62,6 @@ void assay_tpm2_load_abandon(struct assay_anchor_tpm2 *a);
 /* The TCTI's name for messages. */
 const char *assay_tpm2_where(const struct assay_anchor_tpm2 *a);
 
-/* ---- connect.c ---- */
-
-int assay_tpm2_connect(struct assay_anchor_tpm2 *a, struct assay_err *err);
-void assay_tpm2_disconnect(struct assay_anchor_tpm2 *a);
-
 /* ---- pcr.c ---- */
 
 int assay_tpm2_banks(struct assay_anchor_tpm2 *a, struct assay_banks *ret, struct assay_err *err);

@@ -26,8 +26,9 @@ static bool field_can_be_written(enum assay_hash hash, enum assay_field field)
 	}
 }
 
-int assay_core_template_parse(enum assay_hash hash, struct assay_bytes name,
-			      struct assay_core_template *ret, struct assay_err *err)
+/* Whether it can be written without signatures, too. @hash: of contents. */
+static int parse_template(enum assay_hash hash, struct assay_bytes name,
+			  struct assay_core_template *ret, struct assay_err *err)
 {
 	struct assay_core_template t = { .name = name };
 	int rc = assay_template_parse(name, &t.template, err);
@@ -56,10 +57,10 @@ static struct assay_bytes standard_template(const struct assay_core_config *conf
 static int init_templates(struct assay_core *c, struct assay_err *err)
 {
 	enum assay_hash hash = c->config.hash;
-	int rc = assay_core_template_parse(hash, standard_template(&c->config), &c->standard, err);
+	int rc = parse_template(hash, standard_template(&c->config), &c->standard, err);
 
 	if (rc == 0)
-		rc = assay_core_template_parse(hash, assay_bytes_str("ima-buf"), &c->buffer, err);
+		rc = parse_template(hash, assay_bytes_str("ima-buf"), &c->buffer, err);
 	return rc;
 }
 
@@ -110,7 +111,7 @@ static int check_rule(enum assay_hash hash, const struct assay_rule *rule, struc
 					 rule->pcr);
 	if (!(rule->opts & ASSAY_OPT_TEMPLATE))
 		return 0;
-	rc = assay_core_template_parse(hash, rule->template, &unused, &why);
+	rc = parse_template(hash, rule->template, &unused, &why);
 	return rc < 0 ? assay_err_at_line(err, rc, rule->line, 0, "%s", why.text) : 0;
 }
 
@@ -129,7 +130,7 @@ int assay_core_check_policy(const struct assay_core_config *config,
 			    const struct assay_policy *policy, struct assay_err *err)
 {
 	struct assay_core_template unused;
-	int rc = assay_core_template_parse(config->hash, standard_template(config), &unused, err);
+	int rc = parse_template(config->hash, standard_template(config), &unused, err);
 
 	return rc < 0 ? rc : check_rules(config->hash, policy, err);
 }
@@ -166,7 +167,7 @@ static int choose_template(const struct assay_core *c, const struct assay_facts 
 			   struct assay_err *err)
 {
 	if (match->template.len > 0)
-		return assay_core_template_parse(c->config.hash, match->template, ret, err);
+		return parse_template(c->config.hash, match->template, ret, err);
 	*ret = is_buffer_hook(facts->match.hook) ? c->buffer : c->standard;
 	return 0;
 }

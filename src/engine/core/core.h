@@ -47,8 +47,3 @@ int assay_core_append(struct assay_core *c, const struct assay_new_record *rec, 
 /* What a restored record says of the list itself: mode, batch sequence. */
 int assay_core_restore_own(struct assay_core *c, const struct assay_record *record,
 			   struct assay_err *err);
-
-/* The template by name, parsed, and whether it can be written without signatures. @hash: of
- * contents. */
-int assay_core_template_parse(enum assay_hash hash, struct assay_bytes name,
-			      struct assay_core_template *ret, struct assay_err *err);

@@ -134,8 +134,6 @@ void doctor_unseen(struct doctor *d, const char *check, const char *subject, boo
 /* Takes @facts. @f may be NULL. */
 void doctor_facts(struct doctor_finding *f, json_t *facts);
 
-const char *doctor_state_word(enum doctor_state state);
-const char *doctor_area_word(enum doctor_area area);
 size_t doctor_count(const struct doctor_report *r, enum doctor_state state);
 /* The exit status: EXIT_NO something is bad, EXIT_TROUBLE something that is needed was not seen. */
 int doctor_verdict(const struct doctor_report *r);

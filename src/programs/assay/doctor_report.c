@@ -15,7 +15,7 @@
 #define WIDTH_MAX 96
 #define INDENT	  10
 
-const char *doctor_state_word(enum doctor_state state)
+static const char *state_word(enum doctor_state state)
 {
 	static const char *const words[] = {
 #define X(id, word) [DOCTOR_##id] = (word),
@@ -26,7 +26,7 @@ const char *doctor_state_word(enum doctor_state state)
 	return words[state];
 }
 
-const char *doctor_area_word(enum doctor_area area)
+static const char *area_word(enum doctor_area area)
 {
 	static const char *const words[] = {
 #define X(id, word) [DOCTOR_##id] = (word),
@@ -183,8 +183,8 @@ static void print_wrapped(size_t width, size_t at, const char *text)
 
 static void print_head(size_t width, const struct doctor_finding *f, const char *area)
 {
-	int n = printf("  %-7s %s%s%s: ", doctor_state_word(f->advice.state), area,
-		       *area ? ", " : "", f->advice.subject);
+	int n = printf("  %-7s %s%s%s: ", state_word(f->advice.state), area, *area ? ", " : "",
+		       f->advice.subject);
 
 	print_wrapped(width, n < 0 ? 0 : (size_t)n, f->found);
 }
@@ -198,7 +198,7 @@ static void print_sentence(size_t width, const char *before, const char *text)
 
 static void print_area(size_t width, const struct doctor_report *r, enum doctor_area area)
 {
-	puts(doctor_area_word(area));
+	puts(area_word(area));
 	for (size_t i = 0; i < r->n; i++) {
 		const struct doctor_finding *f = &r->finding[i];
 
@@ -236,7 +236,7 @@ static void print_counts(const struct doctor_report *r)
 	printf("summary:");
 	for (int s = DOCTOR_STATE_COUNT - 1; s >= 0; s--)
 		printf(" %zu %s%s", doctor_count(r, (enum doctor_state)s),
-		       doctor_state_word((enum doctor_state)s), s ? "," : "\n");
+		       state_word((enum doctor_state)s), s ? "," : "\n");
 }
 
 void doctor_print(const struct doctor *d)
@@ -256,8 +256,7 @@ void doctor_print(const struct doctor *d)
 	for (int w = 3; w >= 0; w--)
 		for (size_t i = 0; i < r->n; i++)
 			if (weight(&r->finding[i].advice) == w)
-				print_head(width, &r->finding[i],
-					   doctor_area_word(r->finding[i].area));
+				print_head(width, &r->finding[i], area_word(r->finding[i].area));
 	printf("verdict: %s '%s'\n", verdicts[doctor_verdict(r)], policy);
 }
 
@@ -268,9 +267,9 @@ static json_t *finding_json(const struct doctor_finding *f)
 	const struct doctor_advice *a = &f->advice;
 
 	return json_pack("{s:s, s:s, s:s, s:s, s:b, s:s, s:s?, s:s?, s:O*}", "area",
-			 doctor_area_word(f->area), "check", a->check, "subject", a->subject,
-			 "state", doctor_state_word(a->state), "needed", a->needed, "found",
-			 f->found, "means", a->means, "do", a->todo, "facts", f->facts);
+			 area_word(f->area), "check", a->check, "subject", a->subject, "state",
+			 state_word(a->state), "needed", a->needed, "found", f->found, "means",
+			 a->means, "do", a->todo, "facts", f->facts);
 }
 
 static json_t *counts_json(const struct doctor_report *r)
@@ -278,7 +277,7 @@ static json_t *counts_json(const struct doctor_report *r)
 	json_t *counts = json_object();
 
 	for (int s = 0; s < DOCTOR_STATE_COUNT; s++)
-		json_object_set_new(counts, doctor_state_word((enum doctor_state)s),
+		json_object_set_new(counts, state_word((enum doctor_state)s),
 				    json_integer(
 					    (json_int_t)doctor_count(r, (enum doctor_state)s)));
 	return counts;

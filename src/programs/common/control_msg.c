@@ -133,7 +133,7 @@ static int after_parse(const json_t *message, uint64_t *ret, struct assay_err *e
 	return 0;
 }
 
-int control_request_parse(const json_t *message, struct control_request *ret, struct assay_err *err)
+static int request_parse(const json_t *message, struct control_request *ret, struct assay_err *err)
 {
 	struct control_request q = { 0 };
 	const json_t *pcrs = json_object_get(message, "pcrs");
@@ -172,7 +172,7 @@ int control_request_read(struct assay_bytes text, struct control_request *ret,
 	message = json_loadb((const char *)text.data, text.len, JSON_REJECT_DUPLICATES, &why);
 	if (!message)
 		return assay_err_set(err, -EBADMSG, "a request that is not JSON");
-	r = control_request_parse(message, ret, err);
+	r = request_parse(message, ret, err);
 	json_decref(message);
 	return r;
 }

@@ -47,11 +47,8 @@ struct control_request {
 
 /* The caller owns what is returned (json_decref); NULL: out of memory. */
 json_t *control_request_pack(const struct control_request *request);
-/* Errors: -EBADMSG malformed, unknown key or over a limit; -EOPNOTSUPP unknown op or bank. */
-int control_request_parse(const json_t *message, struct control_request *ret,
-			  struct assay_err *err);
-
-/* The same from a packet. Errors: also -E2BIG. */
+/* Of a packet. Errors: -EBADMSG malformed, unknown key or over a limit; -EOPNOTSUPP unknown op or
+ * bank; -E2BIG. */
 int control_request_read(struct assay_bytes text, struct control_request *ret,
 			 struct assay_err *err);
 

@@ -343,7 +343,7 @@ static void end_guest(struct anchor_line *l)
 	free(l);
 }
 
-void *anchor_serve_calls(void *line)
+static void *serve_calls(void *line)
 {
 	struct anchor_line *l = line;
 	struct ipc_message m;
@@ -372,7 +372,7 @@ int anchor_start_line(struct anchor_line *line, struct assay_err *err)
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, CALL_STACK);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	r = -pthread_create(&thread, &attr, anchor_serve_calls, line);
+	r = -pthread_create(&thread, &attr, serve_calls, line);
 	pthread_attr_destroy(&attr);
 	return r < 0 ? assay_err_set(err, r, "cannot start a thread: %s", strerror(-r)) : 0;
 }

@@ -59,7 +59,5 @@ struct anchor_server {
 /* Until main's end is closed (-EPIPE), or it says what it may not. */
 int anchor_serve_events(struct anchor_server *s);
 
-/* Of struct anchor_line: a thread, which ends with its socket. */
-void *anchor_serve_calls(void *line);
-/* Starts it. Errors: -EAGAIN. */
+/* A thread that answers what comes over @line, and ends with its socket. Errors: -EAGAIN. */
 int anchor_start_line(struct anchor_line *line, struct assay_err *err);

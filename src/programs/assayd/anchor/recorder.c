@@ -452,16 +452,6 @@ int recorder_set_policy(struct recorder *r, const struct assay_policy *policy, c
 /* ---- what can be asked ------------------------------------------------------------------------
  */
 
-bool recorder_is_anchored(struct recorder *r, uint64_t index)
-{
-	bool anchored;
-
-	pthread_mutex_lock(&r->lock);
-	anchored = index < r->upto;
-	pthread_mutex_unlock(&r->lock);
-	return anchored;
-}
-
 void recorder_gathered(struct recorder *r)
 {
 	pthread_mutex_lock(&r->lock);

@@ -84,9 +84,6 @@ int recorder_state(struct recorder *r, const char *what,
 		   void (*fill)(void *ctx, struct assay_wr *w), void *ctx, bool gap,
 		   uint64_t *ret_index, struct assay_err *err);
 
-/* Whether the record is anchored already. Thread-safe. */
-bool recorder_is_anchored(struct recorder *r, uint64_t index);
-
 /* more_coming() says no from now on: a gather pause need not go on. Thread-safe. */
 void recorder_gathered(struct recorder *r);
 

@@ -141,9 +141,6 @@ uint32_t recorder_used(const struct recorder *r);
 /* The walk begins anew: it passes over what have[] says, and extends the rest. */
 int recorder_rewind(struct recorder *r, struct assay_err *err);
 
-/* What @pcr must hold now by the replay. */
-void recorder_value(const struct recorder *r, uint32_t pcr, struct assay_pcr_value *ret);
-
 /* ---- recorder_segment.c */
 /* A core with the list's records in it; @plan tells which are pending. */
 int recorder_load_core(struct recorder *r, const struct assay_banks *banks,

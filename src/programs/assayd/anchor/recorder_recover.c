@@ -75,7 +75,8 @@ uint32_t recorder_used(const struct recorder *r)
 	return used;
 }
 
-void recorder_value(const struct recorder *r, uint32_t pcr, struct assay_pcr_value *ret)
+/* What @pcr must hold now by the replay. */
+static void value_now(const struct recorder *r, uint32_t pcr, struct assay_pcr_value *ret)
 {
 	struct assay_pcr_value padded;
 
@@ -313,7 +314,7 @@ static bool agrees(struct recorder *r, const struct recorder_seen *seen)
 	for (uint32_t p = 0; p < ASSAY_PCRS; p++) {
 		if (!(seen->pcrs & 1u << p))
 			continue;
-		recorder_value(r, p, &value);
+		value_now(r, p, &value);
 		for (uint32_t i = 0; i < seen->banks.n; i++)
 			if (memcmp(value.value[i], seen->pcr[p].value[i],
 				   assay_hash_size(seen->banks.alg[i])) != 0)

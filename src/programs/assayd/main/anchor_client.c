@@ -321,11 +321,6 @@ bool anchor_has_landlock(const struct anchor *a)
 	return a->ready.landlock;
 }
 
-uint64_t anchor_upto(const struct anchor *a)
-{
-	return a->ready.upto;
-}
-
 /* ---- the list ------------------------------------------------------------------------------- */
 
 int anchor_state(struct anchor *a, const char *what, void (*fill)(void *ctx, struct assay_wr *w),
@@ -360,17 +355,6 @@ int anchor_set_policy(struct anchor *a, const struct loaded_policy *policy, stru
 					     .name = assay_bytes_str(policy->name),
 					     .digest = policy->digest };
 	return call(a, &a->records, &ask, fd, ANCHOR_MSG_DONE, &answer, err);
-}
-
-int anchor_counts(struct anchor *a, struct recorder_counts *ret, struct assay_err *err)
-{
-	const struct anchor_msg ask = { .type = ANCHOR_MSG_COUNTS };
-	struct anchor_msg answer;
-	int rc = call(a, &a->records, &ask, -1, ANCHOR_MSG_COUNTED, &answer, err);
-
-	if (rc == 0)
-		*ret = answer.counts;
-	return rc;
 }
 
 int anchor_line(struct anchor *a, int *ret, struct assay_err *err)
@@ -443,38 +427,4 @@ int anchor_flush(struct anchor *a, uint32_t timeout_ms)
 		rc = call(a, &a->tpm, &ask, -1, ANCHOR_MSG_DONE, &answer, NULL);
 	} while (rc == -ETIMEDOUT && timeout_ms > 0);
 	return rc;
-}
-
-int anchor_quote(struct anchor *a, const struct assay_quote_request *request,
-		 struct assay_quote_reply *ret, struct assay_err *err)
-{
-	const struct anchor_msg ask = { .type = ANCHOR_MSG_QUOTE, .quote = *request };
-	struct anchor_msg answer;
-	int rc = call(a, &a->tpm, &ask, -1, ANCHOR_MSG_QUOTED, &answer, err);
-
-	if (rc == 0)
-		*ret = answer.quoted;
-	return rc;
-}
-
-int anchor_read_pcrs(struct anchor *a, uint32_t pcr_mask, struct assay_pcr_value values[ASSAY_PCRS],
-		     struct assay_banks *ret_banks, struct assay_tpm_clock *ret_clock,
-		     struct assay_err *err)
-{
-	const struct anchor_msg ask = { .type = ANCHOR_MSG_PCRS, .pcr_mask = pcr_mask };
-	struct anchor_msg answer;
-	int rc = call(a, &a->tpm, &ask, -1, ANCHOR_MSG_VALUES, &answer, err);
-
-	if (rc < 0)
-		return rc;
-	if (answer.values.mask != pcr_mask) {
-		shutdown(a->child.socket, SHUT_RDWR);
-		return gone(err);
-	}
-	for (uint32_t p = 0; p < ASSAY_PCRS; p++)
-		if (pcr_mask & 1u << p)
-			values[p] = answer.values.pcr[p];
-	*ret_banks = answer.values.banks;
-	*ret_clock = answer.values.clock;
-	return 0;
 }

@@ -47,23 +47,16 @@ int anchor_socket(const struct anchor *a); /* for recording_new(); non-blocking 
 pid_t anchor_pid(const struct anchor *a);
 const char *anchor_ek(const struct anchor *a); /* as anchor_ek_name() */
 bool anchor_has_landlock(const struct anchor *a);
-uint64_t anchor_upto(const struct anchor *a); /* anchored when it was ready */
 
 /* As the recorder's calls of the same name. All: -EPIPE the process is gone. */
 int anchor_state(struct anchor *a, const char *what, void (*fill)(void *ctx, struct assay_wr *w),
 		 void *ctx, bool gap, uint64_t *ret_index, struct assay_err *err);
 int anchor_set_policy(struct anchor *a, const struct loaded_policy *policy, struct assay_err *err);
-int anchor_counts(struct anchor *a, struct recorder_counts *ret, struct assay_err *err);
-/* The same, over a line of its own, that does not wait for an anchor that hangs: -ETIMEDOUT, and
- * *ret is what it said last. anchor_open_counts() first. */
+/* recorder_counts(), over a line of its own that does not wait for an anchor that hangs:
+ * -ETIMEDOUT, and *ret is what it said last. anchor_open_counts() first. */
 int anchor_open_counts(struct anchor *a, struct assay_err *err);
 int anchor_counts_within(struct anchor *a, int timeout_ms, struct recorder_counts *ret);
 int anchor_flush(struct anchor *a, uint32_t timeout_ms);
-int anchor_quote(struct anchor *a, const struct assay_quote_request *request,
-		 struct assay_quote_reply *ret, struct assay_err *err);
-int anchor_read_pcrs(struct anchor *a, uint32_t pcr_mask, struct assay_pcr_value values[ASSAY_PCRS],
-		     struct assay_banks *ret_banks, struct assay_tpm_clock *ret_clock,
-		     struct assay_err *err);
 void anchor_ending(struct anchor *a);
 /* A socket over which another process may ask for counts, PCRs and quotes, and for nothing else. It
  * is the caller's. Errors: -EAGAIN there are too many. */

@@ -25,7 +25,7 @@ void arrivals_done(struct arrivals *a)
 	close(a->room_fd);
 }
 
-void arrivals_wake(struct arrivals *a)
+static void wake(struct arrivals *a)
 {
 	if (atomic_exchange(&a->asleep, false))
 		eventfd_write(a->wake_fd, 1);
@@ -67,7 +67,7 @@ static bool put(struct arrivals *a, const struct assay_fanotify_event *event, ui
 	b->next = atomic_load(&a->newest);
 	while (!atomic_compare_exchange_weak(&a->newest, &b->next, b))
 		;
-	arrivals_wake(a);
+	wake(a);
 	return true;
 }
 

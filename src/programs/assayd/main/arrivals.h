@@ -46,7 +46,6 @@ bool arrivals_put(struct arrivals *a, const struct assay_fanotify_event *event, 
 /* The same for one that has waited since @arrived_ns. */
 bool arrivals_put_since(struct arrivals *a, const struct assay_fanotify_event *event,
 			uint64_t arrived_ns);
-void arrivals_wake(struct arrivals *a);
 /* How many more may be held. Who puts without room does so at the cost of what is kept back. */
 uint32_t arrivals_room(const struct arrivals *a);
 
