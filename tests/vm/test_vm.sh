@@ -45,6 +45,10 @@ mkdir -p "$VM_STORE"
 exec {lock}>"$VM_STORE/lock" && flock "$lock"
 kernel=$("$here/fetch" kernel "$suite") || skip "the kernel of $suite cannot be fetched"
 "$here/fetch" root >/dev/null || skip "the root filesystem cannot be made"
+if [[ $jobs = services* ]]; then
+	folder=$("$here/fetch" debs auditd dbus tpm2-abrmd libtss2-tcti-tabrmd0) || skip 'the packages cannot be fetched'
+	debs=("$folder"/*.deb)
+fi
 exec {lock}>&-
 while [ -n "$jobs" ]; do
 	job=${jobs%%+*} options=() word='' status=0
