@@ -12,9 +12,9 @@ def parents():
     for name in os.listdir('/proc'):
         if name.isdigit():
             try:
-                with open(f'/proc/{name}/stat') as f:
-                    found[int(name)] = int(f.read().rpartition(')')[2].split()[1])
-            except OSError:
+                with open(f'/proc/{name}/status', errors='replace') as f:  # stat may hang: hang_exec
+                    found[int(name)] = next(int(line.split()[1]) for line in f if line.startswith('PPid:'))
+            except (OSError, StopIteration):
                 pass
     return found
 
