@@ -21,6 +21,12 @@ struct soft_state {
 
 extern const struct assay_banks assay_anchor_soft_banks;
 
+/* Its bytes: docs/formats/soft-anchor.md. Errors: -EBADMSG, or the hash's. */
+int assay_anchor_soft_parse(struct assay_bytes file, const struct assay_crypto *crypto,
+			    struct soft_state *ret);
+int assay_anchor_soft_encode(const struct soft_state *state, const struct assay_crypto *crypto,
+			     uint8_t ret[static SOFT_FILE_SIZE]);
+
 int assay_anchor_soft_load(int dirfd, const struct assay_crypto *crypto, struct soft_state *ret,
 			   struct assay_err *err);
 int assay_anchor_soft_store(int dirfd, const struct assay_crypto *crypto,

@@ -18,7 +18,8 @@ const struct assay_banks assay_anchor_soft_banks = {
 	.n = SOFT_BANKS,
 };
 
-static int parse(struct assay_bytes file, const struct assay_crypto *crypto, struct soft_state *ret)
+int assay_anchor_soft_parse(struct assay_bytes file, const struct assay_crypto *crypto,
+			    struct soft_state *ret)
 {
 	struct assay_rd in = assay_rd(file);
 	struct assay_bytes head, sum;
@@ -46,11 +47,11 @@ static int parse(struct assay_bytes file, const struct assay_crypto *crypto, str
 	return 0;
 }
 
-int assay_anchor_soft_store(int dirfd, const struct assay_crypto *crypto,
-			    const struct soft_state *state, struct assay_err *err)
+int assay_anchor_soft_encode(const struct soft_state *state, const struct assay_crypto *crypto,
+			     uint8_t ret[static SOFT_FILE_SIZE])
 {
-	uint8_t file[SOFT_FILE_SIZE], sum[32];
-	struct assay_wr w = assay_wr(file, sizeof(file));
+	struct assay_wr w = assay_wr(ret, SOFT_FILE_SIZE);
+	uint8_t sum[32];
 	int r;
 
 	w.big = true;
@@ -61,10 +62,20 @@ int assay_anchor_soft_store(int dirfd, const struct assay_crypto *crypto,
 		assay_wr_raw(&w, state->pcr[i / SOFT_BANKS].value[i % SOFT_BANKS],
 			     assay_hash_size(assay_anchor_soft_banks.alg[i % SOFT_BANKS]));
 	r = crypto->ops->hash(crypto->ctx, ASSAY_HASH_SHA256, assay_wr_done(&w), sum);
+	if (r == 0)
+		assay_wr_raw(&w, sum, sizeof(sum));
+	return r;
+}
+
+int assay_anchor_soft_store(int dirfd, const struct assay_crypto *crypto,
+			    const struct soft_state *state, struct assay_err *err)
+{
+	uint8_t file[SOFT_FILE_SIZE];
+	int r = assay_anchor_soft_encode(state, crypto, file);
+
 	if (r < 0)
 		return assay_err_set(err, r, "cannot compute sha256");
-	assay_wr_raw(&w, sum, sizeof(sum));
-	return assay_file_replace(dirfd, FILE_NAME, 0600, assay_wr_done(&w), err);
+	return assay_file_replace(dirfd, FILE_NAME, 0600, assay_bytes(file, sizeof(file)), err);
 }
 
 static int read_boot_id(char to[static SOFT_BOOT_ID], struct assay_err *err)
@@ -102,7 +113,7 @@ int assay_anchor_soft_load(int dirfd, const struct assay_crypto *crypto, struct 
 	r = assay_file_read(dirfd, FILE_NAME, SOFT_FILE_SIZE, &f, err);
 	if (r < 0 && r != -ENOENT)
 		return r;
-	if (r == 0 && parse(f.bytes, crypto, &s) < 0)
+	if (r == 0 && assay_anchor_soft_parse(f.bytes, crypto, &s) < 0)
 		return assay_err_set(err, -EBADMSG,
 				     "'%s' is damaged; without it nothing says what "
 				     "was measured: move it away to begin anew",

@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/fmt.h"
 #include "base/num.h"
+#include "programs/assayd/main/needed_lines.h"
 
 #define SLICE		 "system.slice"
 #define TEXT_MAX	 (64u << 10)
@@ -130,71 +131,6 @@ pid_t needed_find_service(const char *unit, bool root)
 
 /* ---- who listens ---------------------------------------------------------------------------- */
 
-/* The value of @key in "NAME:key=value,key=value". */
-static bool option(const char *tcti, const char *key, char *ret, size_t size)
-{
-	const char *at = strchr(tcti, ':');
-	size_t len = strlen(key);
-
-	while (at) {
-		at++;
-		if (strncmp(at, key, len) == 0 && at[len] == '=') {
-			int n = (int)strcspn(at + len + 1, ",");
-
-			return assay_fmt(ret, size, "%.*s", n, at + len + 1) < size;
-		}
-		at = strchr(at, ',');
-	}
-	return false;
-}
-
-/* "Num RefCount Protocol Flags Type St Inode Path", the flag of who listens set. */
-static uint64_t unix_inode(char *line, const char *path)
-{
-	char *word[8], *save = NULL;
-	uint64_t ino;
-	size_t n = 0;
-
-	for (char *w = strtok_r(line, " ", &save); w && n < ARRAY_LEN(word);
-	     w = strtok_r(NULL, " ", &save))
-		word[n++] = w;
-	if (n < 8 || strcmp(word[3], "00010000") != 0 || strcmp(word[7], path) != 0 ||
-	    assay_num_parse(assay_bytes_str(word[6]), 10, UINT64_MAX, &ino) < 0)
-		return 0;
-	return ino;
-}
-
-static bool is_localhost(const char *address)
-{
-	static const char *const taken[] = {
-		"0100007F:", "00000000:", "00000000000000000000000001000000:",
-		"00000000000000000000000000000000:", "0000000000000000FFFF00000100007F:"
-	};
-
-	for (size_t i = 0; i < ARRAY_LEN(taken); i++)
-		if (strncmp(address, taken[i], strlen(taken[i])) == 0)
-			return true;
-	return false;
-}
-
-/* "sl local rem st tx:rx tr:tm retrnsmt uid timeout inode ...", state 0A. The address is one by
- * which localhost is reached. */
-static uint64_t tcp_inode(char *line, const char *port)
-{
-	char *word[10], *save = NULL, *colon;
-	uint64_t ino;
-	size_t n = 0;
-
-	for (char *w = strtok_r(line, " ", &save); w && n < ARRAY_LEN(word);
-	     w = strtok_r(NULL, " ", &save))
-		word[n++] = w;
-	if (n < 10 || !(colon = strrchr(word[1], ':')) || strcmp(colon + 1, port) != 0 ||
-	    !is_localhost(word[1]) || strcmp(word[3], "0A") != 0 ||
-	    assay_num_parse(assay_bytes_str(word[9]), 10, UINT64_MAX, &ino) < 0)
-		return 0;
-	return ino;
-}
-
 /* A name can be that of many: any user may bind() the same one in a mount namespace of his own. */
 struct sockets {
 	uint64_t ino[SOCKETS_SAME_MAX];
@@ -218,19 +154,19 @@ static void sockets_of(const char *tcti, struct sockets *ret)
 	uint64_t number = PORT;
 
 	*ret = (struct sockets){ 0 };
-	if (option(tcti, "path", text, sizeof(text))) {
-		find_sockets("/proc/net/unix", text, unix_inode, ret);
+	if (needed_option(tcti, "path", text, sizeof(text))) {
+		find_sockets("/proc/net/unix", text, needed_unix_inode, ret);
 		return;
 	}
-	if (option(tcti, "host", text, sizeof(text)) && strcmp(text, "localhost") != 0 &&
+	if (needed_option(tcti, "host", text, sizeof(text)) && strcmp(text, "localhost") != 0 &&
 	    strcmp(text, "127.0.0.1") != 0 && strcmp(text, "::1") != 0)
 		return;
-	if (option(tcti, "port", text, sizeof(text)) &&
+	if (needed_option(tcti, "port", text, sizeof(text)) &&
 	    assay_num_parse(assay_bytes_str(text), 10, UINT16_MAX, &number) < 0)
 		return;
 	assay_fmt(port, sizeof(port), "%04X", (unsigned)number);
-	find_sockets("/proc/net/tcp", port, tcp_inode, ret);
-	find_sockets("/proc/net/tcp6", port, tcp_inode, ret);
+	find_sockets("/proc/net/tcp", port, needed_tcp_inode, ret);
+	find_sockets("/proc/net/tcp6", port, needed_tcp_inode, ret);
 }
 
 static bool is_one_of(const struct sockets *s, const char *link)
