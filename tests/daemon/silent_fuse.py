@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""silent_fuse.py MOUNTPOINT open|opendir|read|write|none [STALL]: a FUSE filesystem with one executable file, "file", whose
-server never answers the first OPEN, OPENDIR, READ or what writes a file back, nor anything after it; with STALL, not before
-that file is there."""
+"""silent_fuse.py MOUNTPOINT open|opendir|read|write|each-write|none [STALL]: a FUSE filesystem with one executable file, "file",
+and others, "f0" and on, whose server never answers the first OPEN, OPENDIR, READ or what writes a file back, nor anything
+after it (each-write: it does); with STALL, not before that file is there."""
 import ctypes
 import os
 import signal
@@ -14,7 +14,8 @@ import time
 LOOKUP, FORGET, GETATTR, SETATTR, OPEN, READ, WRITE, STATFS, RELEASE, FLUSH, INIT = 1, 2, 3, 4, 14, 15, 16, 17, 18, 25, 26
 OPENDIR, BATCH_FORGET = 27, 42
 WRITEBACK_CACHE = 1 << 16
-KINDS = {'open': {OPEN}, 'opendir': {OPENDIR}, 'read': {READ}, 'write': {WRITE, SETATTR}, 'none': set()}
+KINDS = {'open': {OPEN}, 'opendir': {OPENDIR}, 'read': {READ}, 'write': {WRITE, SETATTR},
+         'each-write': {WRITE, SETATTR}, 'none': set()}
 SIZE = 8192
 
 
@@ -30,9 +31,11 @@ def answer(opcode, node, body, flags):
     if opcode == GETATTR:
         return struct.pack('<QII', 3600, 0, 0) + attributes(node)
     if opcode == LOOKUP:
-        if node != 1 or body.rstrip(b'\0') != b'file':
+        name = body.rstrip(b'\0')
+        if node != 1 or name != b'file' and not (name[:1] == b'f' and name[1:].isdigit()):
             return 2
-        return struct.pack('<QQQQII', 2, 0, 3600, 3600, 0, 0) + attributes(2)
+        found = 2 if name == b'file' else 3 + int(name[1:])
+        return struct.pack('<QQQQII', found, 0, 3600, 3600, 0, 0) + attributes(found)
     if opcode in (OPEN, OPENDIR):
         return struct.pack('<QII', 1, 0, 0)
     if opcode == READ:
@@ -48,7 +51,7 @@ def answer(opcode, node, body, flags):
 def main():
     signal.alarm(300)  # whoever waits for it does so no longer than any test, also if that was killed
     point, silent = sys.argv[1], KINDS[sys.argv[2]]
-    flags = WRITEBACK_CACHE if sys.argv[2] == 'write' else 0
+    flags = WRITEBACK_CACHE if sys.argv[2].endswith('write') else 0
     stall = sys.argv[3] if len(sys.argv) > 3 else '/'
     device = os.open('/dev/fuse', os.O_RDWR)
     options = f'fd={device},rootmode=40000,user_id=0,group_id=0,allow_other'.encode()
@@ -60,7 +63,9 @@ def main():
         request = os.read(device, 1 << 20)
         _, opcode, unique, node = struct.unpack_from('<IIQQ', request)
         if opcode in silent and os.path.exists(stall):
-            break
+            if sys.argv[2] != 'each-write':
+                break
+            continue
         reply = answer(opcode, node, request[40:], flags)
         if reply is not None:
             error = -reply if isinstance(reply, int) else 0

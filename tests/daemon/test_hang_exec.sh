@@ -21,7 +21,7 @@ as_user mkdir "$MNT/victims"
 make_files "$MNT/others" 200 >"$SCRATCH/others"
 make_files "$MNT/others-later" 200 >"$SCRATCH/others-later"
 make_files "$MNT/same-user" 50 >"$SCRATCH/same-user"
-make_files "$MNT/programs" 200 >"$SCRATCH/programs"
+mkdir -m 1777 "$MNT/programs"
 mkdir -m 777 "$SCRATCH/held"
 
 # hold NAME: somebody who opens $MNT/victims/NAME, and hangs in exec from when $SCRATCH/go is there; until his server
@@ -116,10 +116,11 @@ audit_has() {
 		found = [r for r in records if r.get('file', '').startswith(f'{sys.argv[2]}/{sys.argv[3]}/')]
 		unseen = [r for r in found if 'unseen' in r]
 		for r in unseen:
-		    assert r['unseen'] == 'tty,exe,subj,mntns,pidns' and 'exe' not in r and 'mntns' not in r and 'pid' in r, r
+		    assert r['unseen'] == 'pid,ppid,uid,suid,fsuid,gid,sgid,fsgid,tty,exe,subj,mntns,pidns', r
+		    assert 'exe' not in r and 'mntns' not in r and 'pid' not in r and 'tid' in r, r
 		for r in found:
 		    assert 'unseen' in r or r['exe'].endswith('/opener') and r['mntns'], r
-		    assert r['uid'] == int(sys.argv[4]), r
+		    assert r['euid'] == r.get('uid', r['euid']) == int(sys.argv[4]), r
 		print(len(found), 'records', len(unseen), 'unseen')
 		sys.exit(len(unseen) != int(sys.argv[5]) if sys.argv[3] == 'victims' else len(found) == len(unseen))
 	EOF
@@ -128,8 +129,8 @@ wait_for 60 audit_has victims 65534 $HELD
 user 65533
 ASKED=0
 others_are_seen() {
-	ASKED=$((ASKED + 5))
-	head -n $ASKED "$SCRATCH/programs" | tail -n 5 >"$SCRATCH/five"
+	ASKED=$((ASKED + 1))
+	make_files "$MNT/programs/$ASKED" 5 >"$SCRATCH/five"
 	asks read 4 "$SCRATCH/five-told" <"$SCRATCH/five"
 	audit_has programs 65533
 }

@@ -19,14 +19,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct assay_wr w = assay_wr(again, sizeof(again));
 	struct assay_bytes in = assay_bytes(data, size);
 	struct assay_audit r = { 0 };
-	uint32_t access;
+	struct peek_opener o;
 
-	if (peek_access_parse(in, &access) == 0) {
-		peek_access_encode(access, &w);
+	if (peek_opener_parse(in, &o) == 0) {
+		peek_opener_encode(&o, &w);
 		must_be(in, &w);
 	}
-	if (peek_subject_parse(in, &r) == 0) {
-		peek_subject_encode(&r, &w);
+	if (peek_audit_parse(in, &r) == 0) {
+		peek_audit_encode(&r, &w);
 		must_be(in, &w);
 	} else if (r.have) {
 		abort();

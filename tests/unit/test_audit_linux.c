@@ -126,14 +126,16 @@ static void this_task(void **state)
 	struct stat st;
 
 	assay_audit_subject(gettid(), space, &r);
-	assert_true(number_is(&r, ASSAY_AUDIT_PID, (uint64_t)getpid()));
-	assert_true(number_is(&r, ASSAY_AUDIT_PPID, (uint64_t)getppid()));
 	assert_true(number_is(&r, ASSAY_AUDIT_TID, (uint64_t)gettid()));
-	assert_true(number_is(&r, ASSAY_AUDIT_UID, getuid()));
+	assert_true(number_is(&r, ASSAY_AUDIT_EUID, geteuid()));
 	assert_true(number_is(&r, ASSAY_AUDIT_EGID, getegid()));
+	assert_false(assay_audit_has(&r, ASSAY_AUDIT_UID));
 	assert_true(text_is(&r, ASSAY_AUDIT_COMM, "test_audit_linu"));
 	assert_false(assay_audit_has(&r, ASSAY_AUDIT_EXE));
 	assay_audit_subject_slow(gettid(), slow, &r);
+	assert_true(number_is(&r, ASSAY_AUDIT_PID, (uint64_t)getpid()));
+	assert_true(number_is(&r, ASSAY_AUDIT_PPID, (uint64_t)getppid()));
+	assert_true(number_is(&r, ASSAY_AUDIT_UID, getuid()));
 	assert_int_equal(stat("/proc/self/ns/mnt", &st), 0);
 	assert_true(number_is(&r, ASSAY_AUDIT_MNTNS, st.st_ino));
 	assert_true(assay_audit_has(&r, ASSAY_AUDIT_EXE));

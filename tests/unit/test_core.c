@@ -280,6 +280,19 @@ static void first_sight_gives_way_where_openers_differ(void **state)
 	assert_int_equal(judge(f, &facts).n_new, 1);
 }
 
+/* What depends on who it is is done, and asked again for the next. */
+static void who_is_not_seen_is_measured(void **state)
+{
+	struct fixture *f = *state;
+	struct assay_facts facts = a_file();
+
+	facts.match.unseen_subject = true;
+	begin(f, "measure func=FILE_CHECK uid=1000 pcr=11\n");
+	assert_int_equal(judge(f, &facts).n_new, 1);
+	assert_int_equal(judge(f, &facts).match.pcr, 11);
+	assert_false(judge(f, &facts).holds_for_all);
+}
+
 static void what_only_another_mask_would_audit_is_not_marked(void **state)
 {
 	struct fixture *f = *state;
@@ -505,6 +518,7 @@ int main(void)
 		TEST(missing_facts_are_named),
 		TEST(first_sight_decides_what_holds),
 		TEST(first_sight_gives_way_where_openers_differ),
+		TEST(who_is_not_seen_is_measured),
 		TEST(what_only_another_mask_would_audit_is_not_marked),
 		TEST(unreadable_is_measured_as_zeros),
 		TEST(policy_that_cannot_be_written_is_refused),

@@ -17,14 +17,18 @@
 #include "programs/assayd/peek/peek.h"
 #include "programs/assayd/peek/peek_process.h"
 
-/* There are no such tasks: whose they are is not known. */
-#define HANGS	    (INT32_MAX - 1)
-#define ANSWERS	    (INT32_MAX - 1000)
+/* There are no such tasks; each ten are one user's. */
+#define HANGS	    (INT32_MAX / 10 * 10 - 1000) /* and all above */
+#define ANSWERS	    (INT32_MAX / 10 * 10 - 2000)
+#define UNKNOWN	    (INT32_MAX / 10 * 10 - 3000) /* and those up to nine above */
 
+#define SECOND	    1000000000ull
 #define PATIENCE_MS 3000 /* on a busy machine too */
 
 static struct spawner *spawner;
 static struct peek *peek;
+static uint64_t now_ns = 1000 * SECOND;
+static int32_t nobody;
 static enum child_role first, then; /* who is started, and who after that */
 
 /* ---- messages ------------------------------------------------------------------------------- */
@@ -37,7 +41,7 @@ static struct assay_bytes encode(uint8_t *space, size_t size)
 	assay_audit_set_text(&r, ASSAY_AUDIT_TTY, assay_bytes_str("pts3"));
 	assay_audit_set_text(&r, ASSAY_AUDIT_EXE, assay_bytes_str("/usr/bin/a b"));
 	assay_audit_set_number(&r, ASSAY_AUDIT_PIDNS, 4026531836);
-	peek_subject_encode(&r, &w);
+	peek_audit_encode(&r, &w);
 	assert_true(assay_wr_ok(&w));
 	return assay_wr_done(&w);
 }
@@ -48,7 +52,7 @@ static void messages_come_back(void **state)
 	struct assay_bytes body = encode(space, sizeof(space));
 	struct assay_audit r = { 0 };
 
-	assert_int_equal(peek_subject_parse(body, &r), 0);
+	assert_int_equal(peek_audit_parse(body, &r), 0);
 	assert_true(assay_bytes_is(r.value[ASSAY_AUDIT_TTY].text, "pts3"));
 	assert_true(assay_bytes_is(r.value[ASSAY_AUDIT_EXE].text, "/usr/bin/a b"));
 	assert_int_equal(r.value[ASSAY_AUDIT_PIDNS].number, 4026531836);
@@ -58,24 +62,29 @@ static void messages_come_back(void **state)
 
 static void others_do_not(void **state)
 {
-	uint8_t space[256] = { 0 }, mask[5] = { 16 };
+	uint8_t space[256] = { 0 }, told[33] = { 16 };
 	struct assay_bytes body = encode(space, sizeof(space));
 	struct assay_audit r = { 0 };
-	uint32_t access = 77;
+	struct peek_opener o = { .access = 77 };
 
 	for (size_t len = 0; len < body.len; len++)
-		assert_int_equal(peek_subject_parse(assay_bytes(body.data, len), &r), -EBADMSG);
-	assert_int_equal(peek_subject_parse(assay_bytes(body.data, body.len + 1), &r), -EBADMSG);
+		assert_int_equal(peek_audit_parse(assay_bytes(body.data, len), &r), -EBADMSG);
+	assert_int_equal(peek_audit_parse(assay_bytes(body.data, body.len + 1), &r), -EBADMSG);
 	space[3] = 1; /* longer than any */
-	assert_int_equal(peek_subject_parse(body, &r), -EBADMSG);
+	assert_int_equal(peek_audit_parse(body, &r), -EBADMSG);
 	assert_int_equal(r.have, 0);
-	assert_int_equal(peek_access_parse(assay_bytes(mask, 4), &access), -EBADMSG);
-	mask[0] = ASSAY_MAY_READ;
-	assert_int_equal(peek_access_parse(assay_bytes(mask, 3), &access), -EBADMSG);
-	assert_int_equal(peek_access_parse(assay_bytes(mask, 5), &access), -EBADMSG);
-	assert_int_equal(access, 77);
-	assert_int_equal(peek_access_parse(assay_bytes(mask, 4), &access), 0);
-	assert_int_equal(access, ASSAY_MAY_READ);
+	assert_int_equal(peek_opener_parse(assay_bytes(told, 32), &o), -EBADMSG);
+	told[0] = ASSAY_MAY_READ;
+	told[4] = 8;
+	assert_int_equal(peek_opener_parse(assay_bytes(told, 32), &o), -EBADMSG);
+	told[4] = 7;
+	for (size_t len = 0; len < 32; len++)
+		assert_int_equal(peek_opener_parse(assay_bytes(told, len), &o), -EBADMSG);
+	assert_int_equal(peek_opener_parse(assay_bytes(told, 33), &o), -EBADMSG);
+	assert_int_equal(o.access, 77);
+	assert_int_equal(peek_opener_parse(assay_bytes(told, 32), &o), 0);
+	assert_int_equal(o.access, ASSAY_MAY_READ);
+	assert_true(o.seen && o.subject.cap_setuid && o.subject.cap_setgid);
 }
 
 /* ---- questions ------------------------------------------------------------------------------ */
@@ -85,16 +94,16 @@ static int play(void)
 {
 	struct ipc_buffer buffer;
 	struct ipc_message m;
-	uint8_t body[4];
+	uint8_t body[64];
 
 	if (ipc_send(CHILD_SOCKET, &(struct ipc_message){ .type = PEEK_READY }) < 0)
 		return 1;
 	while (ipc_receive(CHILD_SOCKET, &buffer, &m) == 0) {
 		struct assay_wr w = assay_wr(body, sizeof(body));
 
-		while (m.id == HANGS || m.id == (uint64_t)getppid())
+		while (m.id >= HANGS)
 			pause();
-		peek_access_encode(ASSAY_MAY_WRITE, &w);
+		peek_opener_encode(&(struct peek_opener){ .access = ASSAY_MAY_WRITE }, &w);
 		m = (struct ipc_message){ .type = PEEK_TOLD,
 					  .id = m.id,
 					  .body = assay_wr_done(&w) };
@@ -149,9 +158,24 @@ static int start(void *ctx, enum child_role asked, uint32_t ready, struct child 
 	return fcntl(ret->socket, F_SETFL, O_NONBLOCK);
 }
 
+static uint64_t clock_ns(void)
+{
+	return now_ns;
+}
+
+static uint32_t user_of(int32_t tid)
+{
+	return tid == nobody || tid / 10 == UNKNOWN / 10 ? UINT32_MAX : (uint32_t)tid / 10;
+}
+
 static void begin(enum child_role by_first, enum child_role by_others)
 {
-	static struct peek_ops ops = { .start = start, .patience_ms = PATIENCE_MS };
+	static struct peek_ops ops = {
+		.start = start,
+		.patience_ms = PATIENCE_MS,
+		.clock = clock_ns,
+		.user_of = user_of,
+	};
 	struct assay_err err = { 0 };
 
 	first = by_first;
@@ -163,8 +187,10 @@ static void begin(enum child_role by_first, enum child_role by_others)
 static uint64_t ask_ms(int32_t tid, uint32_t want)
 {
 	uint64_t began = assay_clock_ns();
+	struct peek_opener o = { 0 };
 
-	assert_int_equal(peek_access(peek, tid), want);
+	assert_int_equal(peek_opener(peek, tid, &o), want ? 0 : -ETIMEDOUT);
+	assert_int_equal(o.access, want);
 	return (assay_clock_ns() - began) / 1000000u;
 }
 
@@ -183,18 +209,64 @@ static void who_hangs_is_not_known(void **state)
 
 static void another_takes_its_place(void **state)
 {
-	uint64_t now = assay_clock_ns();
-	int32_t spared = (int32_t)spawner_pid(spawner);
-
 	begin(CHILD_PEEK, CHILD_PEEK);
-	ask_ms(spared, 0); /* whose user it is is known: ours */
-	assert_int_equal(peek_access(peek, getpid()), 0);
 	ask_ms(HANGS, 0);
+	ask_ms(HANGS + 1, 0); /* its user's: not asked */
+	ask_ms(HANGS + 10, 0);
 	ask_ms(ANSWERS, 0); /* nobody is left */
-	assert_int_equal(peek_tend(peek, now, 1000), 100);
+	assert_int_equal(peek_tend(peek, now_ns, 1000), 100);
 	ask_ms(ANSWERS, ASSAY_MAY_WRITE);
-	assert_int_equal(peek_tend(peek, now + 200000000u, 1000), 1000);
+	now_ns += SECOND / 5;
+	assert_int_equal(peek_tend(peek, now_ns, 1000), 1000);
 	ask_ms(ANSWERS, ASSAY_MAY_WRITE);
+	peek_free(peek);
+}
+
+/* Whose user is not known shares one: the hang of any of them spares the others. */
+static void nobodys_users_are_one(void **state)
+{
+	begin(CHILD_PEEK, CHILD_PEEK);
+	nobody = HANGS;
+	ask_ms(HANGS, 0);
+	ask_ms(UNKNOWN, 0); /* not asked: else it would be answered */
+	ask_ms(ANSWERS, ASSAY_MAY_WRITE);
+	now_ns += 2 * SECOND;
+	ask_ms(UNKNOWN, ASSAY_MAY_WRITE);
+	nobody = 0;
+	peek_free(peek);
+}
+
+/* One that hangs with all patience costs others none; two within a second do. */
+static void one_slow_moment_is_no_reason(void **state)
+{
+	begin(CHILD_PEEK, CHILD_PEEK);
+	assert_in_range(ask_ms(HANGS, 0), PATIENCE_MS, 60000);
+	peek_tend(peek, now_ns, 1000);
+	now_ns += SECOND / 2;
+	assert_in_range(ask_ms(HANGS + 10, 0), PATIENCE_MS, 60000);
+	now_ns += SECOND / 4;
+	peek_tend(peek, now_ns, 1000);
+	assert_in_range(ask_ms(HANGS + 20, 0), 10, PATIENCE_MS - 1);
+	now_ns += SECOND / 2; /* what was cut short does not count */
+	peek_tend(peek, now_ns, 1000);
+	assert_in_range(ask_ms(HANGS + 30, 0), PATIENCE_MS, 60000);
+	now_ns += 2 * SECOND;
+	peek_tend(peek, now_ns, 1000);
+	assert_in_range(ask_ms(HANGS + 31, 0), 10, PATIENCE_MS - 1); /* its user's */
+	peek_free(peek);
+}
+
+static void who_sees_nobody_says_so(void **state)
+{
+	begin(CHILD_PEEK, CHILD_PEEK);
+	ask_ms(HANGS, 0);
+	now_ns += 2 * SECOND;
+	ask_ms(HANGS + 10, 0);
+	assert_false(peek_is_blind(peek));
+	now_ns += 20 * SECOND;
+	assert_true(peek_is_blind(peek));
+	peek_tend(peek, now_ns, 1000);
+	assert_false(peek_is_blind(peek));
 	peek_free(peek);
 }
 
@@ -206,7 +278,7 @@ static void the_other_answers(void **state)
 		ask_ms(ANSWERS, ASSAY_MAY_WRITE);
 		ask_ms(ANSWERS, ASSAY_MAY_WRITE);
 		assert_int_equal(peek_unanswered(peek), 0);
-		assert_int_equal(peek_tend(peek, assay_clock_ns(), 1000), 1000);
+		assert_int_equal(peek_tend(peek, now_ns, 1000), 1000);
 		ask_ms(ANSWERS, ASSAY_MAY_WRITE);
 		peek_free(peek);
 	}
@@ -217,16 +289,20 @@ static void says_who_we_are(void **state)
 {
 	struct ipc_buffer buffer;
 	struct assay_audit r = { 0 };
+	struct peek_opener o;
 	struct stat st;
 
 	begin(CHILD_SCOUT, CHILD_SCOUT);
-	assert_int_equal(peek_access(peek, getpid()), 0); /* it runs, or reads */
-	assert_int_equal(peek_subject(peek, getpid(), &buffer, &r), 0);
+	assert_int_equal(peek_opener(peek, getpid(), &o), 0);
+	assert_int_equal(o.access, 0); /* it runs, or reads */
+	assert_true(o.seen);
+	assert_int_equal(o.subject.uid, getuid());
+	assert_int_equal(peek_audit(peek, getpid(), &buffer, &r), 0);
 	assert_int_equal(stat("/proc/self/ns/mnt", &st), 0);
 	assert_true(assay_audit_has(&r, ASSAY_AUDIT_MNTNS));
 	assert_int_equal(r.value[ASSAY_AUDIT_MNTNS].number, st.st_ino);
 	assert_true(assay_audit_has(&r, ASSAY_AUDIT_EXE));
-	assert_int_equal(peek_subject(peek, 0, &buffer, &r), -ETIMEDOUT);
+	assert_int_equal(peek_audit(peek, 0, &buffer, &r), -ETIMEDOUT);
 	assert_int_equal(peek_unanswered(peek), 0);
 	peek_free(peek);
 }
@@ -282,9 +358,15 @@ int main(int argc, char **argv)
 		[CHILD_SCOUT] = peek_process,
 	};
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(messages_come_back),	  cmocka_unit_test(others_do_not),
-		cmocka_unit_test(who_hangs_is_not_known), cmocka_unit_test(another_takes_its_place),
-		cmocka_unit_test(the_other_answers),	  cmocka_unit_test(says_who_we_are),
+		cmocka_unit_test(messages_come_back),
+		cmocka_unit_test(others_do_not),
+		cmocka_unit_test(who_hangs_is_not_known),
+		cmocka_unit_test(another_takes_its_place),
+		cmocka_unit_test(the_other_answers),
+		cmocka_unit_test(says_who_we_are),
+		cmocka_unit_test(one_slow_moment_is_no_reason),
+		cmocka_unit_test(who_sees_nobody_says_so),
+		cmocka_unit_test(nobodys_users_are_one),
 		cmocka_unit_test(looks_and_nothing_else),
 	};
 

@@ -340,6 +340,33 @@ static void any_subject_is_for_everybody_or_says_not(void **state)
 	}
 }
 
+/* Nobody is assumed to be root, or anybody else. */
+static void unseen_is_whoever_is_measured(void **state)
+{
+	static const struct {
+		const char *policy;
+		uint32_t actions, opts;
+	} rows[] = {
+		{ "measure uid=7", ASSAY_ACTION_MEASURE, 0 },
+		{ "audit euid=7", ASSAY_ACTION_AUDIT, 0 },
+		{ "dont_measure uid=0\nmeasure", ASSAY_ACTION_MEASURE, 0 },
+		{ "dont_audit gid=0\naudit", ASSAY_ACTION_AUDIT, 0 },
+		{ "dont_measure\nmeasure uid=7", 0, 0 },
+		{ "measure uid=7 fowner=9", 0, 0 },
+		{ "measure uid=7 pcr=11", ASSAY_ACTION_MEASURE, ASSAY_OPT_PCR },
+		{ "dont_measure uid=0 permit_directio\nmeasure", ASSAY_ACTION_MEASURE, 0 },
+	};
+	struct assay_match_facts f = root_reads;
+
+	f.unseen_subject = true;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct assay_match m = match(rows[i].policy, &f);
+
+		if (m.actions != rows[i].actions || m.opts != rows[i].opts)
+			fail_msg("'%s': actions %#x, opts %#x", rows[i].policy, m.actions, m.opts);
+	}
+}
+
 /* ---- the policy without an event ------------------------------------------------------------ */
 
 static void needs_name_what_rules_take(void **state)
@@ -461,6 +488,7 @@ int main(void)
 		cmocka_unit_test(a_subtype_must_be_there),
 		cmocka_unit_test(by_subject_and_by_mask_say_what_was_looked_at),
 		cmocka_unit_test(any_subject_is_for_everybody_or_says_not),
+		cmocka_unit_test(unseen_is_whoever_is_measured),
 		cmocka_unit_test(needs_name_what_rules_take),
 		cmocka_unit_test(wanted_file_systems),
 		cmocka_unit_test(the_index_leaves_out_what_cannot_match),

@@ -53,6 +53,32 @@ static void cut_status_is_refused(void **state)
 	}
 }
 
+/* However many groups there are, and wherever reads end. */
+static void groups_hide_nothing(void **state)
+{
+	static const unsigned counts[] = { 0, 1, 300, 700, 1170, 65536 };
+	static char text[1 << 20];
+
+	for (size_t i = 0; i < ARRAY_LEN(counts); i++) {
+		struct assay_subject s = { 0 };
+		size_t at = 0;
+		FILE *file = tmpfile();
+		int fd = fileno(file);
+
+		at += (size_t)sprintf(text, "Name:\tsh\nUid:\t1000\t0\t2\t3\nGid:\t5\t6\t7\t8\n"
+					    "Groups:\t");
+		for (unsigned g = 0; g < counts[i]; g++)
+			at += (size_t)sprintf(text + at, "%u ", 100000 + g);
+		at += (size_t)sprintf(text + at, "\nCapEff:\t0000000000000080\nX:\n");
+		assert_int_equal(write(fd, text, at), at);
+		assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+		assert_int_equal(assay_opener_read_status(fd, &s), 0);
+		assert_int_equal(s.uid, 1000);
+		assert_true(s.cap_setuid);
+		fclose(file);
+	}
+}
+
 static void subject_of_ourselves(void **state)
 {
 	struct assay_subject s;
@@ -495,6 +521,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(subject_from_status),
 		cmocka_unit_test(cut_status_is_refused),
+		cmocka_unit_test(groups_hide_nothing),
 		cmocka_unit_test(subject_of_ourselves),
 		cmocka_unit_test(access_from_syscall),
 		cmocka_unit_test(layers_by_word),

@@ -2,6 +2,7 @@
 #include "backends/audit_linux/subject.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -256,11 +257,15 @@ void assay_audit_subject(int32_t tid, char space[static ASSAY_AUDIT_SUBJECT_SPAC
 	struct space s = { .at = space, .left = ASSAY_AUDIT_SUBJECT_SPACE };
 	AUTO(fd) int dir = open_task(tid);
 	struct assay_bytes got;
+	struct stat st;
 
 	if (dir < 0)
 		return;
 	assay_audit_set_number(ret, ASSAY_AUDIT_TID, (uint64_t)tid);
-	assay_audit_parse_status(read_text(dir, "status", 4096, &s), ret);
+	if (fstat(dir, &st) == 0) { /* the directory is of who it is, effectively */
+		assay_audit_set_number(ret, ASSAY_AUDIT_EUID, st.st_uid);
+		assay_audit_set_number(ret, ASSAY_AUDIT_EGID, st.st_gid);
+	}
 	set_number(dir, "loginuid", ASSAY_AUDIT_AUID, &s, ret);
 	set_number(dir, "sessionid", ASSAY_AUDIT_SES, &s, ret);
 	got = read_text(dir, "comm", 256, &s);
@@ -280,6 +285,8 @@ void assay_audit_subject_slow(int32_t tid, char space[static ASSAY_AUDIT_SLOW_SP
 
 	if (dir < 0)
 		return;
+	/* What counts stands before the groups, of which there can be many. */
+	assay_audit_parse_status(read_text(dir, "status", 4096, &s), ret);
 	tty = (char *)(uintptr_t)keep(&s, 32).data;
 	assay_audit_parse_stat(read_text(dir, "stat", 1024, &s), tty, ret);
 	set_namespace(dir, "ns/mnt", ASSAY_AUDIT_MNTNS, &s, ret);

@@ -17,8 +17,9 @@
  * which may be all. */
 void assay_audit_subject(int32_t tid, char space[static ASSAY_AUDIT_SUBJECT_SPACE],
 			 struct assay_audit *ret);
-/* The rest: program, terminal, label and namespaces. The kernel gives them under a lock that a task
- * can hold for as long as it likes (decision 61); who waits for it can be killed. */
+/* The rest: ids, program, terminal, label and namespaces. The kernel gives them under a lock that a
+ * task can hold for as long as it likes, or holds the task's memory meanwhile (decision 61): who
+ * waits for the one can be killed, who waits for the other cannot. */
 void assay_audit_subject_slow(int32_t tid, char space[static ASSAY_AUDIT_SLOW_SPACE],
 			      struct assay_audit *ret);
 

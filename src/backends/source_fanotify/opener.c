@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -11,6 +12,9 @@
 #include "base/fmt.h"
 #include "base/macros.h"
 #include "base/num.h"
+
+/* 65,536 groups of ten digits, and the rest. */
+#define STATUS_MAX (1u << 20)
 
 static bool take_line(struct assay_bytes *text, struct assay_bytes *ret)
 {
@@ -67,31 +71,89 @@ static bool take_ids(struct assay_bytes line, uint32_t *real, uint32_t *effectiv
 	return true;
 }
 
-int assay_opener_parse_status(struct assay_bytes text, struct assay_subject *ret)
+/* What was found in the lines of a status so far. */
+struct status {
+	struct assay_subject subject;
+	unsigned have;
+};
+enum { HAVE_UID = 1, HAVE_GID = 2, HAVE_CAP = 4, HAVE_ALL = 7 };
+
+static void take_status(struct assay_bytes line, struct status *ret)
 {
-	enum { UID = 1, GID = 2, CAP = 4 };
-	struct assay_subject s = { 0 };
-	struct assay_bytes line, key;
-	unsigned have = 0;
+	struct assay_subject *s = &ret->subject;
+	struct assay_bytes key;
 	uint64_t caps;
 
-	while (take_line(&text, &line)) {
-		if (!take_word(&line, &key))
-			continue;
-		if (assay_bytes_is(key, "Uid:") && take_ids(line, &s.uid, &s.euid, &s.suid))
-			have |= UID;
-		if (assay_bytes_is(key, "Gid:") && take_ids(line, &s.gid, &s.egid, &s.sgid))
-			have |= GID;
-		if (assay_bytes_is(key, "CapEff:") && take_number(&line, 16, UINT64_MAX, &caps)) {
-			s.cap_setuid = caps >> CAP_SETUID & 1;
-			s.cap_setgid = caps >> CAP_SETGID & 1;
-			have |= CAP;
+	if (!take_word(&line, &key))
+		return;
+	if (assay_bytes_is(key, "Uid:") && take_ids(line, &s->uid, &s->euid, &s->suid))
+		ret->have |= HAVE_UID;
+	if (assay_bytes_is(key, "Gid:") && take_ids(line, &s->gid, &s->egid, &s->sgid))
+		ret->have |= HAVE_GID;
+	if (assay_bytes_is(key, "CapEff:") && take_number(&line, 16, UINT64_MAX, &caps)) {
+		s->cap_setuid = caps >> CAP_SETUID & 1;
+		s->cap_setgid = caps >> CAP_SETGID & 1;
+		ret->have |= HAVE_CAP;
+	}
+}
+
+static int end_status(const struct status *s, struct assay_subject *ret)
+{
+	if (s->have != HAVE_ALL)
+		return -EBADMSG;
+	*ret = s->subject;
+	return 0;
+}
+
+int assay_opener_parse_status(struct assay_bytes text, struct assay_subject *ret)
+{
+	struct status s = { 0 };
+	struct assay_bytes line;
+
+	while (take_line(&text, &line))
+		take_status(line, &s);
+	return end_status(&s, ret);
+}
+
+/* Whole lines at the begin of @buf; returns how many bytes they take. @within: of a line that is
+ * longer than any that counts. */
+static size_t take_lines(const char *buf, size_t len, bool *within, struct status *ret)
+{
+	struct assay_bytes text = assay_bytes(buf, len), line;
+
+	while (text.len && memchr(text.data, '\n', text.len) && take_line(&text, &line)) {
+		if (!*within)
+			take_status(line, ret);
+		*within = false;
+	}
+	return len - text.len;
+}
+
+int assay_opener_read_status(int fd, struct assay_subject *ret)
+{
+	struct status s = { 0 };
+	size_t len = 0, sum = 0, taken;
+	bool within = false;
+	char buf[8192];
+	ssize_t n;
+
+	while (s.have != HAVE_ALL && sum < STATUS_MAX) {
+		n = read(fd, buf + len, sizeof(buf) - len);
+		if (n < 0)
+			return -ESRCH;
+		if (n == 0)
+			break;
+		len += (size_t)n;
+		sum += (size_t)n;
+		taken = take_lines(buf, len, &within, &s);
+		len -= taken;
+		memmove(buf, buf + taken, len);
+		if (len == sizeof(buf)) { /* the groups */
+			within = true;
+			len = 0;
 		}
 	}
-	if (have != (UID | GID | CAP))
-		return -EBADMSG;
-	*ret = s;
-	return 0;
+	return end_status(&s, ret);
 }
 
 static uint32_t access_of_flags(uint64_t flags)
@@ -141,40 +203,39 @@ uint32_t assay_opener_parse_syscall(struct assay_bytes text)
 	return access_of_syscall(number, arg);
 }
 
-static int read_proc(int32_t tid, const char *what, char *buf, size_t size, struct assay_bytes *ret)
+static int open_proc(int32_t tid, const char *what)
 {
 	char path[64];
-	AUTO(fd) int fd = -1;
-	ssize_t n;
+	int fd;
 
 	if (tid <= 0)
 		return -ESRCH;
 	assay_fmt(path, sizeof(path), "/proc/%d/%s", (int)tid, what);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -ESRCH;
-	n = read(fd, buf, size);
-	if (n < 0)
-		return -ESRCH;
-	*ret = assay_bytes(buf, (size_t)n);
-	return 0;
+	return fd < 0 ? -ESRCH : fd;
 }
 
 int assay_opener_subject(int32_t tid, struct assay_subject *ret)
 {
-	struct assay_bytes text;
-	char buf[4096];
-	int r = read_proc(tid, "status", buf, sizeof(buf), &text);
+	AUTO(fd) int fd = open_proc(tid, "status");
 
-	return r < 0 ? r : assay_opener_parse_status(text, ret);
+	return fd < 0 ? fd : assay_opener_read_status(fd, ret);
 }
 
 uint32_t assay_opener_access(int32_t tid)
 {
-	struct assay_bytes text;
+	AUTO(fd) int fd = open_proc(tid, "syscall");
 	char buf[256];
+	ssize_t n = fd < 0 ? -1 : read(fd, buf, sizeof(buf));
 
-	if (read_proc(tid, "syscall", buf, sizeof(buf), &text) < 0)
-		return 0;
-	return assay_opener_parse_syscall(text);
+	return n < 0 ? 0 : assay_opener_parse_syscall(assay_bytes(buf, (size_t)n));
+}
+
+uint32_t assay_opener_user(int32_t tid)
+{
+	struct stat st;
+	char path[32];
+
+	assay_fmt(path, sizeof(path), "/proc/%d", (int)tid);
+	return tid > 0 && stat(path, &st) == 0 ? st.st_uid : ASSAY_NO_USER;
 }

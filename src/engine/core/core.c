@@ -289,7 +289,7 @@ static void match_policy(const struct assay_core *c, struct assay_match_facts *f
 			 struct assay_match *ret)
 {
 	assay_policy_match(c->policy, facts, ret);
-	if (!facts->any_subject || !ret->by_subject)
+	if (!facts->any_subject || facts->unseen_subject || !ret->by_subject)
 		return;
 	facts->any_subject = false;
 	assay_policy_match(c->policy, facts, ret);

@@ -46,6 +46,9 @@ struct assay_match_facts {
 	uint32_t fowner, fgroup;
 	struct assay_bytes label; /* KEY_CHECK: keyring; CRITICAL_DATA: label */
 	bool any_subject; /* eager: what would be done for somebody (see assay_policy_match) */
+	/* It cannot be seen: as any_subject, but what would be done for somebody is done, though
+	 * others may get something else. No subject is ever assumed. */
+	bool unseen_subject;
 };
 
 #define ASSAY_NO_RULE UINT32_MAX
@@ -90,6 +93,7 @@ int assay_policy_compile(const struct assay_policy_text *text, struct assay_aren
  * or it has subject conditions); so R, or a do rule before it, decides here. by_subject is set
  * whenever that difference could show: a subject condition in the pair of appraise or hash, or
  * options on a rule that holds for some subjects only. If it is set, ask again without any_subject.
+ * unseen_subject: the same, but nobody is left to ask again for: whoever it is, nothing is lost.
  *
  * POST_SETATTR ignores func and mask; only appraise and hash mean something there. KEY_CHECK and
  * CRITICAL_DATA match rules of their own hook alone, by uid and by keyring or label.

@@ -247,7 +247,7 @@ static inline void consider(struct walk *w, const struct assay_rule *rule, uint3
 		w->match->by_mask = true;
 		w->match->pairs_by_mask |= assay_action_pair(rule->action) & ASSAY_ACTION_DO_MASK;
 	}
-	if (f->any_subject) {
+	if (f->any_subject || f->unseen_subject) {
 		if (mask_holds(rule, f))
 			consider_for_somebody(w, rule, index);
 		return;

@@ -14,7 +14,8 @@ enum {
 	FLAG_CAP_SETGID = 1u << 2,
 	FLAG_OPEN_WRITERS = 1u << 3,
 	FLAG_UNREADABLE = 1u << 4,
-	FLAGS_ALL = 0x1f,
+	FLAG_UNSEEN_SUBJECT = 1u << 5,
+	FLAGS_ALL = 0x3f,
 };
 
 void anchor_many_head(bool more, uint32_t n, uint8_t ret[static ANCHOR_MANY_HEAD])
@@ -109,6 +110,7 @@ static bool get_match(struct assay_rd *in, struct assay_match_facts *m)
 static uint8_t flags_of(const struct assay_facts *f)
 {
 	return (uint8_t)((f->match.any_subject ? FLAG_ANY_SUBJECT : 0) |
+			 (f->match.unseen_subject ? FLAG_UNSEEN_SUBJECT : 0) |
 			 (f->match.subject.cap_setuid ? FLAG_CAP_SETUID : 0) |
 			 (f->match.subject.cap_setgid ? FLAG_CAP_SETGID : 0) |
 			 (f->open_writers ? FLAG_OPEN_WRITERS : 0) |
@@ -118,6 +120,7 @@ static uint8_t flags_of(const struct assay_facts *f)
 static void set_flags(struct assay_facts *f, uint8_t flags)
 {
 	f->match.any_subject = flags & FLAG_ANY_SUBJECT;
+	f->match.unseen_subject = flags & FLAG_UNSEEN_SUBJECT;
 	f->match.subject.cap_setuid = flags & FLAG_CAP_SETUID;
 	f->match.subject.cap_setgid = flags & FLAG_CAP_SETGID;
 	f->open_writers = flags & FLAG_OPEN_WRITERS;

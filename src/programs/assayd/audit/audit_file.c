@@ -54,8 +54,8 @@ static void fill_subject(struct peek *peek, int32_t tid,
 			 struct assay_audit *r)
 {
 	assay_audit_subject(tid, space, r);
-	if (peek_subject(peek, tid, slow, r) == -ETIMEDOUT)
-		assay_audit_set_text(r, ASSAY_AUDIT_UNSEEN, assay_bytes_str(PEEK_SUBJECT_KEYS));
+	if (peek_audit(peek, tid, slow, r) == -ETIMEDOUT)
+		assay_audit_set_text(r, ASSAY_AUDIT_UNSEEN, assay_bytes_str(PEEK_AUDIT_KEYS));
 }
 
 bool audit_file(struct audit *a, struct peek *peek, const struct assay_crypto *crypto,

@@ -20,31 +20,29 @@ static void change_ids(const struct judge_case *c, struct assay_subject *s)
 		s->egid = s->sgid = c->st.st_gid;
 }
 
+/* Who opens, and what for: one question, and only where something depends on it. */
+static const struct peek_opener *find_opener(struct hearing *h)
+{
+	if (!h->has_opener && peek_opener(h->daemon->peek, h->c.tid, &h->opener) < 0)
+		h->opener = (struct peek_opener){ 0 };
+	h->has_opener = true;
+	return &h->opener;
+}
+
 /* Of the opener, or of nobody in particular if it cannot be seen: then what holds for somebody. */
 static void find_subject(struct hearing *h, struct assay_match_facts *match)
 {
-	if (!h->has_subject)
-		h->subject_seen = assay_opener_subject(h->c.tid, &h->subject) == 0;
-	h->has_subject = true;
-	match->subject = h->subject;
-	if (!h->subject_seen)
-		match->any_subject = true;
-	else if (match->hook == ASSAY_HOOK_CREDS_CHECK)
+	const struct peek_opener *o = find_opener(h);
+
+	match->subject = o->subject;
+	match->unseen_subject = !o->seen;
+	if (o->seen && match->hook == ASSAY_HOOK_CREDS_CHECK)
 		change_ids(&h->c, &match->subject);
 }
 
 static bool has_execute_bit(const struct hearing *h)
 {
 	return h->c.st.st_mode & 0111;
-}
-
-/* What the opener's system call asks for; 0: not known. */
-static uint32_t ask_access(struct hearing *h)
-{
-	if (!h->has_asked)
-		h->asked = peek_access(h->daemon->peek, h->c.tid);
-	h->has_asked = true;
-	return h->asked;
 }
 
 /* What the opener asks for, and whether somebody else may be writing. A lease proves that the
@@ -54,7 +52,8 @@ static void find_access(struct hearing *h)
 	h->access = ASSAY_MAY_READ;
 	if (h->eager || h->c.late || (!h->has_writer && !has_execute_bit(h)))
 		return;
-	h->access = ask_access(h);
+	h->access = find_opener(h)->access;
+	h->access_unknown = h->access == 0;
 	if (!h->has_writer) {
 		h->access = h->access & ASSAY_MAY_EXEC ? ASSAY_MAY_EXEC : ASSAY_MAY_READ;
 		return;
@@ -74,6 +73,15 @@ struct planning {
 	struct assay_match match[JUDGE_ASKS_MAX]; /* of each ask */
 };
 
+/* For who opens. */
+static void match_opener(struct hearing *h, struct assay_match_facts *match,
+			 struct assay_match *ret)
+{
+	if (assay_policy_needs(h->policy->compiled, match->hook) & ASSAY_FACT_SUBJECT)
+		find_subject(h, match);
+	assay_policy_match(h->policy->compiled, match, ret);
+}
+
 /* In eager mode for somebody, unless that has no answer that holds for all. */
 static void match_for(struct hearing *h, struct assay_match_facts *match, struct assay_match *ret)
 {
@@ -86,13 +94,30 @@ static void match_for(struct hearing *h, struct assay_match_facts *match, struct
 			return;
 		match->any_subject = false;
 	}
-	if (assay_policy_needs(p, match->hook) & ASSAY_FACT_SUBJECT)
-		find_subject(h, match);
-	assay_policy_match(p, match, ret);
-	/* As the engine does it. */
-	if (match->any_subject && ret->by_subject) {
-		match->any_subject = false;
-		assay_policy_match(p, match, ret);
+	match_opener(h, match, ret);
+}
+
+/* What a hook may have been asked for. Where that is not known, the first for which the policy does
+ * @action: a record too many, and none is lost. A lease proves that nobody writes. */
+static void match_masks(struct hearing *h, struct assay_match_facts *match, bool known,
+			enum assay_action action,
+			void (*by)(struct hearing *h, struct assay_match_facts *match,
+				   struct assay_match *ret),
+			struct assay_match *ret)
+{
+	static const uint32_t others[] = { ASSAY_MAY_READ, ASSAY_MAY_WRITE,
+					   ASSAY_MAY_READ | ASSAY_MAY_WRITE, ASSAY_MAY_EXEC };
+	const struct assay_match_facts asked = *match;
+
+	by(h, match, ret);
+	for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+		if (known || ret->actions & action)
+			return;
+		if (h->leased && others[i] & ASSAY_MAY_WRITE)
+			continue;
+		*match = asked;
+		match->mask = others[i];
+		by(h, match, ret);
 	}
 }
 
@@ -122,7 +147,7 @@ static void plan_audit(struct planning *p, enum assay_hook hook, uint32_t mask)
 	struct hearing *h = p->h;
 	struct assay_match_facts match = h->object;
 	bool exec_hook = hook == ASSAY_HOOK_BPRM_CHECK || hook == ASSAY_HOOK_CREDS_CHECK;
-	const struct assay_policy *policy = h->policy->compiled;
+	bool known = !h->access_unknown || hook != ASSAY_HOOK_FILE_CHECK;
 	struct assay_match m;
 
 	if (!h->policy->audits || exec_hook != h->c.exec)
@@ -130,18 +155,17 @@ static void plan_audit(struct planning *p, enum assay_hook hook, uint32_t mask)
 	match.hook = hook;
 	match.mask = mask;
 	if (h->eager && hook == ASSAY_HOOK_FILE_CHECK) {
-		uint32_t access = ask_access(h);
+		uint32_t access = find_opener(h)->access;
 
-		match.mask = access ? access : mask;
+		known = access != 0;
+		match.mask = known ? access : mask;
 	}
-	if (assay_policy_needs(policy, hook) & ASSAY_FACT_SUBJECT)
-		find_subject(h, &match);
-	assay_policy_match(policy, &match, &m);
+	match_masks(h, &match, known, ASSAY_ACTION_AUDIT, match_opener, &m);
 	if (!(m.actions & ASSAY_ACTION_AUDIT))
 		return;
 	p->plan->audit[p->plan->n_audits++] = (struct judge_audit){
 		.hook = hook,
-		.rule = assay_policy_text(policy)->rules[m.rule_audit].line,
+		.rule = assay_policy_text(h->policy->compiled)->rules[m.rule_audit].line,
 		.verity = digest_of(&m) == WORKER_VERITY,
 	};
 	p->plan->wanted |= digest_of(&m);
@@ -158,7 +182,8 @@ static void plan_hook(struct planning *p, enum assay_hook hook, uint32_t mask)
 		return;
 	match.hook = hook;
 	match.mask = mask;
-	match_for(h, &match, &m);
+	match_masks(h, &match, !h->access_unknown || hook != ASSAY_HOOK_FILE_CHECK,
+		    ASSAY_ACTION_MEASURE, match_for, &m);
 	coverage_add(&p->coverage, &m);
 	plan_audit(p, hook, mask);
 	if (!(m.actions & ASSAY_ACTION_MEASURE) || is_planned(p, &m))
@@ -166,8 +191,9 @@ static void plan_hook(struct planning *p, enum assay_hook hook, uint32_t mask)
 	p->match[p->plan->n] = m;
 	p->plan->ask[p->plan->n++] = (struct judge_ask){
 		.hook = hook,
-		.mask = mask,
+		.mask = match.mask,
 		.any_subject = match.any_subject,
+		.unseen_subject = match.unseen_subject,
 		.open_writers = p->open_writers,
 	};
 	p->plan->wanted |= digest_of(&m);
@@ -330,7 +356,8 @@ void judge_facts(struct hearing *h, const struct judge_plan *plan, uint32_t i,
 	if (needs & ASSAY_FACT_SUBJECT && !ask->any_subject)
 		find_subject(h, &ret->match);
 	ret->match.any_subject = ask->any_subject;
-	if (ask->any_subject || h->has_subject)
+	ret->match.unseen_subject = ask->unseen_subject;
+	if (ask->any_subject || h->has_opener)
 		ret->have |= ASSAY_FACT_SUBJECT;
 	/* What cannot be had is known to be absent. */
 	if (content->digest.alg < ASSAY_HASH_COUNT || content->unreadable)
@@ -343,14 +370,13 @@ void judge_facts(struct hearing *h, const struct judge_plan *plan, uint32_t i,
 bool judge_audit(struct hearing *h, const struct judge_plan *plan,
 		 const struct content_facts *content, char path[static ASSAY_OBJECT_PATH_MAX])
 {
-	struct assay_match_facts unused = h->object;
+	const struct peek_opener *o;
 	struct assay_facts facts;
 	bool done = plan->n_audits == 0;
 
 	if (done)
 		return true;
-	if (!h->has_subject)
-		find_subject(h, &unused);
+	o = find_opener(h);
 	set_path(h, path, &facts);
 	for (uint32_t i = 0; i < plan->n_audits; i++) {
 		const struct judge_audit *a = &plan->audit[i];
@@ -359,7 +385,7 @@ bool judge_audit(struct hearing *h, const struct judge_plan *plan,
 		struct audit_file f = {
 			.tid = h->c.tid,
 			.late = h->c.late,
-			.uid = h->subject_seen ? h->subject.uid : UINT32_MAX,
+			.uid = o->seen ? o->subject.uid : UINT32_MAX,
 			.dev = h->c.st.st_dev,
 			.ino = h->c.st.st_ino,
 			.path = facts.path,

@@ -11,6 +11,7 @@
 
 #include "programs/assayd/main/coverage.h"
 #include "programs/assayd/main/daemon.h"
+#include "programs/assayd/peek/peek_msg.h"
 
 /* Facts of a file's content, as a worker finds them. */
 struct content_facts {
@@ -34,7 +35,7 @@ struct judge_case {
 struct judge_ask {
 	enum assay_hook hook;
 	uint32_t mask;
-	bool any_subject, open_writers;
+	bool any_subject, unseen_subject, open_writers;
 };
 
 /* An audit record of what happens here, and not to somebody else or later. */
@@ -63,12 +64,11 @@ struct hearing {
 	uint64_t epoch; /* of the group, before the policy was looked at */
 	struct assay_fs fs;
 	struct assay_match_facts object; /* no subject, no hook yet */
-	struct assay_subject subject;
-	uint32_t access; /* that the opener asks for */
-	uint32_t asked;	 /* by has_asked: what it said itself, 0: nothing */
+	struct peek_opener opener;	 /* if it has been asked for */
+	uint32_t access;		 /* that it asks for */
+	bool access_unknown;		 /* it was asked, and could not be told */
 	bool leased, has_writer, eager;
-	bool has_asked;
-	bool has_subject, subject_seen;	 /* it was looked for, and found */
+	bool has_opener;
 	bool reads_writer;		 /* reads while somebody else may be writing */
 	bool broken;			 /* the lease was, while the content was read */
 	struct judge_plan plain, mapped; /* if it is data; if it can be mapped for execution */

@@ -11,6 +11,7 @@
 #include <sys/eventfd.h>
 
 #include "backends/source_fanotify/lease.h"
+#include "backends/source_fanotify/opener.h"
 #include "base/clock.h"
 #include "base/fmt.h"
 #include "programs/assayd/process/log.h"
@@ -243,11 +244,9 @@ const struct recording_ops loop_recording_ops = {
 /* Who the file is queued for. Its owner is who runs the process, or root if that hides. */
 static uint32_t uid_of(const struct file *f)
 {
-	struct stat st;
-	char path[32];
+	uint32_t uid = assay_opener_user(f->event.tid);
 
-	assay_fmt(path, sizeof(path), "/proc/%d", (int)f->event.tid);
-	return f->event.tid > 0 && stat(path, &st) == 0 ? st.st_uid : 0;
+	return uid == ASSAY_NO_USER ? 0 : uid;
 }
 
 /* Of a file that a worker is to have later: the hearing begins anew then. */

@@ -9,6 +9,7 @@
 #include "programs/assayd/main/loop.h"
 #include "programs/assayd/main/needed.h"
 #include "programs/assayd/main/status.h"
+#include "programs/assayd/peek/peek.h"
 
 #define GAP_AGE_NS (3600 * 1000000000ull) /* a gap that is older was seen, or never will be */
 
@@ -75,6 +76,9 @@ json_t *health_json(struct daemon *d, const struct health_facts *f)
 		add(list, "workers_stuck",
 		    "%u processes were killed and do not end: a disk or server does not answer",
 		    d->totals.stuck_workers);
+	if (d->peek && peek_is_blind(d->peek))
+		add(list, "openers_unseen",
+		    "nobody can look at who opens: all is measured that would be for anybody");
 	add_search_troubles(list, f);
 	if (f->reload.refused != RELOAD_FINE)
 		add(list, reload_refused_name(f->reload.refused), "%s", f->reload.reason);

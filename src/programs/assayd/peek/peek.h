@@ -18,8 +18,11 @@ struct peek_ops {
 	int (*start)(void *ctx, enum child_role role, uint32_t ready, struct child *ret,
 		     struct assay_err *err);
 	void *ctx;
-	int wake_fd;	 /* eventfd of who calls peek_tend(); borrowed */
-	int patience_ms; /* for each answer; 0: what decision 61 says. Tests have more */
+	int wake_fd; /* eventfd of who calls peek_tend(); borrowed */
+	/* For tests; 0: what decision 61 says. */
+	int patience_ms;		  /* for each answer of whose user has not hung */
+	uint64_t (*clock)(void);	  /* when somebody hung; not how long is waited */
+	uint32_t (*user_of)(int32_t tid); /* as assay_opener_user() */
 };
 
 /* With its processes. Errors: -ENOMEM, of start(). */
@@ -30,11 +33,14 @@ void peek_free(struct peek *p); /* NULL allowed */
  * others in place of those that were killed. */
 int peek_tend(struct peek *p, uint64_t now_ns, int most_ms);
 
-/* Loop: the access that the held system call of @tid asks for (ASSAY_MAY_ bits); 0: not known. */
-uint32_t peek_access(struct peek *p, int32_t tid);
-/* Loop: adds what assay_audit_subject_slow() does; texts are borrowed from @buffer. Errors:
- * -ETIMEDOUT it cannot be had in time. */
-int peek_subject(struct peek *p, int32_t tid, struct ipc_buffer *buffer, struct assay_audit *ret);
+/* Loop: who @tid is and what its held system call asks for. Errors: -ETIMEDOUT it cannot be had in
+ * time. */
+int peek_opener(struct peek *p, int32_t tid, struct peek_opener *ret);
+/* Loop: adds what assay_audit_subject_slow() does; texts are borrowed from @buffer. Errors: as
+ * there. */
+int peek_audit(struct peek *p, int32_t tid, struct ipc_buffer *buffer, struct assay_audit *ret);
 
+/* Any thread: nobody has looked for ten seconds. */
+bool peek_is_blind(const struct peek *p);
 /* Any thread: questions that were not answered in time, or not asked for that. */
 uint64_t peek_unanswered(const struct peek *p);

@@ -21,16 +21,19 @@ static int answer(const struct ipc_message *asked)
 	struct assay_wr w = assay_wr(body, sizeof(body));
 	struct ipc_message m = { .type = PEEK_TOLD, .id = asked->id };
 	struct assay_audit r = { 0 };
+	struct peek_opener o = { 0 };
 
 	if (asked->body.len || asked->id == 0 || asked->id > INT32_MAX)
 		return -EBADMSG;
 	switch (asked->type) {
-	case PEEK_ACCESS:
-		peek_access_encode(assay_opener_access((int32_t)asked->id), &w);
+	case PEEK_OPENER:
+		o.access = assay_opener_access((int32_t)asked->id);
+		o.seen = assay_opener_subject((int32_t)asked->id, &o.subject) == 0;
+		peek_opener_encode(&o, &w);
 		break;
-	case PEEK_SUBJECT:
+	case PEEK_AUDIT:
 		assay_audit_subject_slow((int32_t)asked->id, space, &r);
-		peek_subject_encode(&r, &w);
+		peek_audit_encode(&r, &w);
 		break;
 	default:
 		return -EBADMSG;
