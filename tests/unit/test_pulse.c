@@ -37,6 +37,23 @@ static void who_stands_still_does_not(void **state)
 	assert_false(pulse_is_stuck(&p, 8, now));
 }
 
+/* What was seen of it counts, and not how long nobody looked. */
+static void who_stands_for_good_has_ended(void **state)
+{
+	struct pulse p = { 0 };
+	uint64_t now = 100 * SECOND;
+
+	assert_false(pulse_has_ended(&p, true, 7, now));
+	assert_true(pulse_beat(&p, 7, now));
+	for (unsigned i = 0; i < 20; i++)
+		assert_false(pulse_has_ended(&p, true, 7, now += SECOND));
+	assert_true(pulse_has_ended(&p, true, 7, now += SECOND));
+	assert_false(pulse_has_ended(&p, true, 8, now += SECOND)); /* it turns */
+	assert_false(pulse_has_ended(&p, true, 7, now += 100 * SECOND));
+	for (unsigned i = 0; i < 100; i++) /* it is not to */
+		assert_false(pulse_has_ended(&p, false, 7, now += SECOND));
+}
+
 static void is_not_asked_often(void **state)
 {
 	struct pulse p = { 0 };
@@ -52,6 +69,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(who_turns_lives),
 		cmocka_unit_test(who_stands_still_does_not),
+		cmocka_unit_test(who_stands_for_good_has_ended),
 		cmocka_unit_test(is_not_asked_often),
 	};
 

@@ -27,6 +27,7 @@
 #include "programs/assayd/process/log.h"
 #include "programs/assayd/process/programs.h"
 #include "programs/assayd/main/handover.h"
+#include "programs/assayd/main/let_go.h"
 #include "programs/assayd/main/loop.h"
 #include "programs/assayd/main/mounts.h"
 #include "programs/assayd/main/needed.h"
@@ -400,12 +401,14 @@ static void on_mounts(struct daemon *d)
 }
 
 /* That we live, which is that the loop does: openers wait for it and not for this thread. If it
- * stands still for good, the manager ends us, and lets them go by that. */
+ * stands still for good, they are let go by our end; by SIGKILL they were not, if it waits in D. */
 static void tell_manager(struct daemon *d)
 {
 	uint64_t turns;
+	bool turning = loop_is_turning(d->loop, &turns);
 
-	(void)loop_is_turning(d->loop, &turns);
+	if (pulse_has_ended(&d->pulse, turning, turns, assay_clock_ns()))
+		let_all_go(assay_fanotify_fd(d->group));
 	if (!pulse_beat(&d->pulse, turns, assay_clock_ns()))
 		return;
 	notify_manager("WATCHDOG=1");

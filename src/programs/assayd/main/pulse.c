@@ -22,3 +22,16 @@ bool pulse_is_stuck(const struct pulse *p, uint64_t turns, uint64_t now_ns)
 	return asked && turns == atomic_load(&p->turns) && now_ns > asked &&
 	       now_ns - asked > PULSE_STUCK_NS;
 }
+
+bool pulse_has_ended(struct pulse *p, bool turning, uint64_t turns, uint64_t now_ns)
+{
+	uint64_t step = now_ns - p->looked_ns;
+
+	p->looked_ns = now_ns;
+	if (!turning || atomic_load(&p->asked_ns) == 0 || turns != atomic_load(&p->turns)) {
+		p->stood_ns = 0;
+		return false;
+	}
+	p->stood_ns += step < PULSE_STEP_NS ? step : PULSE_STEP_NS;
+	return p->stood_ns > PULSE_END_NS;
+}
