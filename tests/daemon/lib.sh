@@ -86,10 +86,24 @@ start_assayd() {
 	wait_for 60 daemon_is_up
 }
 
-# handover_cleanup: whoever has taken over is no job of ours, so all that runs from $SCRATCH is killed at the end.
-handover_cleanup() {
+# upgrade_begin: what is started is a copy, so that it can be replaced as a package does it, by what is $INSTALLED or by
+# something else. Whoever has taken over is no job of ours, so all that runs from $SCRATCH is killed at the end.
+upgrade_begin() {
 	_status=0
 	trap '_status=$?; set +e; kill_ours; (exit $_status); _cleanup' EXIT
+	INSTALLED=$ASSAYD
+	mkdir "$SCRATCH/bin"
+	find "${ASSAYD%/*}" -maxdepth 1 -type f -name 'assayd*' -exec cp {} "$SCRATCH/bin" ';'
+	ASSAYD=$SCRATCH/bin/assayd
+}
+# install_assayd FILE: in the place of the program that runs.
+install_assayd() {
+	cp "$1" "$SCRATCH/bin/new"
+	mv "$SCRATCH/bin/new" "$ASSAYD"
+}
+# has_ended PID: or is a zombie.
+has_ended() {
+	! grep -q '^State:.[^Z]' "/proc/$1/status" 2>/dev/null
 }
 kill_ours() {
 	local p

@@ -8,7 +8,7 @@
 need setpriv jq
 daemon_test mount=256M tpm
 chmod 711 "$SCRATCH"
-handover_cleanup
+upgrade_begin
 
 UPGRADES=${ASSAY_UPGRADES:-20}
 BOUND_MS=20000 # no opener waits longer; sanitizers and a loaded machine included
@@ -17,16 +17,6 @@ chmod 777 "$MNT/load"
 cp "$BRIEF" "$MNT/brief"
 cp "$STEADY" "$SCRATCH/steady"
 chmod 755 "$MNT" "$MNT/brief" "$SCRATCH/steady"
-
-# What is started is a copy, so that it can be replaced as a package does it.
-find "${ASSAYD%/*}" -maxdepth 1 -type f -name 'assayd*' -exec cp {} "$SCRATCH" ';'
-INSTALLED=$ASSAYD ASSAYD=$SCRATCH/assayd
-
-# install FILE: in the place of the program that runs.
-install_assayd() {
-	cp "$1" "$SCRATCH/assayd.new"
-	mv "$SCRATCH/assayd.new" "$SCRATCH/assayd"
-}
 
 # upgrade STATUS: and the daemon's pid is that of the one that is there then.
 upgrade() {
@@ -41,10 +31,7 @@ descriptors() {
 # Those of before are no jobs of ours once one has taken over.
 end_daemon() {
 	kill -TERM "$DAEMON"
-	wait_for 30 gone "$DAEMON"
-}
-gone() {
-	! grep -q '^State:.[^Z]' "/proc/$1/status" 2>/dev/null
+	wait_for 30 has_ended "$DAEMON"
 }
 
 # ---- twenty in a row ---------------------------------------------------------------------------------
@@ -63,7 +50,7 @@ for ((i = 1; i <= UPGRADES; i++)); do
 	before=$DAEMON
 	upgrade 0
 	[ "$DAEMON" != "$before" ] || fail "upgrade $i: it is the same process"
-	wait_for 20 gone "$before"
+	wait_for 20 has_ended "$before"
 	[ "$i" != 1 ] || most=$(descriptors)
 done
 [ "$(status handover.past)" = "$UPGRADES" ] || fail 'hand-overs are not counted'
@@ -126,7 +113,7 @@ head -c 4096 "$INSTALLED" >"$SCRATCH/broken"
 chmod 755 "$SCRATCH/ends" "$SCRATCH/hangs" "$SCRATCH/broken"
 refused "$SCRATCH/ends" 'goes on: the new one ended'
 refused "$SCRATCH/broken" 'goes on: the new one ended'
-rm "$SCRATCH/assayd"
+rm "$ASSAYD"
 upgrade 1
 install_assayd "$INSTALLED"
 echo 'there is no such key = 1' >>"$CONF"

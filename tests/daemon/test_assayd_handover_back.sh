@@ -7,15 +7,12 @@
 need setpriv
 daemon_test mount=256M tpm
 chmod 711 "$SCRATCH"
-handover_cleanup
+upgrade_begin
 mkdir "$MNT/load"
 chmod 777 "$MNT/load"
 chmod 755 "$MNT"
 cp "$STEADY" "$SCRATCH/steady"
 chmod 755 "$SCRATCH/steady"
-mkdir "$SCRATCH/bin"
-find "${ASSAYD%/*}" -maxdepth 1 -type f -name 'assayd*' -exec cp {} "$SCRATCH/bin" ';'
-INSTALLED=$ASSAYD ASSAYD=$SCRATCH/bin/assayd
 
 start_assayd
 background setpriv --reuid=65534 --regid=65534 --clear-groups "$SCRATCH/steady" "$MNT/load" "$SCRATCH/stop" 4 \
@@ -31,8 +28,7 @@ has_record() {
 	grep -q " sha256:${digest%% *} $1\$" "$SCRATCH/entries"
 }
 
-rm "$ASSAYD"
-cp "$SOURCE/tests/daemon/false_successor.py" "$ASSAYD"
+install_assayd "$SOURCE/tests/daemon/false_successor.py"
 n=0
 # fails STEP [HOW]
 fails() {
@@ -71,8 +67,7 @@ need_proved
 ! grep 'hand-overs\|DOES NOT FIT' <<<"$OUT" || fail 'log verify knows of hand-overs that were undone'
 
 # A good one, but an anchor that could not end: nobody is held back for it.
-cp "$INSTALLED" "$SCRATCH/bin/new"
-mv "$SCRATCH/bin/new" "$ASSAYD"
+install_assayd "$INSTALLED"
 anchor=$(child_pid anchor)
 kill -STOP "$anchor"
 expect 1 timeout 100 "$ASSAY" upgrade --control "$CONTROL"

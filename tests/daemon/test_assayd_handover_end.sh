@@ -5,18 +5,10 @@
 . "$TEST_LIB"
 . "$SOURCE/tests/daemon/lib.sh"
 daemon_test mount tpm
-handover_cleanup
+upgrade_begin
 delay_begin 0
 echo 'measure func=FILE_CHECK mask=^MAY_READ' >"$SCRATCH/policy"
-mkdir "$SCRATCH/bin"
-find "${ASSAYD%/*}" -maxdepth 1 -type f -name 'assayd*' -exec cp {} "$SCRATCH/bin" ';'
-INSTALLED=$ASSAYD ASSAYD=$SCRATCH/bin/assayd
 
-# install_assayd FILE: in the place of the program that runs.
-install_assayd() {
-	cp "$1" "$SCRATCH/bin/new"
-	mv "$SCRATCH/bin/new" "$ASSAYD"
-}
 begin() {
 	install_assayd "$INSTALLED"
 	start_assayd "policy=$SCRATCH/policy" "$@"

@@ -7,15 +7,9 @@
 daemon_test mount=256M tpm
 most=$(ulimit -H -n)
 [ "$most" = unlimited ] || [ "$most" -ge 16384 ] || skip "there may be $most descriptors only"
-handover_cleanup
-mkdir "$SCRATCH/bin"
-find "${ASSAYD%/*}" -maxdepth 1 -type f -name 'assayd*' -exec cp {} "$SCRATCH/bin" ';'
-ASSAYD=$SCRATCH/bin/assayd
+upgrade_begin
 DAEMON_SECONDS=240
 echo 'measure func=FILE_CHECK mask=^MAY_READ' >"$SCRATCH/policy"
-gone() {
-	! grep -q '^State:.[^Z]' "/proc/$1/status" 2>/dev/null
-}
 # all_wait COUNT: so many at least.
 all_wait() {
 	[ "$(status events.held)" -ge "$1" ]
@@ -37,7 +31,7 @@ taken_over() {
 	expect 0 timeout 200 "$ASSAY" upgrade --control "$CONTROL"
 	DAEMON=$(status handover.pid)
 	guard "$DAEMON"
-	wait_for 60 gone "$before"
+	wait_for 60 has_ended "$before"
 	wait "$OPENING" || fail 'who opens gave up'
 	wait_for 60 status_is events.held 0
 	! grep -v '^ok ' "$SCRATCH/answers" || fail 'somebody was refused'
@@ -76,7 +70,7 @@ echo "$(waiting) of 3500 were handed over; $n are measured, $(let_go) let go"
 [ $((n + $(let_go))) -ge 3500 ] || fail 'somebody went on unseen'
 need_proved
 kill -TERM "$DAEMON"
-wait_for 60 gone "$DAEMON"
+wait_for 60 has_ended "$DAEMON"
 
 # ---- who is exempt, and opens what is not measured ------------------------------------------------------------------
 # What he opens is either counted by one of them or by the other.
@@ -101,7 +95,7 @@ touch "$SCRATCH/stop"
 wait "$EXEMPT"
 DAEMON=$(status handover.pid)
 kill -TERM "$DAEMON"
-wait_for 60 gone "$DAEMON"
+wait_for 60 has_ended "$DAEMON"
 unmeasured() {
 	state_texts | tail -n "+$((before + 1))" |
 		sed -n 's/.*event=exempt-unmeasured;.*count=\([0-9]*\);.*/\1/p;s/.*event=takeover;.*lost=\([0-9]*\);.*/\1/p' |

@@ -5,22 +5,16 @@
 . "$TEST_LIB"
 . "$SOURCE/tests/daemon/lib.sh"
 daemon_test mount tpm
-handover_cleanup
+upgrade_begin
 DAEMON_SECONDS=200
 delay_begin 0
 echo 'measure func=FILE_CHECK mask=^MAY_READ' >"$SCRATCH/policy"
-mkdir "$SCRATCH/bin"
-find "${ASSAYD%/*}" -maxdepth 1 -type f -name 'assayd*' -exec cp {} "$SCRATCH/bin" ';'
-ASSAYD=$SCRATCH/bin/assayd
-mv "$ASSAYD" "$SCRATCH/installed"
 
 start() {
-	cp "$SCRATCH/installed" "$SCRATCH/bin/good"
-	mv "$SCRATCH/bin/good" "$ASSAYD"
+	install_assayd "$INSTALLED"
 	start_assayd "policy=$SCRATCH/policy" tpm_timeout_ms=2000 "$@"
 	wait_for 30 status_is events.held 0
-	cp "$SOURCE/tests/daemon/false_successor.py" "$SCRATCH/bin/false"
-	mv "$SCRATCH/bin/false" "$ASSAYD"
+	install_assayd "$SOURCE/tests/daemon/false_successor.py"
 	rm -f "$ASSAYD.ready"
 	echo list >"$ASSAYD.step"
 }

@@ -8,20 +8,9 @@
 daemon_test mount tpm
 [ "${VIEW_SERVE:-none}" != none ] || skip "it is built without the view"
 { : <>/dev/fuse; } 2>/dev/null || skip "this kernel has no FUSE"
-handover_cleanup
+upgrade_begin
 VIEW=$SCRATCH/run/ima
 _mounts+=("$VIEW")
-mkdir "$SCRATCH/bin"
-find "${ASSAYD%/*}" -maxdepth 1 -type f -name 'assayd*' -exec cp {} "$SCRATCH/bin" ';'
-ASSAYD=$SCRATCH/bin/assayd
-cp "$ASSAYD" "$SCRATCH/installed"
-installs() {
-	cp "$1" "$SCRATCH/bin/new"
-	mv "$SCRATCH/bin/new" "$ASSAYD"
-}
-gone() {
-	! grep -q '^State:.[^Z]' "/proc/$1/status" 2>/dev/null
-}
 mounts() {
 	grep -c " $VIEW fuse.assay " /proc/mounts || true
 }
@@ -53,7 +42,7 @@ for i in 1 2; do
 	exec 8<&-
 	DAEMON=$(status handover.pid)
 	guard "$DAEMON"
-	wait_for 60 gone "$before"
+	wait_for 60 has_ended "$before"
 	wait_for 60 is_served
 	has_name "$MNT/before" || fail 'what the one before has measured is not in the view'
 	echo after >"$MNT/after-$i"
@@ -66,7 +55,7 @@ cat "$SCRATCH/other" >"$VIEW/policy" || fail 'the new one refuses a policy'
 wait_for 20 in_force 'measure func=BPRM_CHECK mask=MAY_EXEC '
 
 # ---- undone -------------------------------------------------------------------------------------------------------
-installs "$SOURCE/tests/daemon/false_successor.py"
+install_assayd "$SOURCE/tests/daemon/false_successor.py"
 echo events >"$ASSAYD.step"
 cat "$SCRATCH/policy" >"$VIEW/policy"
 wait_for 20 in_force 'measure func=FILE_CHECK mask=MAY_READ '
@@ -79,5 +68,5 @@ wait_for 20 has_name "$MNT/undone"
 wait_for 20 shows_all
 need_proved
 kill -TERM "$DAEMON"
-wait_for 60 gone "$DAEMON"
+wait_for 60 has_ended "$DAEMON"
 [ "$(mounts)" = 0 ] || fail 'the view is still there'

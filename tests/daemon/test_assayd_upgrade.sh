@@ -5,25 +5,12 @@
 . "$TEST_LIB"
 . "$SOURCE/tests/daemon/lib.sh"
 daemon_test mount tpm
-handover_cleanup
-mkdir "$SCRATCH/bin"
-find "${ASSAYD%/*}" -maxdepth 1 -type f -name 'assayd*' -exec cp {} "$SCRATCH/bin" ';'
-ASSAYD=$SCRATCH/bin/assayd
-cp "$ASSAYD" "$SCRATCH/installed"
-
-# installs FILE: where the program is started from.
-installs() {
-	cp "$1" "$SCRATCH/bin/new"
-	mv "$SCRATCH/bin/new" "$ASSAYD"
-}
+upgrade_begin
 # falsely STEP [HOW]: what is installed goes so far.
 falsely() {
 	rm -f "$ASSAYD.reached" "$ASSAYD.ready"
-	installs "$SOURCE/tests/daemon/false_successor.py"
+	install_assayd "$SOURCE/tests/daemon/false_successor.py"
 	echo "$*" >"$ASSAYD.step"
-}
-gone() {
-	! grep -q '^State:.[^Z]' "/proc/$1/status" 2>/dev/null
 }
 
 # ---- it ends ----------------------------------------------------------------------------------------------------
@@ -39,9 +26,9 @@ for step in taken go; do
 	expect 2 timeout 60 "$ASSAY" upgrade --control "$CONTROL"
 	expect_text "$ERR" "process $DAEMON.* (is gone|gone too)"
 	[ "$(cat "$ASSAYD.reached")" = $step ] || fail "'$step' was not reached"
-	wait_for 30 gone "$DAEMON"
+	wait_for 30 has_ended "$DAEMON"
 	wait "$DAEMON" || true # it may have seen that, or not
-	installs "$SCRATCH/installed"
+	install_assayd "$INSTALLED"
 	start_assayd
 done
 
@@ -52,7 +39,7 @@ first=$PID
 wait_for 30 test -e "$ASSAYD.reached"
 [ "$(status handover.under_way)" = true ] || fail 'that one is under way is not said'
 hung=$(status handover.successor)
-installs "$SCRATCH/installed"
+install_assayd "$INSTALLED"
 background timeout 100 "$ASSAY" upgrade --control "$CONTROL" >"$SCRATCH/second" 2>&1
 second=$PID
 python3 - "$CONTROL" <<'P' || fail 'a second one is begun while the first is under way'
@@ -86,4 +73,4 @@ wait_for 30 status_is handover.past 3
 DAEMON=$(status handover.pid)
 guard "$DAEMON"
 kill -TERM "$DAEMON"
-wait_for 30 gone "$DAEMON"
+wait_for 30 has_ended "$DAEMON"

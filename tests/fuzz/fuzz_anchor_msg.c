@@ -1,16 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* First byte: the message's type. What is accepted has one writing. */
-#include <stdlib.h>
-
 #include "programs/assayd/anchor/anchor_msg.h"
+#include "fuzz/again.h"
 
 static uint8_t again[2 * IPC_BODY_MAX];
-
-static void must_be(struct assay_bytes in, const struct assay_wr *w)
-{
-	if (!assay_wr_ok(w) || !assay_bytes_equal(assay_wr_done(w), in))
-		abort();
-}
 
 /* One more; false: it is none. */
 static bool copy_one(uint32_t type, struct assay_rd *in, struct assay_wr *w)

@@ -3,15 +3,9 @@
 #include <stdlib.h>
 
 #include "programs/assayd/peek/peek_msg.h"
+#include "fuzz/again.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must_be(struct assay_bytes in, struct assay_wr *w)
-{
-	if (!assay_bytes_equal(assay_wr_done(w), in))
-		abort();
-	w->len = 0;
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -1,17 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What scout and main say to each other: what is read is written back the same. */
-#include <stdlib.h>
-
 #include "programs/assayd/scout/scout_msg.h"
+#include "fuzz/again.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must_be(struct assay_bytes in, struct assay_wr *w)
-{
-	if (!assay_bytes_equal(assay_wr_done(w), in))
-		abort();
-	w->len = 0;
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
