@@ -17,12 +17,14 @@ chmod 711 "$SCRATCH"
 mkdir -m 777 "$SCRATCH/private" "$SCRATCH/out"
 
 # elsewhere NAME COMMAND...: in a mount namespace with a ramfs at $SCRATCH/private, until told to go; runs
-# /private/prog each time that $SCRATCH/out/NAME.run is made.
+# /private/NAME each time that $SCRATCH/out/NAME.run is made, and /private/NAME.runs from the first moment on.
 elsewhere() {
 	local name=$1
 	shift
 	cat >"$SCRATCH/$name.sh" <<-EOF
 		mount -t ramfs none "$SCRATCH/private" || exit 1
+		cp /bin/sleep "$SCRATCH/private/$name.runs"
+		setpriv --pdeathsig KILL "$SCRATCH/private/$name.runs" 1000 &
 		cp /bin/true "$SCRATCH/private/$name"
 		echo content >"$SCRATCH/private/$name.txt"
 		: >"$SCRATCH/out/$name.ready"
@@ -55,6 +57,14 @@ need_there() {
 	expect_text "$(<"$SCRATCH/entries")" "sha256:${text%% *} $SCRATCH/private/$name.txt"
 }
 
+# ran_there NAME: what it ran before its filesystem was found is in the list.
+ran_there() {
+	local program
+	program=$(sha256sum </bin/sleep)
+	entries >"$SCRATCH/entries"
+	grep -q "sha256:${program%% *} $SCRATCH/private/$1.runs\$" "$SCRATCH/entries"
+}
+
 filesystems_are() {
 	[ "$(status elsewhere.filesystems)" -ge "$1" ] && [ "$(status watched)" = "$2" ]
 }
@@ -70,12 +80,14 @@ wait_for 20 filesystems_are 2 2
 [ "$(status elsewhere.window_ms)" -gt 0 ] || fail 'the window is not stated'
 run_there later
 need_there later
+wait_for 20 ran_there later
 expected=2
 if setpriv --reuid 65534 --regid 65534 --clear-groups unshare -Urm true 2>/dev/null; then
 	elsewhere user setpriv --reuid 65534 --regid 65534 --clear-groups unshare -Urm
 	wait_for 20 filesystems_are 3 3
 	run_there user
 	need_there user
+	wait_for 20 ran_there user
 	expected=3
 else
 	echo 'users have no namespaces here'
@@ -168,3 +180,4 @@ wait_for 20 fewer_again
 need_proved
 touch "$SCRATCH/out"/{before,user}.end
 stop_assayd
+[ "$(state_records 'event=late-again;scans=[0-9]*;processes=[0-9]*;files=[1-9]')" -ge 1 ] || fail 'the later scans are not recorded'

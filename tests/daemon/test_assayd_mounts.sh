@@ -167,19 +167,25 @@ digests=$(sha256sum "$MNT/runs" "$MNT/lib/${libc##*/}" | cut -d ' ' -f 1)
 LD_LIBRARY_PATH=$MNT/lib background "$MNT/runs" 250
 wait_for 5 grep -q "$MNT/lib/" "/proc/$PID/maps"
 rm "$MNT/runs" "$MNT/lib/${libc##*/}"
-# And one that maps a file on which it holds a write lease: it cannot be opened.
+# And two that map a file on which they hold a write lease: it cannot be opened, until one is told to let go of it.
 cp /bin/true "$MNT/leased"
+cp /bin/false "$MNT/kept"
 cat >"$SCRATCH/lease.py" <<'EOF'
 import fcntl, mmap, os, signal, sys
 signal.signal(signal.SIGIO, signal.SIG_IGN)
 fd = os.open(sys.argv[1], os.O_RDWR)
 code = mmap.mmap(fd, 4096, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_EXEC)
 fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+signal.signal(signal.SIGUSR1, lambda *_: fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK))
 print('held', flush=True)
-signal.pause()
+while True:
+    signal.pause()
 EOF
+background python3 "$SCRATCH/lease.py" "$MNT/kept" >"$SCRATCH/kept"
+keeper=$PID
 background python3 "$SCRATCH/lease.py" "$MNT/leased" >"$SCRATCH/lease"
 leaser=$PID
+wait_for 10 grep -q held "$SCRATCH/kept"
 wait_for 10 grep -q held "$SCRATCH/lease"
 # A drop-in of our unit, in a folder that only we see.
 drop_in=/usr/local/lib/systemd/system/assayd.service.d/50-test.conf
@@ -198,6 +204,16 @@ for d in $digests; do
 done
 [ "$(state_records 'event=late;processes=.*;unreadable=[1-9]')" = 1 ] || fail 'the late scan is not recorded, with the file that is not to be opened'
 log_says "cannot open '$MNT/leased' of process $leaser: " || fail 'the log does not name it'
+expect_text "$(status not_protected)" '"late_unmeasured", "reason": "[2-9] files'
+kill -USR1 "$leaser"
+digest=$(sha256sum /bin/true | cut -d ' ' -f 1)
+leased_is_measured() { # nobody opens it here
+	entries >"$SCRATCH/entries"
+	grep -q "sha256:$digest $MNT/leased\$" "$SCRATCH/entries"
+}
+wait_for 40 leased_is_measured
+grep -q " $MNT/kept\$" "$SCRATCH/entries" && fail 'a file was opened under a write lease'
+kill -KILL "$keeper"
 # Ourselves, before anything else.
 for program in "$ASSAYD" "$(dirname "$ASSAYD")"/assayd-{worker,anchor,control}; do
 	[ "$(state_records "event=self;kind=exe;path=$program;")" = 1 ] || fail "$program itself is not recorded"
@@ -208,3 +224,5 @@ digest=$(sha256sum "${drop_in:-/dev/null}" | cut -d ' ' -f 1)
 [ -z "$drop_in" ] || [ "$(state_records "event=self;kind=drop-in;path=$drop_in;alg=sha256;digest=$digest;")" = 1 ] || fail 'a drop-in is not recorded'
 [ "$(state_records 'event=self;kind=policy;path=tcb;')" = 1 ] || fail 'the policy is not recorded'
 stop_assayd
+[ "$(state_records 'event=late-again;.*;again=[1-9]')" -ge 1 ] || fail 'that it was opened later is not recorded'
+[ "$(state_records 'event=late-unmeasured;count=[1-9]')" -ge 1 ] || fail 'what was never measured is not recorded'

@@ -27,6 +27,7 @@
 #include "programs/assayd/process/log.h"
 #include "programs/assayd/process/programs.h"
 #include "programs/assayd/main/handover.h"
+#include "programs/assayd/main/late.h"
 #include "programs/assayd/main/let_go.h"
 #include "programs/assayd/main/loop.h"
 #include "programs/assayd/main/mounts.h"
@@ -358,6 +359,8 @@ static int watch(struct running *r, struct assay_err *err)
 	if (rc == 0)
 		rc = daemon_search_elsewhere(d, err);
 	if (rc == 0)
+		rc = late_new(d, &d->late, err);
+	if (rc == 0)
 		rc = startup_scan_running(d, err);
 	if (rc == 0)
 		rc = handover_new(r, 0, &d->handover, err);
@@ -472,6 +475,7 @@ static int run(struct running *r, struct assay_err *err)
 		view_link_receive(d->view);
 		view_link_tick(d->view, assay_clock_ns());
 		mounts_record_counts(d->mounts, false);
+		late_record(d->late, false);
 		rc = handover_tend(d->handover, err);
 		if (rc)
 			return rc == -EINTR ? 0 : rc;
@@ -487,6 +491,7 @@ void daemon_record_all(struct running *r)
 	gaps_record(&r->gaps, d, true);
 	if (d->mounts)
 		mounts_record_counts(d->mounts, true);
+	late_record(d->late, true);
 	if (d->audit)
 		record_audit_lost(d);
 }
@@ -506,6 +511,7 @@ static void stop(struct running *r, const char *why)
 	if (can_record)
 		anchor_ending(d->anchor);
 	control_stop(r->control);
+	late_end(d->late);
 	view_link_free(d->view);
 	/* The reader last: what the anchor opens still has to be let through. */
 	loop_close(d->loop);
@@ -529,6 +535,7 @@ static void stop(struct running *r, const char *why)
 	programs_free(d->programs);
 	policy_free(atomic_load(&d->policy));
 	scout_free(d->scout);
+	late_free(d->late);
 	mounts_free(d->mounts);
 	audit_free(d->audit);
 	reload_free(d->reload);

@@ -23,6 +23,7 @@
 struct audit;
 struct control;
 struct handover;
+struct late;
 struct takeover;
 struct loop;
 struct mounts;
@@ -66,6 +67,7 @@ struct daemon {
 	struct pulse pulse; /* the loop's */
 	struct peek *peek;
 	struct mounts *mounts;
+	struct late *late; /* NULL: before the start is over */
 	struct audit *audit;
 	struct control *control;
 	struct reload *reload;

@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "programs/assayd/main/loop_private.h"
@@ -50,6 +51,12 @@ static void stop_work(struct loop *l)
 	l->n_later = 0;
 }
 
+static void leave_late(struct loop *l, uint32_t n)
+{
+	atomic_fetch_sub(&l->late_left, n);
+	eventfd_write(l->late_fd, 1);
+}
+
 static void leave_files(struct loop *l, struct held *ret)
 {
 	struct file *f;
@@ -61,6 +68,8 @@ static void leave_files(struct loop *l, struct held *ret)
 		keep(l, f, ret);
 		if (f->owns_inode && f->state != FILE_BEHIND)
 			(void)assay_inflight_leave(l->inflight, &f->node);
+		if (f->late)
+			leave_late(l, 1);
 		loop_file_free(l, f);
 		arrivals_drop(l->config.arrivals);
 	}
@@ -82,6 +91,8 @@ static void leave_batch(struct loop *l, const struct arrival_batch *b, struct he
 		}
 		arrivals_drop(l->config.arrivals);
 	}
+	if (b->late)
+		leave_late(l, b->n);
 }
 
 void loop_leave_rest(struct loop *l, struct held *ret)

@@ -76,26 +76,31 @@ static bool is_new(struct walk *w, uint64_t dev, uint64_t ino)
 }
 
 /* Unless the process has ended, or has unmapped the file, since we read of it. */
-static void tell_unreadable(const struct walk *w, const char *path, bool is_exe, int error)
+static void tell_unreadable(const struct walk *w, const struct maps_file *file, int error)
 {
-	struct maps_file file = { .fd = -1, .pid = w->of->pid, .path = path, .is_exe = is_exe };
-
 	if (error != ENOENT && error != ESRCH)
-		w->of->unreadable(w->of->ctx, &file, error);
+		w->of->unreadable(w->of->ctx, file, error);
+}
+
+static void tell_unknown(const struct walk *w, const char *maps, int error)
+{
+	const struct maps_file file = { .fd = -1, .pid = w->of->pid, .path = maps };
+
+	tell_unreadable(w, &file, error);
 }
 
 /* O_NONBLOCK: nobody's write lease keeps us waiting. */
-static int visit(struct walk *w, const char *link, const char *path, bool is_exe)
+static int visit(struct walk *w, const char *link, struct maps_file *file)
 {
 	AUTO(fd) int fd = open(link, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	struct maps_file file = { .fd = fd, .pid = w->of->pid, .path = path, .is_exe = is_exe };
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0) {
-		tell_unreadable(w, path, is_exe, errno);
+		tell_unreadable(w, file, errno);
 		return 0;
 	}
-	return S_ISREG(st.st_mode) ? w->of->each(w->of->ctx, &file) : 0;
+	file->fd = fd;
+	return S_ISREG(st.st_mode) ? w->of->each(w->of->ctx, file) : 0;
 }
 
 static void find_exe(struct walk *w)
@@ -111,13 +116,21 @@ static void find_exe(struct walk *w)
 static int visit_mapping(struct walk *w, const struct mapping *m)
 {
 	const struct maps_walk *of = w->of;
+	struct maps_file file = {
+		.fd = -1,
+		.pid = of->pid,
+		.dev = m->dev,
+		.ino = m->ino,
+		.path = m->path,
+		.is_exe = strcmp(m->path, w->exe) == 0,
+	};
 	char link[128];
 
 	if (!(of->all || m->perms[2] == 'x') || !is_new(w, m->dev, m->ino) ||
 	    (of->skip && of->skip(of->ctx, m->dev, m->ino)))
 		return 0;
 	snprintf(link, sizeof(link), "/proc/%d/map_files/%s", (int)of->pid, m->range);
-	return visit(w, link, m->path, strcmp(m->path, w->exe) == 0);
+	return visit(w, link, &file);
 }
 
 static int walk_lines(struct walk *w, FILE *maps, const char *path)
@@ -135,7 +148,7 @@ static int walk_lines(struct walk *w, FILE *maps, const char *path)
 		errno = 0;
 	}
 	if (r == 0 && errno)
-		tell_unreadable(w, path, false, errno);
+		tell_unknown(w, path, errno);
 	free(line);
 	return r;
 }
@@ -157,7 +170,7 @@ int maps_walk(const struct maps_walk *walk)
 		r = walk_lines(w, maps, path);
 		fclose(maps);
 	} else {
-		tell_unreadable(w, path, false, errno);
+		tell_unknown(w, path, errno);
 	}
 	free(w);
 	return r;

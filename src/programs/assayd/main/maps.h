@@ -10,6 +10,8 @@
 struct maps_file {
 	int fd; /* closed after the call */
 	pid_t pid;
+	uint64_t dev,
+		ino; /* as maps shows them: of an overlay's file, some kernels' are its layer's */
 	const char *path; /* as the kernel shows it */
 	bool is_exe;
 };
@@ -21,8 +23,8 @@ struct maps_walk {
 	bool (*skip)(void *ctx, uint64_t dev, uint64_t ino);
 	int (*each)(void *ctx, const struct maps_file *file);
 	/* A file that is mapped and cannot be opened (its fd is -1), as when somebody holds a write
-	 * lease on it; or its path is /proc/PID/maps: none of the process's files are known. @error
-	 * is an errno. */
+	 * lease on it; or its inode is 0 and its path /proc/PID/maps: none of the process's files
+	 * are known. @error is an errno. */
 	void (*unreadable)(void *ctx, const struct maps_file *file, int error);
 	void *ctx;
 };

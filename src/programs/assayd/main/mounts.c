@@ -15,6 +15,7 @@
 #include "programs/assayd/process/log.h"
 #include "programs/assayd/scout/overlay_probe.h"
 #include "programs/assayd/main/filesystems.h"
+#include "programs/assayd/main/late.h"
 #include "programs/assayd/main/layers.h"
 #include "programs/assayd/main/uncovered.h"
 #include "programs/assayd/view/view_link.h"
@@ -109,6 +110,12 @@ static void set_uncovered(struct filesystem *f, const char *reason)
 	assay_fmt(f->what.reason, sizeof(f->what.reason), "%s", reason);
 }
 
+static void begin_watching(struct mounts *m, const struct filesystem *f)
+{
+	log_line(LOG_INFO, "watching %s (%s)", f->what.point, f->what.type);
+	late_want(m->daemon->late, f->dev, strcmp(f->what.type, "overlay") == 0);
+}
+
 /* Into what is known; what is new about it is said. One for which there is no room is looked at,
  * and watched, all the same; that there are such is said once. */
 static void keep(struct mounts *m, struct filesystem *f)
@@ -128,7 +135,7 @@ static void keep(struct mounts *m, struct filesystem *f)
 	else if (f->what.reason[0] && !was_told)
 		uncovered_tell(&m->tally, m->daemon, &f->what);
 	else if (f->bits && !was_watched)
-		log_line(LOG_INFO, "watching %s (%s)", f->what.point, f->what.type);
+		begin_watching(m, f);
 }
 
 static void drop(struct mounts *m, bool (*goes)(void *ctx, const struct filesystem *f))

@@ -15,6 +15,7 @@
 #include "formats/batch.h"
 #include "programs/assayd/process/log.h"
 #include "programs/assayd/process/programs.h"
+#include "programs/assayd/main/late.h"
 #include "programs/assayd/main/maps.h"
 #include "programs/assayd/main/unit_files.h"
 #include "programs/assayd/view/view_link.h"
@@ -235,4 +236,32 @@ int startup_record_settled(struct daemon *d, struct assay_err *err)
 		r = anchor_state(d->anchor, "anchor", anchor_choice_fill, &d->anchor_choice, false,
 				 NULL, err);
 	return r;
+}
+
+static void fill_late(void *ctx, struct assay_wr *w)
+{
+	const struct late_scan *s = ctx;
+
+	assay_state_add_u64(w, "processes", s->n_processes);
+	assay_state_add_u64(w, "files", s->n_files);
+	assay_state_add_u64(w, "skipped_remote", s->n_remote);
+	assay_state_add_u64(w, "unreadable", s->n_unreadable);
+}
+
+int startup_scan_running(struct daemon *d, struct assay_err *err)
+{
+	static const struct late_wanted everything = { .all = true };
+	struct late_scan s = { .daemon = d, .wanted = &everything };
+	int r = late_scan(&s, err);
+
+	if (r == 0)
+		r = anchor_state(d->anchor, "late", fill_late, &s, false, NULL, err);
+	if (r < 0)
+		return r;
+	log_line(s.n_unreadable ? LOG_WARNING : LOG_INFO,
+		 "%llu files of %llu running processes were looked at, %llu could not be opened",
+		 (unsigned long long)s.n_files, (unsigned long long)s.n_processes,
+		 (unsigned long long)s.n_unreadable);
+	late_want_again(d->late, &s);
+	return 0;
 }

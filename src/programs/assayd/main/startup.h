@@ -20,5 +20,5 @@ void startup_settle(struct daemon *d);
 int startup_record_settled(struct daemon *d, struct assay_err *err);
 
 /* After the marks: what runs already is measured as late, and a state record "late" says how much.
- * Errors: the recorder's. */
+ * What could not be opened is tried again later. Errors: the recorder's. */
 int startup_scan_running(struct daemon *d, struct assay_err *err);

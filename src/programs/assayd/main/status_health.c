@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/fmt.h"
 #include "programs/assayd/main/control.h"
+#include "programs/assayd/main/late.h"
 #include "programs/assayd/main/loop.h"
 #include "programs/assayd/main/needed.h"
 #include "programs/assayd/main/status.h"
@@ -99,6 +100,10 @@ static void add_coverage(json_t *list, const struct daemon *d, const struct heal
 	if (f->hung)
 		add(list, "hung_mounts",
 		    "%u places in other mount namespaces did not answer and are left out", f->hung);
+	if (late_unmeasured(d->late))
+		add(list, "late_unmeasured",
+		    "%llu files that ran before they were watched could not be opened",
+		    (unsigned long long)late_unmeasured(d->late));
 	if (needed_count(d->needed))
 		add(list, "exempt_processes",
 		    "%u processes open what they like, and are measured afterwards",

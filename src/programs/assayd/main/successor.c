@@ -8,6 +8,7 @@
 #include "programs/assayd/audit/audit_daemon.h"
 #include "programs/assayd/main/control.h"
 #include "programs/assayd/main/handover.h"
+#include "programs/assayd/main/late.h"
 #include "programs/assayd/main/loop.h"
 #include "programs/assayd/main/mounts.h"
 #include "programs/assayd/main/needed.h"
@@ -86,6 +87,8 @@ int successor_start(struct running *r, struct assay_err *err)
 	startup_wait_for_view(d);
 	if (rc == 0 && d->view) /* which maps more than the others */
 		rc = startup_record_self(d, err);
+	if (rc == 0)
+		rc = late_new(d, &d->late, err);
 	if (rc == 0)
 		rc = handover_new(r, g.past, &d->handover, err);
 	if (rc == 0)
