@@ -138,7 +138,7 @@ int daemon_admit(void *ctx, pid_t pid, int pidfd)
 	return r;
 }
 
-static void dismiss(void *ctx, pid_t pid)
+void daemon_dismiss(void *ctx, pid_t pid)
 {
 	struct daemon *d = ctx;
 
@@ -230,7 +230,7 @@ static int prepare(struct running *r, struct assay_err *err)
 	if (rc < 0)
 		return rc;
 	d->fetch = (struct fetch){
-		.spawner = d->spawner, .admit = daemon_admit, .dismiss = dismiss, .ctx = d
+		.spawner = d->spawner, .admit = daemon_admit, .dismiss = daemon_dismiss, .ctx = d
 	};
 	r->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	r->signal_fd = rc = block_signals(err);

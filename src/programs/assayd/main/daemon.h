@@ -54,8 +54,8 @@ struct daemon {
 	enum assay_hash hash; /* of contents */
 	struct assay_core_config core;
 	struct programs *programs;
-	struct spawner *spawner; /* for the main thread */
-	struct fetch fetch;	 /* while openers wait; for the main thread */
+	struct spawner *spawner;
+	struct fetch fetch; /* while openers wait; for the main thread */
 	struct assay_fanotify *group;
 	struct assay_fs_table *fs;
 	struct anchor *anchor;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "programs/assayd/main/filesystems.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* The kernel gives most of them numbers one after the other. */
 static uint32_t bucket_of(uint64_t dev)
@@ -94,4 +96,23 @@ const struct filesystem *filesystems_next(const struct filesystems *t, const str
 	while (i < FILESYSTEMS_BUCKETS && !t->bucket[i])
 		i++;
 	return i < FILESYSTEMS_BUCKETS ? t->bucket[i] : NULL;
+}
+
+int filesystems_list(const struct filesystems *t, struct filesystems_list *ret)
+{
+	struct filesystems_entry *v = calloc(t->n + 1, sizeof(*v));
+	const struct filesystem *f = NULL;
+	size_t n = 0;
+
+	if (!v)
+		return -ENOMEM;
+	while (n < t->n && (f = filesystems_next(t, f)))
+		v[n++] = (struct filesystems_entry){
+			.dev = f->dev,
+			.watched = f->bits != 0,
+			.remote = f->remote,
+			.subvolumes = strcmp(f->what.type, "btrfs") == 0,
+		};
+	*ret = (struct filesystems_list){ .v = v, .n = n };
+	return 0;
 }

@@ -32,6 +32,18 @@ struct filesystem {
 	struct mounts_uncovered what; /* reason "": watched, not wanted, or undecided */
 };
 
+/* What is to be known of one where files are opened that run already. */
+struct filesystems_entry {
+	uint64_t dev;
+	bool watched, remote;
+	bool subvolumes; /* of a kind whose files may have other numbers than their mount */
+};
+
+struct filesystems_list {
+	struct filesystems_entry *v; /* malloc()ed */
+	size_t n;
+};
+
 struct filesystems {
 	struct filesystem *bucket[FILESYSTEMS_BUCKETS];
 	uint32_t n, n_users; /* all; of these, not ours */
@@ -41,6 +53,8 @@ struct filesystems {
 const struct filesystem *filesystems_find(const struct filesystems *t, uint64_t dev);
 /* Puts a copy of @f there, in the place of that with its number. False: there is no room. */
 bool filesystems_set(struct filesystems *t, const struct filesystem *f);
+/* All of them, with room for one more. Errors: -ENOMEM. */
+int filesystems_list(const struct filesystems *t, struct filesystems_list *ret);
 /* Those for which @goes says so. */
 void filesystems_drop(struct filesystems *t, bool (*goes)(void *ctx, const struct filesystem *f),
 		      void *ctx);

@@ -142,6 +142,8 @@ static void scan(struct late *l)
 	l->news.processes += l->scan.n_processes;
 	l->news.files += l->scan.n_files;
 	l->news.remote += l->scan.n_remote;
+	if (r < 0 && !atomic_load(&l->ends))
+		log_line(LOG_ERR, "%s", err.text);
 	if (r == -ENOMEM) /* all of it once more: the loop takes none while it is handed over */
 		l->wanted.all = l->has_wanted = true;
 	else
@@ -216,8 +218,7 @@ int late_new(struct daemon *d, struct late **ret, struct assay_err *err)
 	return 0;
 }
 
-/* One that waits for a process's memory map is left behind: it looks at nothing of ours any more.
- */
+/* One that is not through by then is left behind: it looks at nothing of ours any more. */
 void late_end(struct late *l)
 {
 	struct timespec until;
@@ -255,6 +256,16 @@ void late_want(struct late *l, uint64_t dev, bool is_overlay)
 		w->all = true;
 	w->overlays |= is_overlay;
 	l->has_wanted = true;
+	pthread_cond_signal(&l->more);
+	pthread_mutex_unlock(&l->lock);
+}
+
+void late_want_all(struct late *l)
+{
+	if (!l)
+		return;
+	pthread_mutex_lock(&l->lock);
+	l->wanted.all = l->wanted.overlays = l->has_wanted = true;
 	pthread_cond_signal(&l->more);
 	pthread_mutex_unlock(&l->lock);
 }

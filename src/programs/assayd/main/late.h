@@ -19,6 +19,8 @@ void late_free(struct late *l);
 
 /* The filesystem @dev, which is marked, is new. Any thread. */
 void late_want(struct late *l, uint64_t dev, bool is_overlay);
+/* All of them: a scan did not come to its end. */
+void late_want_all(struct late *l);
 /* Those that @s could not open are tried again: while the kernel breaks a lease (45 s), and a while
  * longer. */
 void late_want_again(struct late *l, const struct late_scan *s);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "programs/assayd/main/late_scan.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -9,26 +8,17 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "base/fmt.h"
-#include "base/num.h"
 #include "formats/mlist_ascii.h"
 #include "programs/assayd/process/log.h"
 #include "programs/assayd/main/loop.h"
-#include "programs/assayd/main/maps.h"
-#include "programs/assayd/main/mounts.h"
+#include "programs/assayd/main/walker.h"
 
 #define AT_ONCE_MAX 256u /* files under way */
 #define WAIT_MS	    1000
-#define SEEN_SLOTS  65536u /* a power of two; beyond it, files are judged again, without harm */
-#define TOLD_MAX    16u	   /* names in the log, of files that cannot be opened */
+#define TOLD_MAX    16u /* names in the log, of files that cannot be opened */
 
-struct walk {
-	struct late_scan *scan;
-	struct {
-		uint64_t dev, ino;
-	} * seen;
-	uint64_t mount_ns; /* ours */
-	bool is_apart;	   /* the process that is looked at is in another one */
+struct scan {
+	struct late_scan *of;
 	struct assay_err *err;
 };
 
@@ -37,41 +27,12 @@ static bool has_to_end(const struct late_scan *s)
 	return s->ends && atomic_load(s->ends);
 }
 
-static bool is_wanted(const struct late_wanted *w, uint64_t dev)
+bool late_is_wanted(const struct late_wanted *w, uint64_t dev)
 {
 	for (uint32_t i = 0; i < w->n; i++)
 		if (w->dev[i] == dev)
 			return true;
 	return w->all;
-}
-
-/* Has it been met in another process already? */
-static bool was_seen(struct walk *w, uint64_t dev, uint64_t ino)
-{
-	uint64_t slot = (ino ^ dev * 31) * 0x9e3779b97f4a7c15u >> 48;
-
-	if (w->seen[slot].dev == dev && w->seen[slot].ino == ino)
-		return true;
-	w->seen[slot].dev = dev;
-	w->seen[slot].ino = ino;
-	return false;
-}
-
-/* Also those whose open could wait for ever. An overlay's file may show as its layer's: what it is
- * is seen when it is open. */
-static bool skip_file(void *ctx, uint64_t dev, uint64_t ino)
-{
-	struct walk *w = ctx;
-	struct late_scan *s = w->scan;
-	bool wanted = is_wanted(s->wanted, dev);
-
-	if (has_to_end(s) || (!wanted && !w->is_apart))
-		return true;
-	if (mounts_is_remote(s->daemon->mounts, dev)) {
-		s->n_remote += wanted;
-		return true;
-	}
-	return wanted && was_seen(w, dev, ino);
 }
 
 /* Waits until no more than @most are under way. */
@@ -105,31 +66,32 @@ static int measure(struct late_scan *s, const struct maps_file *file)
 	return loop_late_add(s->daemon->loop, fd, file->pid, file->is_exe);
 }
 
+/* An overlay's file may show as its layer's. */
 static int add_running(void *ctx, const struct maps_file *file)
 {
-	struct walk *w = ctx;
-	struct late_scan *s = w->scan;
+	const struct scan *scan = ctx;
+	struct late_scan *s = scan->of;
 	struct stat st;
 
 	if (has_to_end(s))
 		return -ECANCELED;
-	if (!is_wanted(s->wanted, file->dev) &&
-	    (fstat(file->fd, &st) < 0 || !is_wanted(s->wanted, st.st_dev)))
+	if (!late_is_wanted(s->wanted, file->dev) &&
+	    (fstat(file->fd, &st) < 0 || !late_is_wanted(s->wanted, st.st_dev)))
 		return 0;
 	if (measure(s, file) == -ENOMEM)
-		return assay_err_set(w->err, -ENOMEM, "out of memory");
-	return wait_for_left(s, AT_ONCE_MAX, w->err);
+		return assay_err_set(scan->err, -ENOMEM, "out of memory");
+	return wait_for_left(s, AT_ONCE_MAX, scan->err);
 }
 
 /* Anybody may have chosen the name. */
 static void note_unreadable(void *ctx, const struct maps_file *file, int error)
 {
-	struct walk *w = ctx;
-	struct late_scan *s = w->scan;
+	const struct scan *scan = ctx;
+	struct late_scan *s = scan->of;
 	char name[512];
 	struct assay_wr out = assay_wr(name, sizeof(name));
 
-	if (has_to_end(s) || (file->ino && !is_wanted(s->wanted, file->dev)))
+	if (has_to_end(s) || (file->ino && !late_is_wanted(s->wanted, file->dev)))
 		return;
 	if (file->ino && s->n_missed < LATE_MISSED_MAX)
 		s->missed[s->n_missed++] =
@@ -140,76 +102,34 @@ static void note_unreadable(void *ctx, const struct maps_file *file, int error)
 			 (int)file->pid, strerror(error));
 }
 
-static uint64_t mount_ns_of(pid_t pid)
-{
-	char path[64];
-	struct stat st;
-
-	assay_fmt(path, sizeof(path), "/proc/%d/ns/mnt", (int)pid);
-	return stat(path, &st) == 0 ? st.st_ino : 0;
-}
-
-static int scan_process(struct walk *w, pid_t pid)
-{
-	const struct maps_walk walk = { .pid = pid,
-					.skip = skip_file,
-					.each = add_running,
-					.unreadable = note_unreadable,
-					.ctx = w };
-
-	if (has_to_end(w->scan))
-		return -ECANCELED;
-	w->is_apart = w->scan->wanted->overlays && mount_ns_of(pid) != w->mount_ns;
-	w->scan->n_processes++;
-	return maps_walk(&walk);
-}
-
-static int scan_processes(struct walk *w)
-{
-	DIR *proc = opendir("/proc");
-	struct dirent *entry;
-	uint64_t pid;
-	int r = 0;
-
-	if (!proc)
-		return assay_err_set(w->err, -errno, "cannot read '/proc': %s", strerror(errno));
-	while (r == 0 && (entry = readdir(proc))) {
-		if (assay_num_parse(assay_bytes_str(entry->d_name), 10, INT32_MAX, &pid) < 0 ||
-		    (pid_t)pid == getpid())
-			continue;
-		r = scan_process(w, (pid_t)pid);
-	}
-	closedir(proc);
-	return r;
-}
-
 int late_scan(struct late_scan *s, struct assay_err *err)
 {
-	struct walk w = { .scan = s, .mount_ns = mount_ns_of(getpid()), .err = err };
-	int r;
+	struct scan scan = { .of = s, .err = err };
+	struct walker_job job = { .daemon = s->daemon,
+				  .wanted = s->wanted,
+				  .ends = s->ends,
+				  .first = 1,
+				  .last = INT32_MAX,
+				  .max_hung = s->max_hung,
+				  .each = add_running,
+				  .unreadable = note_unreadable,
+				  .ctx = &scan };
+	int r = walker_run(&job, err), left;
 
-	w.seen = calloc(SEEN_SLOTS, sizeof(*w.seen));
-	r = w.seen ? scan_processes(&w) : assay_err_set(err, -ENOMEM, "out of memory");
-	if (r == 0)
-		r = wait_for_left(s, 0, err);
-	free(w.seen);
-	return r;
+	s->n_processes = job.n_processes;
+	s->n_remote = job.n_remote;
+	if (r < 0 && r != -ETIMEDOUT)
+		return r;
+	left = wait_for_left(s, 0, err);
+	return left < 0 ? left : r;
 }
 
 /* ---- one file ------------------------------------------------------------------------------- */
 
 struct again {
 	struct late_scan *scan;
-	const struct late_file *file;
 	enum late_outcome outcome;
 };
-
-static bool is_another(void *ctx, uint64_t dev, uint64_t ino)
-{
-	const struct again *a = ctx;
-
-	return has_to_end(a->scan) || dev != a->file->dev || ino != a->file->ino;
-}
 
 static int add_again(void *ctx, const struct maps_file *file)
 {
@@ -233,14 +153,18 @@ static void note_missed(void *ctx, const struct maps_file *file, int error)
 
 enum late_outcome late_scan_file(struct late_scan *s, const struct late_file *file)
 {
-	struct again a = { .scan = s, .file = file, .outcome = LATE_GONE };
-	const struct maps_walk walk = { .pid = file->pid,
-					.skip = is_another,
-					.each = add_again,
-					.unreadable = note_missed,
-					.ctx = &a };
+	const struct late_wanted wanted = { .n = 1, .dev = { file->dev } };
+	struct again a = { .scan = s, .outcome = LATE_GONE };
+	struct walker_job job = { .daemon = s->daemon,
+				  .wanted = &wanted,
+				  .ends = s->ends,
+				  .first = file->pid,
+				  .last = file->pid,
+				  .ino = file->ino,
+				  .each = add_again,
+				  .unreadable = note_missed,
+				  .ctx = &a };
+	struct assay_err err;
 
-	if (maps_walk(&walk) < 0)
-		return LATE_MISSED;
-	return a.outcome;
+	return walker_run(&job, &err) < 0 ? LATE_MISSED : a.outcome;
 }

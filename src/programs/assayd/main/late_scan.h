@@ -34,15 +34,19 @@ struct late_scan {
 	struct daemon *daemon;
 	const struct late_wanted *wanted;
 	const atomic_bool
-		*ends; /* once it is set the daemon is not touched any more; NULL: never */
+		*ends;	   /* once it is set the daemon is not touched any more; NULL: never */
+	uint32_t max_hung; /* processes that hang; 0: no matter how many */
 	/* What came of it. */
 	uint64_t n_processes, n_files, n_remote, n_unreadable;
 	struct late_file missed[LATE_MISSED_MAX]; /* of the unreadable, those worth another try */
 	uint32_t n_missed;
 };
 
+bool late_is_wanted(const struct late_wanted *w, uint64_t dev);
+
 /* Returns when everything is in the list. Errors: what the recorder says, -ENOMEM, -ECANCELED: it
- * was to end. */
+ * was to end; -ETIMEDOUT: @max_hung processes hung, those behind them were not looked at; no
+ * process can be started. */
 int late_scan(struct late_scan *s, struct assay_err *err);
 
 enum late_outcome { LATE_MEASURED, LATE_MISSED, LATE_GONE };

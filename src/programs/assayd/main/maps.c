@@ -109,7 +109,7 @@ static void find_exe(struct walk *w)
 	ssize_t n;
 
 	snprintf(link, sizeof(link), "/proc/%d/exe", (int)w->of->pid);
-	n = readlink(link, w->exe, sizeof(w->exe) - 1);
+	n = readlinkat(AT_FDCWD, link, w->exe, sizeof(w->exe) - 1);
 	w->exe[n < 0 ? 0 : n] = '\0';
 }
 

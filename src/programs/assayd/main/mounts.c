@@ -558,19 +558,14 @@ bool mounts_are_undecided(const struct mounts *m)
 
 /* ---- for other threads ---------------------------------------------------------------------- */
 
-bool mounts_is_remote(struct mounts *m, uint64_t dev)
+int mounts_list(struct mounts *m, struct filesystems_list *ret)
 {
-	const struct filesystem *f;
-	bool remote;
+	int r;
 
 	pthread_mutex_lock(&m->lock);
-	f = filesystems_find(&m->known, dev);
-	if (f)
-		remote = f->remote || is_over_remote(f) || strcmp(f->what.reason, answered) == 0;
-	else
-		remote = filesystems_find(&m->known, FILESYSTEMS_UNTOLD) != NULL;
+	r = filesystems_list(&m->known, ret);
 	pthread_mutex_unlock(&m->lock);
-	return remote;
+	return r;
 }
 
 uint32_t mounts_covered(struct mounts *m)

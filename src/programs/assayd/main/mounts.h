@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Which filesystems are watched, which are not and why. For the main thread; mounts_find_type() and
- * mounts_uncovered() for any. */
+/* Which filesystems are watched, which are not and why. For the main thread; mounts_list(),
+ * mounts_covered() and mounts_uncovered() for any. */
 #pragma once
 
 #include "programs/assayd/main/daemon.h"
@@ -31,8 +31,8 @@ bool mounts_are_undecided(const struct mounts *m);
  * whose time is over, or all. */
 void mounts_record_counts(struct mounts *m, bool all);
 
-/* Whether opening a file there could wait for another process or machine for ever. */
-bool mounts_is_remote(struct mounts *m, uint64_t dev);
+/* All that are known; as filesystems_list(). */
+int mounts_list(struct mounts *m, struct filesystems_list *ret);
 
 uint32_t mounts_covered(struct mounts *m); /* how many are */
 /* At most @max of those that are not; returns how many there are. */

@@ -29,5 +29,6 @@ int daemon_lock_memory(const struct daemon *d, struct assay_err *err);
 int daemon_search_elsewhere(struct daemon *d, struct assay_err *err);
 /* For spawner_start(): a child that others wait for is exempt, at whoever reads events now. */
 int daemon_admit(void *ctx, pid_t pid, int pidfd);
+void daemon_dismiss(void *ctx, pid_t pid); /* no more */
 /* All that is known of what went unseen is in the list. */
 void daemon_record_all(struct running *r);

@@ -22,6 +22,7 @@
 
 #define SEEN_MAX      256u /* more are recorded once for each process */
 #define VIEW_MS	      2000u
+#define HUNG_MAX      5u     /* processes that hang at the start; a second each */
 #define TPM_DRIVER_MS 10000u /* a driver that is a module comes late */
 
 struct self {
@@ -251,10 +252,11 @@ static void fill_late(void *ctx, struct assay_wr *w)
 int startup_scan_running(struct daemon *d, struct assay_err *err)
 {
 	static const struct late_wanted everything = { .all = true };
-	struct late_scan s = { .daemon = d, .wanted = &everything };
+	struct late_scan s = { .daemon = d, .wanted = &everything, .max_hung = HUNG_MAX };
 	int r = late_scan(&s, err);
+	bool is_whole = r != -ETIMEDOUT;
 
-	if (r == 0)
+	if (r == 0 || !is_whole)
 		r = anchor_state(d->anchor, "late", fill_late, &s, false, NULL, err);
 	if (r < 0)
 		return r;
@@ -263,5 +265,9 @@ int startup_scan_running(struct daemon *d, struct assay_err *err)
 		 (unsigned long long)s.n_files, (unsigned long long)s.n_processes,
 		 (unsigned long long)s.n_unreadable);
 	late_want_again(d->late, &s);
+	if (!is_whole) {
+		log_line(LOG_WARNING, "the rest is looked at while assayd runs");
+		late_want_all(d->late);
+	}
 	return 0;
 }

@@ -12,15 +12,11 @@
 #include "base/macros.h"
 
 static const char *const names[] = {
-	[CHILD_SPAWNER] = "assayd-spawner",
-	[CHILD_WORKER] = "assayd-worker",
-	[CHILD_ANCHOR] = "assayd-anchor",
-	[CHILD_CONTROL] = "assayd-control",
-	[CHILD_VIEW] = "assayd-view",
-	[CHILD_SCOUT] = "assayd-scout",
-	[CHILD_OVERLAY_PROBE] = "assayd-scout", /* and more */
-	[CHILD_FETCH] = "assayd-fetch",
-	[CHILD_PEEK] = "assayd-scout",
+	[CHILD_SPAWNER] = "assayd-spawner", [CHILD_WORKER] = "assayd-worker",
+	[CHILD_ANCHOR] = "assayd-anchor",   [CHILD_CONTROL] = "assayd-control",
+	[CHILD_VIEW] = "assayd-view",	    [CHILD_SCOUT] = "assayd-scout",
+	[CHILD_WALKER] = "assayd-scout",    [CHILD_OVERLAY_PROBE] = "assayd-scout", /* and more */
+	[CHILD_FETCH] = "assayd-fetch",	    [CHILD_PEEK] = "assayd-scout",
 	[CHILD_SUCCESSOR] = NULL, /* is not of this build */
 };
 _Static_assert(ARRAY_LEN(names) == CHILD_ROLE_COUNT, "a program each");

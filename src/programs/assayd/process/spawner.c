@@ -20,6 +20,7 @@
 struct spawner {
 	pid_t pid;
 	int socket;
+	pthread_mutex_t asking; /* one request at a time */
 	/* Who runs, for who asks; a pidfd of our own each. */
 	pthread_mutex_t lock;
 	size_t n;
@@ -38,6 +39,7 @@ int spawner_new(const struct programs *programs, struct spawner **ret, struct as
 	if (r < 0)
 		goto fail;
 	pthread_mutex_init(&s->lock, NULL);
+	pthread_mutex_init(&s->asking, NULL);
 	s->socket = pair[0];
 	s->pid = fork();
 	if (s->pid == 0)
@@ -65,6 +67,7 @@ void spawner_free(struct spawner *s)
 	while (s->n > 0)
 		close(s->child[--s->n].pidfd);
 	pthread_mutex_destroy(&s->lock);
+	pthread_mutex_destroy(&s->asking);
 	free(s);
 }
 
@@ -177,6 +180,7 @@ int spawner_start(struct spawner *s, enum child_role role, const int *fds, size_
 	if (r < 0)
 		return assay_err_set(err, r, "cannot start a process: %s", strerror(-r));
 	c.socket = pair[0];
+	pthread_mutex_lock(&s->asking);
 	r = request_child(s, role, pair[1], fds, n_fds);
 	close(pair[1]);
 	if (r == 0)
@@ -186,6 +190,7 @@ int spawner_start(struct spawner *s, enum child_role role, const int *fds, size_
 		sent = give_leave(s, r == 0);
 		r = r < 0 ? r : sent;
 	}
+	pthread_mutex_unlock(&s->asking);
 	if (r == 0) {
 		note_child(s, role, &c);
 		*ret = c;

@@ -20,6 +20,7 @@ enum child_role {
 	CHILD_CONTROL,
 	CHILD_VIEW,
 	CHILD_SCOUT,
+	CHILD_WALKER,
 	CHILD_OVERLAY_PROBE,
 	CHILD_FETCH,
 	CHILD_PEEK,
@@ -70,8 +71,8 @@ bool spawner_is_gone(const struct spawner *s);
 /*
  * Starts a child that gets copies of @fds. @admit is called with its pid and pidfd (borrowed)
  * before it executes anything, so that it can be exempted; an error of it is returned, and the
- * child never runs. @admit may be NULL. On success *ret is the caller's: child_close(). One thread
- * at a time. Errors: -EPIPE the spawner is gone, others as fork().
+ * child never runs. @admit may be NULL. On success *ret is the caller's: child_close(). Any
+ * thread. Errors: -EPIPE the spawner is gone, others as fork().
  */
 int spawner_start(struct spawner *s, enum child_role role, const int *fds, size_t n_fds,
 		  int (*admit)(void *ctx, pid_t pid, int pidfd), void *ctx, struct child *ret,

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "programs/assayd/main/walker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fmt.h"
+#include "programs/assayd/main/mounts.h"
+#include "programs/assayd/main/running.h"
+#include "programs/assayd/process/ipc.h"
+#include "programs/assayd/scout/walk_msg.h"
+
+#define START_MS      10000u /* until its first word: a busy machine */
+#define HANG_MS	      1000u  /* without a word */
+#define HANG_MANY     5u     /* have hung: somebody makes them, and has less patience from us */
+#define HANG_AGAIN_MS 100u
+#define STEP_MS	      100
+#define WORDS_MAX     (1u << 20) /* about one process: mappings have a limit far below */
+
+struct walker {
+	struct walker_job *job;
+	struct filesystems_list known; /* ascending */
+	uint64_t memory;	       /* the device of files that are memory alone */
+	struct child child;
+	uint32_t looking; /* 0: at none yet */
+	uint32_t first;
+	uint32_t n_words; /* about that process */
+	int refused;	  /* what @each returned below 0 */
+	struct ipc_buffer buffer;
+	struct assay_err *err;
+};
+
+/* ---- devices -------------------------------------------------------------------------------- */
+
+static int compare(const void *a, const void *b)
+{
+	const struct filesystems_entry *x = a, *y = b;
+
+	return x->dev < y->dev ? -1 : x->dev > y->dev;
+}
+
+static const struct filesystems_entry *find(const struct walker *w, uint64_t dev)
+{
+	const struct filesystems_entry key = { .dev = dev };
+
+	return w->known.n == 0 ? NULL : bsearch(&key, w->known.v, w->known.n, sizeof(key), compare);
+}
+
+/* Programs run from there, too; nobody else answers for it. */
+static uint64_t device_of_memory(void)
+{
+	AUTO(fd) int fd = memfd_create("assayd", MFD_CLOEXEC);
+	struct stat st;
+
+	return fd >= 0 && fstat(fd, &st) == 0 ? st.st_dev : 0;
+}
+
+/* What is not known to be watched is not opened: a filesystem that nobody has told us of yet may be
+ * one whose server never answers. */
+static int list_devices(struct walker *w)
+{
+	int r = mounts_list(w->job->daemon->mounts, &w->known);
+	struct filesystems_entry *at = w->known.v;
+
+	w->memory = device_of_memory();
+	if (r == 0 && w->job->wanted->all && w->memory)
+		at[w->known.n++] = (struct filesystems_entry){ .dev = w->memory, .watched = true };
+	if (r == 0 && w->known.n)
+		qsort(at, w->known.n, sizeof(*at), compare);
+	return r;
+}
+
+static bool is_of(const struct walker *w, const struct filesystems_entry *e, enum walk_devices kind)
+{
+	const struct late_wanted *wanted = w->job->wanted;
+
+	switch (kind) {
+	case WALK_OPEN:
+		return e->watched && late_is_wanted(wanted, e->dev);
+	case WALK_OPEN_APART:
+		return e->watched && wanted->overlays;
+	default:
+		return e->remote && wanted->all;
+	}
+}
+
+static int send_devices(struct walker *w, enum walk_devices kind)
+{
+	static const size_t room = WALK_DEVICES_MAX * 8u;
+	uint8_t body[IPC_BODY_MAX];
+	struct ipc_message m = { .type = WALK_DEVICES, .id = kind };
+	struct assay_wr out = assay_wr(body, room);
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < w->known.n; i++) {
+		if (is_of(w, &w->known.v[i], kind))
+			assay_wr_u64(&out, w->known.v[i].dev);
+		if (out.len < room && i + 1 < w->known.n)
+			continue;
+		m.body = assay_wr_done(&out);
+		r = ipc_send(w->child.socket, &m);
+		out = assay_wr(body, room);
+	}
+	return r;
+}
+
+static int send_request(struct walker *w)
+{
+	const struct walk_request request = { .except = (uint32_t)getpid(),
+					      .first = w->first,
+					      .last = (uint32_t)w->job->last,
+					      .ino = w->job->ino };
+	uint8_t body[32];
+	struct assay_wr out = assay_wr(body, sizeof(body));
+	int r = 0;
+
+	for (int kind = 0; r == 0 && kind < WALK_DEVICES_COUNT; kind++)
+		r = send_devices(w, (enum walk_devices)kind);
+	walk_request_encode(&request, &out);
+	if (r == 0)
+		r = ipc_send(w->child.socket,
+			     &(struct ipc_message){ .type = WALK_GO, .body = assay_wr_done(&out) });
+	return r;
+}
+
+/* ---- what it says --------------------------------------------------------------------------- */
+
+/*
+ * A regular file, open for reading, of a filesystem that is watched; asked so that no server is. A
+ * btrfs subvolume has a number of its own, which nothing tells us: of what btrfs says of its files
+ * and those that wait for servers do not, there is one bit.
+ */
+static bool is_believed(const struct walker *w, uint64_t shown, int fd)
+{
+	const struct filesystems_entry *claimed = find(w, shown), *is;
+	int flags = fcntl(fd, F_GETFL);
+	struct statx st;
+
+	if (flags < 0 || flags & (O_PATH | O_WRONLY | O_RDWR) || !claimed || !claimed->watched ||
+	    statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &st) < 0 ||
+	    !S_ISREG(st.stx_mode))
+		return false;
+	is = find(w, makedev(st.stx_dev_major, st.stx_dev_minor));
+	if (is)
+		return is->watched;
+	return claimed->subvolumes && st.stx_attributes_mask & STATX_ATTR_COMPRESSED;
+}
+
+static int take_files(struct walker *w, const struct ipc_message *m)
+{
+	struct walk_file file[IPC_FDS_MAX];
+	uint32_t n;
+	int r = 0;
+
+	if (walk_files_parse(m->body, file, &n) < 0 || n != m->n_fds || !w->looking)
+		return -EBADMSG;
+	for (uint32_t i = 0; r == 0 && i < n; i++) {
+		const struct maps_file f = { .fd = m->fd[i],
+					     .pid = (pid_t)w->looking,
+					     .dev = file[i].dev,
+					     .ino = file[i].ino,
+					     .path = "",
+					     .is_exe = file[i].is_exe };
+
+		if (is_believed(w, f.dev, f.fd))
+			r = w->job->each(w->job->ctx, &f);
+	}
+	w->refused = r;
+	return r == 0 ? ipc_send(w->child.socket, &(struct ipc_message){ .type = WALK_MORE }) : r;
+}
+
+static int take_failure(struct walker *w, const struct ipc_message *m)
+{
+	struct walk_failure f;
+	struct maps_file file = { .fd = -1, .pid = (pid_t)w->looking };
+
+	if (walk_failure_parse(m->body, &f) < 0 || m->n_fds || !w->looking)
+		return -EBADMSG;
+	file.dev = f.dev;
+	file.ino = f.ino;
+	file.path = f.path;
+	w->job->unreadable(w->job->ctx, &file, (int)f.error);
+	return 0;
+}
+
+/* One process after the other, so that it comes to an end. */
+static int take_looking(struct walker *w, const struct ipc_message *m)
+{
+	if (m->n_fds || m->body.len || m->id < w->first || m->id <= w->looking ||
+	    m->id > (uint64_t)w->job->last)
+		return -EBADMSG;
+	w->looking = (uint32_t)m->id;
+	w->n_words = 0;
+	w->job->n_processes++;
+	return 0;
+}
+
+/* 1: it is done. */
+static int take(struct walker *w, const struct ipc_message *m)
+{
+	switch (m->type) {
+	case WALK_LOOKING:
+		return take_looking(w, m);
+	case WALK_FILES:
+		return take_files(w, m);
+	case WALK_FAILED:
+		return take_failure(w, m);
+	case WALK_DONE:
+		w->job->n_remote += m->id;
+		return 1;
+	default:
+		return -EBADMSG;
+	}
+}
+
+static bool has_to_end(const struct walker *w)
+{
+	return w->job->ends && atomic_load(w->job->ends);
+}
+
+static uint32_t patience_ms(const struct walker *w)
+{
+	if (!w->looking)
+		return START_MS;
+	return w->job->n_hung < HANG_MANY ? HANG_MS : HANG_AGAIN_MS;
+}
+
+static int wait_for_word(const struct walker *w)
+{
+	struct pollfd p = { .fd = w->child.socket, .events = POLLIN };
+	uint64_t end = assay_clock_ms() + patience_ms(w);
+
+	while (poll(&p, 1, STEP_MS) <= 0) {
+		if (has_to_end(w))
+			return -ECANCELED;
+		if (assay_clock_ms() >= end)
+			return -ETIME;
+	}
+	return 0;
+}
+
+/* Returns 0 when it is done; -ETIME it hangs, -EPIPE it has ended, -EBADMSG it said what it may
+ * not. */
+static int hear(struct walker *w)
+{
+	struct ipc_message m;
+	int r = 0;
+
+	while (r == 0) {
+		r = wait_for_word(w);
+		if (r == 0)
+			r = ipc_receive(w->child.socket, &w->buffer, &m);
+		if (r < 0)
+			break;
+		r = w->n_words++ < WORDS_MAX ? take(w, &m) : -EBADMSG;
+		ipc_close_fds(&m);
+		if (r == 0 && has_to_end(w))
+			r = -ECANCELED;
+	}
+	return r < 0 ? r : 0;
+}
+
+/* ---- one after the other -------------------------------------------------------------------- */
+
+static int run_one(struct walker *w)
+{
+	struct daemon *d = w->job->daemon;
+	int r = spawner_start(d->spawner, CHILD_WALKER, NULL, 0, daemon_admit, d, &w->child,
+			      w->err);
+
+	if (r < 0)
+		return has_to_end(w) ? -ECANCELED : r;
+	w->looking = w->n_words = 0;
+	r = send_request(w);
+	if (r == 0)
+		r = hear(w);
+	if (r < 0)
+		child_kill(&w->child); /* else it ends */
+	if (!has_to_end(w))
+		daemon_dismiss(d, w->child.pid);
+	child_close(&w->child);
+	return r;
+}
+
+/* The process that it was at is left out. True: another walker may go on. */
+static bool leave_out(struct walker *w, int r)
+{
+	char path[64];
+	const struct maps_file file = { .fd = -1, .pid = (pid_t)w->looking, .path = path };
+
+	if (w->refused || !w->looking || has_to_end(w) ||
+	    (r != -ETIME && r != -EPIPE && r != -EBADMSG))
+		return false;
+	assay_fmt(path, sizeof(path), "/proc/%u/maps", (unsigned)w->looking);
+	w->job->unreadable(w->job->ctx, &file, r == -ETIME ? ETIMEDOUT : -r);
+	w->job->n_hung++;
+	w->first = w->looking + 1;
+	return true;
+}
+
+static int run_all(struct walker *w)
+{
+	struct walker_job *job = w->job;
+	int r = run_one(w);
+
+	while (leave_out(w, r)) {
+		if (w->looking == (uint32_t)job->last)
+			return 0;
+		if (job->max_hung && job->n_hung == job->max_hung)
+			return -ETIMEDOUT;
+		r = run_one(w);
+	}
+	if (!w->refused && (r == -ETIME || r == -EPIPE || r == -EBADMSG))
+		return assay_err_set(w->err, -EPIPE, "what runs already cannot be looked at: %s",
+				     strerror(-r));
+	return r;
+}
+
+int walker_run(struct walker_job *job, struct assay_err *err)
+{
+	struct walker *w = calloc(1, sizeof(*w));
+	int r;
+
+	if (!w)
+		return assay_err_set(err, -ENOMEM, "out of memory");
+	w->job = job;
+	w->err = err;
+	w->first = (uint32_t)job->first;
+	r = list_devices(w);
+	r = r < 0 ? assay_err_set(err, r, "out of memory") : run_all(w);
+	free(w->known.v);
+	free(w);
+	return r;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * main's side of the process that looks for what runs and is mapped already. A process whose memory
+ * map cannot be read is waited for as long as is bearable, then the walker is killed, and
+ * another one goes on behind it. What it hands over is checked: it may be in an enemy's hands.
+ */
+#pragma once
+
+#include "programs/assayd/main/late_scan.h"
+#include "programs/assayd/main/maps.h"
+
+struct walker_job {
+	struct daemon *daemon;
+	const struct late_wanted *wanted;
+	const atomic_bool *ends; /* as late_scan has it; may be NULL */
+	pid_t first, last;
+	uint64_t ino;	   /* no other files; 0: all */
+	uint32_t max_hung; /* processes; then it ends */
+	/* As maps_walk() has them. A process that hangs is one whose maps cannot be read. */
+	int (*each)(void *ctx, const struct maps_file *file);
+	void (*unreadable)(void *ctx, const struct maps_file *file, int error);
+	void *ctx;
+	/* What came of it. */
+	uint64_t n_processes, n_remote;
+	uint32_t n_hung;
+};
+
+/*
+ * Any thread, one at a time. Errors: what @each returned below 0, -ECANCELED it was to end,
+ * -ETIMEDOUT @max_hung have hung, -ENOMEM, as spawner_start().
+ */
+int walker_run(struct walker_job *job, struct assay_err *err);

@@ -1,0 +1,79 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# A user's processes whose exec waits for a FUSE server: whoever reads their memory maps in /proc waits, too. assayd
+# starts all the same, says that it has not seen what they run, and measures what is behind them.
+. "$TEST_LIB"
+. "$SOURCE/tests/daemon/lib.sh"
+. "$SOURCE/tests/daemon/hang.sh"
+[ -e /dev/fuse ] || skip 'there is no /dev/fuse'
+hang_test mount
+printf 'measure func=%s\n' BPRM_CHECK 'MMAP_CHECK mask=MAY_EXEC' >"$SCRATCH/policy"
+N=8 # more than are waited for at the start
+
+cat >"$SCRATCH/holders.py" <<'EOF_PY'
+import ctypes, mmap, os, signal, sys
+memory = mmap.mmap(os.open(sys.argv[1], os.O_RDWR), mmap.PAGESIZE)
+memory[0:1] = b'y'
+begin, go = os.pipe()
+for _ in range(int(sys.argv[2])):
+    pid = os.fork()
+    if pid == 0:
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: none is left behind
+        os.close(go)
+        os.read(begin, 1)
+        os.execv('/bin/sleep', ['sleep', '300'])
+    print(pid, flush=True)
+os.close(go)
+os.read(os.pipe()[0], 1)
+EOF_PY
+silent_server fuse write
+touch "$SCRATCH/fuse.stall"
+"${USER_RUNS[@]}" python3 "$SCRATCH/holders.py" "$SCRATCH/fuse/file" $N >"$SCRATCH/holders" &
+_pids+=("$!")
+wait_for 10 grep -q silent "$SCRATCH/fuse.log"
+mapfile -t holders <"$SCRATCH/holders"
+keeps() {
+	local status=0
+	timeout -s KILL 0.5 cat "/proc/$1/maps" >/dev/null 2>&1 || status=$?
+	[ $status = 137 ]
+}
+keep_all() {
+	local p
+	for p in "${holders[@]}"; do keeps "$p" || return 1; done
+}
+wait_for 20 keep_all
+
+# What comes behind them: its pid is higher.
+cp /bin/sleep "$MNT/runs"
+digest=$(sha256sum "$MNT/runs" | cut -d ' ' -f 1)
+background "$MNT/runs" 120
+[ "$PID" -gt "${holders[-1]}" ] || skip 'process numbers have begun again'
+rm "$MNT/runs"
+
+began=$SECONDS
+start_assayd "policy=$SCRATCH/policy"
+took=$((SECONDS - began))
+echo "up after $took s, beside $N processes that nobody can look at"
+[ $took -le 20 ] || fail "the start took $took s"
+[ "$(state_records 'event=late;processes=.*;unreadable=[1-9]')" = 1 ] || fail 'the scan is not recorded, with those that were left out'
+log_says "cannot open '/proc/${holders[0]}/maps' of process ${holders[0]}: " || fail 'the log does not name the process'
+is_behind() {
+	entries | grep -q "sha256:$digest $MNT/"
+}
+wait_for 40 is_behind
+expect_text "$(status not_protected)" '"late_unmeasured", "reason": "[1-9][0-9]* files'
+unmeasured() {
+	[ "$(state_records 'event=late-unmeasured;count=')" -ge 1 ]
+}
+wait_for 20 unmeasured
+
+# It ends when it is asked to, and the next one starts when they are gone, and looks at all.
+stop_assayd
+kill_servers
+for p in "${holders[@]}"; do wait_for 10 cat "/proc/$p/maps" >/dev/null; done
+start_assayd "policy=$SCRATCH/policy" "list_dir=$SCRATCH/after"
+LIST=$SCRATCH/after
+is_behind || fail 'what runs is not measured'
+! grep -q 'Connection timed out' < <(tail -n +"$LOG_FROM" "$LOG" | grep -E "process ($(IFS='|' && echo "${holders[*]}")):") ||
+	fail 'one of them is left out though it answers'
+stop_assayd
