@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* The kernel gives most of them numbers one after the other. */
 static uint32_t bucket_of(uint64_t dev)
@@ -109,9 +108,8 @@ int filesystems_list(const struct filesystems *t, struct filesystems_list *ret)
 	while (n < t->n && (f = filesystems_next(t, f)))
 		v[n++] = (struct filesystems_entry){
 			.dev = f->dev,
-			.watched = f->bits != 0,
+			.measured = f->bits != 0 || f->layered,
 			.remote = f->remote,
-			.subvolumes = strcmp(f->what.type, "btrfs") == 0,
 		};
 	*ret = (struct filesystems_list){ .v = v, .n = n };
 	return 0;

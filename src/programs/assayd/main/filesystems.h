@@ -29,14 +29,15 @@ struct filesystem {
 	bool ours;	/* not in users' mount namespaces only */
 	bool elsewhere; /* in other mount namespaces only */
 	bool undecided; /* whether it can be watched */
+	bool layered;	/* an overlay, which is not watched, as its layers are */
 	struct mounts_uncovered what; /* reason "": watched, not wanted, or undecided */
 };
 
 /* What is to be known of one where files are opened that run already. */
 struct filesystems_entry {
 	uint64_t dev;
-	bool watched, remote;
-	bool subvolumes; /* of a kind whose files may have other numbers than their mount */
+	bool measured; /* what is opened there, as it is watched, or its layers are */
+	bool remote;
 };
 
 struct filesystems_list {

@@ -13,8 +13,9 @@
 
 #define SECOND_NS      1000000000ull
 #define INTERVAL_NS    (2 * SECOND_NS)
-#define REST	       20u /* a scan may take one part in so many of the time */
-#define TRIES_MAX      7u  /* after 1, 2, 4 ... 64 seconds: longer than the kernel leaves a lease */
+#define REST	       20u		/* a scan may take one part in so many of the time */
+#define PAUSE_MAX_NS   (60 * SECOND_NS) /* but users can make it long, by waiting */
+#define TRIES_MAX      7u /* after 1, 2, 4 ... 64 seconds: longer than the kernel leaves a lease */
 #define RECORD_EACH_NS (3600 * SECOND_NS)
 #define END_S	       2
 #define NEVER	       UINT64_MAX
@@ -136,6 +137,7 @@ static void scan(struct late *l)
 	r = late_scan(&l->scan, &err);
 	took = assay_clock_ns() - began;
 	pause = REST * took > INTERVAL_NS ? REST * took : INTERVAL_NS;
+	pause = pause < PAUSE_MAX_NS ? pause : PAUSE_MAX_NS;
 	pthread_mutex_lock(&l->lock);
 	l->next_scan_ns = began + took + pause;
 	l->news.scans++;

@@ -93,7 +93,7 @@ static void note_unreadable(void *ctx, const struct maps_file *file, int error)
 
 	if (has_to_end(s) || (file->ino && !late_is_wanted(s->wanted, file->dev)))
 		return;
-	if (file->ino && s->n_missed < LATE_MISSED_MAX)
+	if (s->n_missed < LATE_MISSED_MAX)
 		s->missed[s->n_missed++] =
 			(struct late_file){ .pid = file->pid, .dev = file->dev, .ino = file->ino };
 	assay_ascii_escape(assay_bytes_str(file->path), &out);
@@ -111,6 +111,7 @@ int late_scan(struct late_scan *s, struct assay_err *err)
 				  .first = 1,
 				  .last = INT32_MAX,
 				  .max_hung = s->max_hung,
+				  .max_wait_ms = s->max_wait_ms,
 				  .each = add_running,
 				  .unreadable = note_unreadable,
 				  .ctx = &scan };
@@ -124,22 +125,25 @@ int late_scan(struct late_scan *s, struct assay_err *err)
 	return left < 0 ? left : r;
 }
 
-/* ---- one file ------------------------------------------------------------------------------- */
+/* ---- one again ------------------------------------------------------------------------------ */
 
 struct again {
 	struct late_scan *scan;
 	enum late_outcome outcome;
+	struct assay_err *err;
 };
 
 static int add_again(void *ctx, const struct maps_file *file)
 {
 	struct again *a = ctx;
 
-	if (!has_to_end(a->scan) && measure(a->scan, file) == 0)
-		a->outcome = LATE_MEASURED;
-	else
+	if (has_to_end(a->scan) || measure(a->scan, file) < 0) {
 		a->outcome = LATE_MISSED;
-	return 0;
+		return 0;
+	}
+	if (a->outcome == LATE_GONE)
+		a->outcome = LATE_MEASURED;
+	return wait_for_left(a->scan, AT_ONCE_MAX, a->err);
 }
 
 static void note_missed(void *ctx, const struct maps_file *file, int error)
@@ -153,8 +157,9 @@ static void note_missed(void *ctx, const struct maps_file *file, int error)
 
 enum late_outcome late_scan_file(struct late_scan *s, const struct late_file *file)
 {
-	const struct late_wanted wanted = { .n = 1, .dev = { file->dev } };
-	struct again a = { .scan = s, .outcome = LATE_GONE };
+	const struct late_wanted wanted = { .all = file->ino == 0, .n = 1, .dev = { file->dev } };
+	struct assay_err err;
+	struct again a = { .scan = s, .outcome = LATE_GONE, .err = &err };
 	struct walker_job job = { .daemon = s->daemon,
 				  .wanted = &wanted,
 				  .ends = s->ends,
@@ -164,7 +169,11 @@ enum late_outcome late_scan_file(struct late_scan *s, const struct late_file *fi
 				  .each = add_again,
 				  .unreadable = note_missed,
 				  .ctx = &a };
-	struct assay_err err;
 
-	return walker_run(&job, &err) < 0 ? LATE_MISSED : a.outcome;
+	if (walker_run(&job, &err) < 0)
+		return LATE_MISSED;
+	/* A process whose files are none of ours. */
+	if (a.outcome == LATE_GONE && file->ino == 0 && job.n_processes)
+		return LATE_MEASURED;
+	return a.outcome;
 }

@@ -25,7 +25,7 @@ struct late_wanted {
 /* One that could not be opened. */
 struct late_file {
 	pid_t pid;
-	uint64_t dev, ino;
+	uint64_t dev, ino; /* inode 0: all of the process, whose maps could not be read */
 	uint32_t tries;
 	uint64_t due_ns; /* when it is tried again */
 };
@@ -34,8 +34,8 @@ struct late_scan {
 	struct daemon *daemon;
 	const struct late_wanted *wanted;
 	const atomic_bool
-		*ends;	   /* once it is set the daemon is not touched any more; NULL: never */
-	uint32_t max_hung; /* processes that hang; 0: no matter how many */
+		*ends; /* once it is set the daemon is not touched any more; NULL: never */
+	uint32_t max_hung, max_wait_ms; /* as walker_job has them */
 	/* What came of it. */
 	uint64_t n_processes, n_files, n_remote, n_unreadable;
 	struct late_file missed[LATE_MISSED_MAX]; /* of the unreadable, those worth another try */
@@ -45,8 +45,8 @@ struct late_scan {
 bool late_is_wanted(const struct late_wanted *w, uint64_t dev);
 
 /* Returns when everything is in the list. Errors: what the recorder says, -ENOMEM, -ECANCELED: it
- * was to end; -ETIMEDOUT: @max_hung processes hung, those behind them were not looked at; no
- * process can be started. */
+ * was to end; -ETIMEDOUT: @max_hung processes hung, or it took too long, and those behind were not
+ * looked at; no process can be started. */
 int late_scan(struct late_scan *s, struct assay_err *err);
 
 enum late_outcome { LATE_MEASURED, LATE_MISSED, LATE_GONE };

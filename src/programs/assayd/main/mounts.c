@@ -110,10 +110,9 @@ static void set_uncovered(struct filesystem *f, const char *reason)
 	assay_fmt(f->what.reason, sizeof(f->what.reason), "%s", reason);
 }
 
-static void begin_watching(struct mounts *m, const struct filesystem *f)
+static bool is_overlay(const struct filesystem *f)
 {
-	log_line(LOG_INFO, "watching %s (%s)", f->what.point, f->what.type);
-	late_want(m->daemon->late, f->dev, strcmp(f->what.type, "overlay") == 0);
+	return strcmp(f->what.type, "overlay") == 0;
 }
 
 /* Into what is known; what is new about it is said. One for which there is no room is looked at,
@@ -123,7 +122,7 @@ static void keep(struct mounts *m, struct filesystem *f)
 	const struct filesystem *before = filesystems_find(&m->known, f->dev);
 	bool is_same = before && strcmp(before->what.type, f->what.type) == 0;
 	bool was_told = is_same && strcmp(before->what.reason, f->what.reason) == 0;
-	bool was_watched = is_same && before->bits, fits;
+	bool was_watched = is_same && (before->bits || before->layered), fits;
 
 	if (was_told && f->what.reason[0])
 		f->what = before->what; /* the mount that was told */
@@ -135,7 +134,9 @@ static void keep(struct mounts *m, struct filesystem *f)
 	else if (f->what.reason[0] && !was_told)
 		uncovered_tell(&m->tally, m->daemon, &f->what);
 	else if (f->bits && !was_watched)
-		begin_watching(m, f);
+		log_line(LOG_INFO, "watching %s (%s)", f->what.point, f->what.type);
+	if (fits && !was_watched && (f->bits || f->layered))
+		late_want(m->daemon->late, f->dev, f->bits && is_overlay(f));
 }
 
 static void drop(struct mounts *m, bool (*goes)(void *ctx, const struct filesystem *f))
@@ -229,6 +230,7 @@ static const char *overlay_refused(struct mounts *m, struct filesystem *f)
 	if (m->overlay == OVERLAY_QUIET)
 		return NULL;
 	f->undecided = false;
+	f->layered = m->overlay == OVERLAY_ASKS;
 	return m->overlay == OVERLAY_ASKS
 		       ? "its files are measured in its layers, where these are watched"
 		       : "it is not known whether this kernel lets it be watched";
@@ -307,7 +309,7 @@ static void begin(struct mounts *m, uint64_t dev, const char *point, const char 
 	assay_fmt(ret->what.type, sizeof(ret->what.type), "%s", type);
 	ret->what.reason[0] = '\0';
 	ret->remote = assay_mount_is_remote(type);
-	ret->undecided = false;
+	ret->undecided = ret->layered = false;
 }
 
 static void begin_here(struct mounts *m, const struct assay_mount *mount, struct filesystem *ret)

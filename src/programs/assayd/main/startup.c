@@ -23,6 +23,7 @@
 #define SEEN_MAX      256u /* more are recorded once for each process */
 #define VIEW_MS	      2000u
 #define HUNG_MAX      5u     /* processes that hang at the start; a second each */
+#define WALK_MS	      20000u /* for all of them, also those that nearly hang */
 #define TPM_DRIVER_MS 10000u /* a driver that is a module comes late */
 
 struct self {
@@ -252,7 +253,9 @@ static void fill_late(void *ctx, struct assay_wr *w)
 int startup_scan_running(struct daemon *d, struct assay_err *err)
 {
 	static const struct late_wanted everything = { .all = true };
-	struct late_scan s = { .daemon = d, .wanted = &everything, .max_hung = HUNG_MAX };
+	struct late_scan s = {
+		.daemon = d, .wanted = &everything, .max_hung = HUNG_MAX, .max_wait_ms = WALK_MS
+	};
 	int r = late_scan(&s, err);
 	bool is_whole = r != -ETIMEDOUT;
 
@@ -264,9 +267,10 @@ int startup_scan_running(struct daemon *d, struct assay_err *err)
 		 "%llu files of %llu running processes were looked at, %llu could not be opened",
 		 (unsigned long long)s.n_files, (unsigned long long)s.n_processes,
 		 (unsigned long long)s.n_unreadable);
-	late_want_again(d->late, &s);
-	if (!is_whole) {
-		log_line(LOG_WARNING, "the rest is looked at while assayd runs");
+	if (is_whole) {
+		late_want_again(d->late, &s);
+	} else {
+		log_line(LOG_WARNING, "all are looked at again while assayd runs");
 		late_want_all(d->late);
 	}
 	return 0;

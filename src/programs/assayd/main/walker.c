@@ -7,18 +7,21 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fmt.h"
+#include "programs/assayd/main/mount_ids.h"
 #include "programs/assayd/main/mounts.h"
 #include "programs/assayd/main/running.h"
 #include "programs/assayd/process/ipc.h"
 #include "programs/assayd/scout/walk_msg.h"
 
-#define START_MS      10000u /* until its first word: a busy machine */
+#define START_MS      30000u /* until its first word: a busy machine */
 #define HANG_MS	      1000u  /* without a word */
 #define HANG_MANY     5u     /* have hung: somebody makes them, and has less patience from us */
 #define HANG_AGAIN_MS 100u
@@ -32,8 +35,10 @@ struct walker {
 	struct child child;
 	uint32_t looking; /* 0: at none yet */
 	uint32_t first;
-	uint32_t n_words; /* about that process */
-	int refused;	  /* what @each returned below 0 */
+	uint32_t n_words;	 /* about that process */
+	struct mount_ids mounts; /* that it sees; read when they are asked for */
+	uint64_t waited_ms;
+	int final; /* the end of all, whose reason is in err */
 	struct ipc_buffer buffer;
 	struct assay_err *err;
 };
@@ -63,8 +68,8 @@ static uint64_t device_of_memory(void)
 	return fd >= 0 && fstat(fd, &st) == 0 ? st.st_dev : 0;
 }
 
-/* What is not known to be watched is not opened: a filesystem that nobody has told us of yet may be
- * one whose server never answers. */
+/* What is not known to be measured is not opened: a filesystem that nobody has told us of yet may
+ * be one whose server never answers. */
 static int list_devices(struct walker *w)
 {
 	int r = mounts_list(w->job->daemon->mounts, &w->known);
@@ -72,7 +77,7 @@ static int list_devices(struct walker *w)
 
 	w->memory = device_of_memory();
 	if (r == 0 && w->job->wanted->all && w->memory)
-		at[w->known.n++] = (struct filesystems_entry){ .dev = w->memory, .watched = true };
+		at[w->known.n++] = (struct filesystems_entry){ .dev = w->memory, .measured = true };
 	if (r == 0 && w->known.n)
 		qsort(at, w->known.n, sizeof(*at), compare);
 	return r;
@@ -84,9 +89,9 @@ static bool is_of(const struct walker *w, const struct filesystems_entry *e, enu
 
 	switch (kind) {
 	case WALK_OPEN:
-		return e->watched && late_is_wanted(wanted, e->dev);
+		return e->measured && late_is_wanted(wanted, e->dev);
 	case WALK_OPEN_APART:
-		return e->watched && wanted->overlays;
+		return e->measured && wanted->overlays;
 	default:
 		return e->remote && wanted->all;
 	}
@@ -133,25 +138,59 @@ static int send_request(struct walker *w)
 
 /* ---- what it says --------------------------------------------------------------------------- */
 
-/*
- * A regular file, open for reading, of a filesystem that is watched; asked so that no server is. A
- * btrfs subvolume has a number of its own, which nothing tells us: of what btrfs says of its files
- * and those that wait for servers do not, there is one bit.
+/* Of a number that no mount has: btrfs makes one for each subvolume, an overlay for each layer. */
+static const struct filesystems_entry *find_by_mount(struct walker *w, const struct statx *st)
+{
+	uint64_t dev;
+
+	if (!(st->stx_mask & STATX_MNT_ID))
+		return NULL;
+	if (w->mounts.pid != (pid_t)w->looking)
+		mount_ids_read(&w->mounts, (pid_t)w->looking);
+	return mount_ids_find(&w->mounts, st->stx_mnt_id, &dev) ? find(w, dev) : NULL;
+}
+
+enum belief { BELIEVED, ELSEWHERE, DOUBTED };
+
+/* A regular file, open for reading, of a filesystem that is measured; asked so that no server is.
  */
-static bool is_believed(const struct walker *w, uint64_t shown, int fd)
+static enum belief judge(struct walker *w, uint64_t shown, int fd)
 {
 	const struct filesystems_entry *claimed = find(w, shown), *is;
 	int flags = fcntl(fd, F_GETFL);
 	struct statx st;
 
-	if (flags < 0 || flags & (O_PATH | O_WRONLY | O_RDWR) || !claimed || !claimed->watched ||
-	    statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &st) < 0 ||
+	if (flags < 0 || flags & (O_PATH | O_WRONLY | O_RDWR) || !claimed || !claimed->measured ||
+	    statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_MNT_ID, &st) < 0 ||
 	    !S_ISREG(st.stx_mode))
-		return false;
+		return DOUBTED;
 	is = find(w, makedev(st.stx_dev_major, st.stx_dev_minor));
-	if (is)
-		return is->watched;
-	return claimed->subvolumes && st.stx_attributes_mask & STATX_ATTR_COMPRESSED;
+	if (!is)
+		is = find_by_mount(w, &st);
+	if (!is)
+		return DOUBTED;
+	return is->measured ? BELIEVED : ELSEWHERE;
+}
+
+static int take_file(struct walker *w, const struct walk_file *file, int fd)
+{
+	struct maps_file f = { .fd = fd,
+			       .pid = (pid_t)w->looking,
+			       .dev = file->dev,
+			       .ino = file->ino,
+			       .path = "",
+			       .is_exe = file->is_exe };
+
+	switch (judge(w, f.dev, fd)) {
+	case BELIEVED:
+		return w->job->each(w->job->ctx, &f);
+	case DOUBTED:
+		f.fd = -1;
+		w->job->unreadable(w->job->ctx, &f, ESTALE);
+		return 0;
+	default:
+		return 0;
+	}
 }
 
 static int take_files(struct walker *w, const struct ipc_message *m)
@@ -162,18 +201,9 @@ static int take_files(struct walker *w, const struct ipc_message *m)
 
 	if (walk_files_parse(m->body, file, &n) < 0 || n != m->n_fds || !w->looking)
 		return -EBADMSG;
-	for (uint32_t i = 0; r == 0 && i < n; i++) {
-		const struct maps_file f = { .fd = m->fd[i],
-					     .pid = (pid_t)w->looking,
-					     .dev = file[i].dev,
-					     .ino = file[i].ino,
-					     .path = "",
-					     .is_exe = file[i].is_exe };
-
-		if (is_believed(w, f.dev, f.fd))
-			r = w->job->each(w->job->ctx, &f);
-	}
-	w->refused = r;
+	for (uint32_t i = 0; r == 0 && i < n; i++)
+		r = take_file(w, &file[i], m->fd[i]);
+	w->final = r;
 	return r == 0 ? ipc_send(w->child.socket, &(struct ipc_message){ .type = WALK_MORE }) : r;
 }
 
@@ -233,18 +263,21 @@ static uint32_t patience_ms(const struct walker *w)
 	return w->job->n_hung < HANG_MANY ? HANG_MS : HANG_AGAIN_MS;
 }
 
-static int wait_for_word(const struct walker *w)
+static int wait_for_word(struct walker *w)
 {
 	struct pollfd p = { .fd = w->child.socket, .events = POLLIN };
-	uint64_t end = assay_clock_ms() + patience_ms(w);
+	uint64_t began = assay_clock_ms(), patience = patience_ms(w), waited = 0;
+	int r = 0;
 
-	while (poll(&p, 1, STEP_MS) <= 0) {
+	while (r == 0 && poll(&p, 1, STEP_MS) <= 0) {
+		waited = assay_clock_ms() - began;
 		if (has_to_end(w))
-			return -ECANCELED;
-		if (assay_clock_ms() >= end)
-			return -ETIME;
+			r = -ECANCELED;
+		else if (waited >= patience)
+			r = -ETIME;
 	}
-	return 0;
+	w->waited_ms += assay_clock_ms() - began;
+	return r;
 }
 
 /* Returns 0 when it is done; -ETIME it hangs, -EPIPE it has ended, -EBADMSG it said what it may
@@ -264,11 +297,21 @@ static int hear(struct walker *w)
 		ipc_close_fds(&m);
 		if (r == 0 && has_to_end(w))
 			r = -ECANCELED;
+		if (r == 0 && w->job->max_wait_ms && w->waited_ms >= w->job->max_wait_ms)
+			r = -ETIMEDOUT;
 	}
 	return r < 0 ? r : 0;
 }
 
 /* ---- one after the other -------------------------------------------------------------------- */
+
+/* One that does not take what it is told. */
+static int limit_sends(int socket)
+{
+	const struct timeval limit = { .tv_sec = START_MS / 1000 };
+
+	return setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0 ? -errno : 0;
+}
 
 static int run_one(struct walker *w)
 {
@@ -277,9 +320,11 @@ static int run_one(struct walker *w)
 			      w->err);
 
 	if (r < 0)
-		return has_to_end(w) ? -ECANCELED : r;
+		return w->final = has_to_end(w) ? -ECANCELED : r;
 	w->looking = w->n_words = 0;
-	r = send_request(w);
+	r = limit_sends(w->child.socket);
+	if (r == 0)
+		r = send_request(w);
 	if (r == 0)
 		r = hear(w);
 	if (r < 0)
@@ -296,7 +341,7 @@ static bool leave_out(struct walker *w, int r)
 	char path[64];
 	const struct maps_file file = { .fd = -1, .pid = (pid_t)w->looking, .path = path };
 
-	if (w->refused || !w->looking || has_to_end(w) ||
+	if (w->final || !w->looking || has_to_end(w) ||
 	    (r != -ETIME && r != -EPIPE && r != -EBADMSG))
 		return false;
 	assay_fmt(path, sizeof(path), "/proc/%u/maps", (unsigned)w->looking);
@@ -318,10 +363,10 @@ static int run_all(struct walker *w)
 			return -ETIMEDOUT;
 		r = run_one(w);
 	}
-	if (!w->refused && (r == -ETIME || r == -EPIPE || r == -EBADMSG))
-		return assay_err_set(w->err, -EPIPE, "what runs already cannot be looked at: %s",
-				     strerror(-r));
-	return r;
+	if (r == 0 || w->final || r == -ECANCELED || r == -ETIMEDOUT)
+		return r;
+	return assay_err_set(w->err, -EPIPE, "what runs already cannot be looked at: %s",
+			     strerror(-r));
 }
 
 int walker_run(struct walker_job *job, struct assay_err *err)
@@ -336,6 +381,7 @@ int walker_run(struct walker_job *job, struct assay_err *err)
 	w->first = (uint32_t)job->first;
 	r = list_devices(w);
 	r = r < 0 ? assay_err_set(err, r, "out of memory") : run_all(w);
+	mount_ids_done(&w->mounts);
 	free(w->known.v);
 	free(w);
 	return r;

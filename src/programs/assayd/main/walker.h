@@ -14,8 +14,10 @@ struct walker_job {
 	const struct late_wanted *wanted;
 	const atomic_bool *ends; /* as late_scan has it; may be NULL */
 	pid_t first, last;
-	uint64_t ino;	   /* no other files; 0: all */
-	uint32_t max_hung; /* processes; then it ends */
+	uint64_t ino; /* no other files; 0: all */
+	/* Then it ends; 0: no matter how many, how long. */
+	uint32_t max_hung;    /* processes */
+	uint32_t max_wait_ms; /* all words together: who hangs a little may do it often */
 	/* As maps_walk() has them. A process that hangs is one whose maps cannot be read. */
 	int (*each)(void *ctx, const struct maps_file *file);
 	void (*unreadable)(void *ctx, const struct maps_file *file, int error);
@@ -27,6 +29,6 @@ struct walker_job {
 
 /*
  * Any thread, one at a time. Errors: what @each returned below 0, -ECANCELED it was to end,
- * -ETIMEDOUT @max_hung have hung, -ENOMEM, as spawner_start().
+ * -ETIMEDOUT @max_hung have hung, or @max_wait_ms are over, -ENOMEM, as spawner_start().
  */
 int walker_run(struct walker_job *job, struct assay_err *err);
