@@ -14,7 +14,7 @@
 #define SECOND_NS      1000000000ull
 #define INTERVAL_NS    (2 * SECOND_NS)
 #define REST	       20u		/* a scan may take one part in so many of the time */
-#define PAUSE_MAX_NS   (60 * SECOND_NS) /* but users can make it long, by waiting */
+#define PAUSE_MAX_NS   (60 * SECOND_NS) /* but users can make it long */
 #define TRIES_MAX      7u /* after 1, 2, 4 ... 64 seconds: longer than the kernel leaves a lease */
 #define RECORD_EACH_NS (3600 * SECOND_NS)
 #define END_S	       2
@@ -129,14 +129,15 @@ static void begin(struct late *l)
 /* What the recorder does not take is its to say. */
 static void scan(struct late *l)
 {
-	uint64_t began = assay_clock_ns(), took, pause;
+	uint64_t began = assay_clock_ns(), took, work, pause;
 	struct assay_err err;
 	int r;
 
 	begin(l);
 	r = late_scan(&l->scan, &err);
 	took = assay_clock_ns() - began;
-	pause = REST * took > INTERVAL_NS ? REST * took : INTERVAL_NS;
+	work = took - (l->scan.idle_ms * 1000000 < took ? l->scan.idle_ms * 1000000 : took);
+	pause = REST * work > INTERVAL_NS ? REST * work : INTERVAL_NS;
 	pause = pause < PAUSE_MAX_NS ? pause : PAUSE_MAX_NS;
 	pthread_mutex_lock(&l->lock);
 	l->next_scan_ns = began + took + pause;

@@ -119,6 +119,7 @@ int late_scan(struct late_scan *s, struct assay_err *err)
 
 	s->n_processes = job.n_processes;
 	s->n_remote = job.n_remote;
+	s->idle_ms = job.idle_ms;
 	if (r < 0 && r != -ETIMEDOUT)
 		return r;
 	left = wait_for_left(s, 0, err);

@@ -37,7 +37,7 @@ struct late_scan {
 		*ends; /* once it is set the daemon is not touched any more; NULL: never */
 	uint32_t max_hung, max_wait_ms; /* as walker_job has them */
 	/* What came of it. */
-	uint64_t n_processes, n_files, n_remote, n_unreadable;
+	uint64_t n_processes, n_files, n_remote, n_unreadable, idle_ms;
 	struct late_file missed[LATE_MISSED_MAX]; /* of the unreadable, those worth another try */
 	uint32_t n_missed;
 };

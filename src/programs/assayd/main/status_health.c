@@ -102,7 +102,8 @@ static void add_coverage(json_t *list, const struct daemon *d, const struct heal
 		    "%u places in other mount namespaces did not answer and are left out", f->hung);
 	if (late_unmeasured(d->late))
 		add(list, "late_unmeasured",
-		    "%llu files, or processes, that ran before they were watched could not be looked at",
+		    "%llu files, or processes, that ran before they were watched could not be "
+		    "looked at",
 		    (unsigned long long)late_unmeasured(d->late));
 	if (needed_count(d->needed))
 		add(list, "exempt_processes",

@@ -26,6 +26,7 @@
 #define HANG_MANY     5u     /* have hung: somebody makes them, and has less patience from us */
 #define HANG_AGAIN_MS 100u
 #define STEP_MS	      100
+#define IDLE_MS	      50u	 /* beyond that nobody works: the process that is looked at waits */
 #define WORDS_MAX     (1u << 20) /* about one process: mappings have a limit far below */
 
 struct walker {
@@ -276,7 +277,10 @@ static int wait_for_word(struct walker *w)
 		else if (waited >= patience)
 			r = -ETIME;
 	}
-	w->waited_ms += assay_clock_ms() - began;
+	waited = assay_clock_ms() - began;
+	w->waited_ms += waited;
+	if (waited > IDLE_MS)
+		w->job->idle_ms += waited;
 	return r;
 }
 

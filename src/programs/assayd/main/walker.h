@@ -25,6 +25,7 @@ struct walker_job {
 	/* What came of it. */
 	uint64_t n_processes, n_remote;
 	uint32_t n_hung;
+	uint64_t idle_ms; /* of its time: waiting for processes that hang, or nearly */
 };
 
 /*
