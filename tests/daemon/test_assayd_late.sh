@@ -58,6 +58,12 @@ EOF
 began=$SECONDS
 background unshare -m --propagation private bash "$SCRATCH/there.sh"
 wait_for 20 test -s "$SCRATCH/out/there"
-wait_for 200 is_measured "$(cut -d ' ' -f 1 "$SCRATCH/out/there")"
+# Whoever has a FUSE filesystem of root's on this machine, in another test, has it taken for one of its layers.
+measured_or_refused() {
+	is_measured "$1" || [ "$(state_records "event=uncovered;type=overlay;point=.*$SCRATCH/there/over;reason=another process or machine may")" != 0 ]
+}
+digest=$(cut -d ' ' -f 1 "$SCRATCH/out/there")
+wait_for 200 measured_or_refused "$digest"
+is_measured "$digest" || echo 'others of this machine have filesystems that may be its layers: not tried'
 echo "after $((SECONDS - began)) s"
 stop_assayd
