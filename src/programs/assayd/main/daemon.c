@@ -47,7 +47,6 @@
 #define FILES_RESERVED 512u   /* descriptors for everything but events */
 #define EVENTS_MAX     65536u /* held at once */
 #define TICK_MS	       1000
-#define FIRST_PASS_NS  5000000000ull
 
 void daemon_forget_verdicts(struct daemon *d)
 {
@@ -269,46 +268,7 @@ static int open_list(struct running *r, struct assay_err *err)
 	return rc < 0 ? rc : daemon_lock_memory(d, err);
 }
 
-/* ---- other mount namespaces ----------------------------------------------------------------- */
-
-static void on_found(void *ctx, const struct scout_mount *m, int fd, const char *reason)
-{
-	struct daemon *d = ctx;
-
-	mounts_found_elsewhere(d->mounts, m, fd, reason);
-}
-
-static void on_pass_done(void *ctx)
-{
-	struct daemon *d = ctx;
-
-	mounts_end_elsewhere(d->mounts);
-}
-
-/* The first passes are waited for: what runs now is looked at when its filesystems are marked. */
-int daemon_search_elsewhere(struct daemon *d, struct assay_err *err)
-{
-	static const struct scout_ops ops = { .found = on_found, .done = on_pass_done };
-	uint64_t end = assay_clock_ns() + FIRST_PASS_NS;
-	int r;
-
-	if (d->conf.mount.n)
-		return 0;
-	r = scout_new(d->spawner, &ops, d, &d->scout, err);
-	if (r < 0)
-		return r;
-	do {
-		struct pollfd p = { .events = POLLIN };
-
-		scout_hurry(d->scout);
-		scout_tick(d->scout, assay_clock_ns());
-		p.fd = scout_fd(d->scout);
-		poll(&p, 1, 100);
-		scout_receive(d->scout);
-	} while ((scout_is_looking(d->scout) || mounts_are_undecided(d->mounts)) &&
-		 assay_clock_ns() < end);
-	return 0;
-}
+/* ---- the first events ------------------------------------------------------------------------ */
 
 int daemon_start_reader(struct running *r, struct held *held, struct assay_err *err)
 {
@@ -418,6 +378,13 @@ static void tell_manager(struct daemon *d)
 	loop_wake(d->loop);
 }
 
+/* What is recorded now and then. */
+static void record_some(struct daemon *d)
+{
+	mounts_record_counts(d->mounts, false);
+	late_record(d->late, false);
+}
+
 /* Until SIGTERM or SIGINT (0), until another one has all (1), or until nothing can be recorded any
  * more. */
 static int run(struct running *r, struct assay_err *err)
@@ -474,8 +441,7 @@ static int run(struct running *r, struct assay_err *err)
 		}
 		view_link_receive(d->view);
 		view_link_tick(d->view, assay_clock_ns());
-		mounts_record_counts(d->mounts, false);
-		late_record(d->late, false);
+		record_some(d);
 		rc = handover_tend(d->handover, err);
 		if (rc)
 			return rc == -EINTR ? 0 : rc;
