@@ -71,10 +71,14 @@ static int keep_caps(const struct assay_sandbox *s, struct assay_err *err)
 
 /* ---- limits --------------------------------------------------------------------------------- */
 
+/* One that is lower already stays: to raise it is not ours. */
 static int limit(int resource, rlim_t value)
 {
-	const struct rlimit l = { .rlim_cur = value, .rlim_max = value };
+	struct rlimit l;
 
+	if (getrlimit(resource, &l) < 0)
+		return -errno;
+	l.rlim_cur = l.rlim_max = value < l.rlim_max ? value : l.rlim_max;
 	return setrlimit(resource, &l) < 0 ? -errno : 0;
 }
 

@@ -30,7 +30,7 @@ struct assay_sandbox {
 	uid_t uid; /* or ASSAY_SANDBOX_SAME_ID: user, group and groups stay */
 	gid_t gid;
 	uint64_t keep_caps;	/* bit per capability that stays, permitted and effective */
-	uint32_t max_files;	/* RLIMIT_NOFILE; 0: stays */
+	uint32_t max_files;	/* RLIMIT_NOFILE, if it is not lower; 0: stays */
 	uint64_t max_file_size; /* RLIMIT_FSIZE, bytes */
 	bool may_thread;	/* else it starts no thread; it starts no process either way */
 	enum assay_sandbox_sockets sockets;	/* that it may open and connect */
