@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""silent_fuse.py MOUNTPOINT open|opendir|read|write|each-write|none [STALL]: a FUSE filesystem with one executable file, "file",
-and others, "f0" and on, whose server never answers the first OPEN, OPENDIR, READ or what writes a file back, nor anything
-after it (each-write: it does); with STALL, not before that file is there."""
+"""silent_fuse.py MOUNTPOINT open|opendir|read|write|each-write|flush|none [STALL]: a FUSE filesystem with one executable file, "file",
+and others, "f0" and on, whose server never answers the first OPEN, OPENDIR, READ, FLUSH or what writes a file back, nor
+anything after it (each-write: it does); with STALL, not before that file is there."""
 import ctypes
 import os
 import signal
@@ -15,7 +15,7 @@ LOOKUP, FORGET, GETATTR, SETATTR, OPEN, READ, WRITE, STATFS, RELEASE, FLUSH, INI
 OPENDIR, BATCH_FORGET = 27, 42
 WRITEBACK_CACHE = 1 << 16
 KINDS = {'open': {OPEN}, 'opendir': {OPENDIR}, 'read': {READ}, 'write': {WRITE, SETATTR},
-         'each-write': {WRITE, SETATTR}, 'none': set()}
+         'each-write': {WRITE, SETATTR}, 'flush': {FLUSH}, 'none': set()}
 SIZE = 8192
 
 

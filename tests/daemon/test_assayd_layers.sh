@@ -88,7 +88,7 @@ decided() { # POINT: on kernels where overlays are watched, or are not for what 
 	log_says "watching mnt:.*$1" || [ "$(records "$1")" = 1 ]
 }
 elsewhere users 'mount -t overlay none over -o lowerdir=one:two'
-wait_for 30 decided "$SCRATCH/private/over"
+wait_for 120 decided "$SCRATCH/private/over"
 if status uncovered | grep -o '"point": "[^"]*", "type": "[a-z0-9]*", "reason": "another process or machine answers' | grep -v "$SCRATCH"; then
 	echo 'others of this machine have such filesystems: not tried'
 else
@@ -98,6 +98,6 @@ fi
 # ---- root's FUSE, and root's overlay elsewhere ----------------------------------------------------------------------
 elsewhere roots 'until mountpoint -q fuse; do sleep 0.05; done
 	mount -t overlay none roots -o lowerdir=fuse:one' "python3 '$SCRATCH/out/silent_fuse.py' fuse none"
-wait_for 30 decided "$SCRATCH/private/roots"
+wait_for 120 decided "$SCRATCH/private/roots"
 [ "$(records "$SCRATCH/private/roots" "$WAITS")" = 1 ] || fail "root's FUSE does not count: $(state_texts | grep overlay)"
 stop_assayd

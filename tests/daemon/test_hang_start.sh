@@ -10,22 +10,7 @@ hang_test mount
 printf 'measure func=%s\n' BPRM_CHECK 'MMAP_CHECK mask=MAY_EXEC' >"$SCRATCH/policy"
 N=8 # more than are waited for at the start
 
-cat >"$SCRATCH/holders.py" <<'EOF_PY'
-import ctypes, mmap, os, signal, sys
-memory = mmap.mmap(os.open(sys.argv[1], os.O_RDWR), mmap.PAGESIZE)
-memory[0:1] = b'y'
-begin, go = os.pipe()
-for _ in range(int(sys.argv[2])):
-    pid = os.fork()
-    if pid == 0:
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: none is left behind
-        os.close(go)
-        os.read(begin, 1)
-        os.execv('/bin/sleep', ['sleep', '300'])
-    print(pid, flush=True)
-os.close(go)
-os.read(os.pipe()[0], 1)
-EOF_PY
+cp "$SOURCE/tests/daemon/exec_holders.py" "$SCRATCH/holders.py"
 silent_server fuse write
 touch "$SCRATCH/fuse.stall"
 "${USER_RUNS[@]}" python3 "$SCRATCH/holders.py" "$SCRATCH/fuse/file" $N >"$SCRATCH/holders" &
@@ -51,6 +36,8 @@ wait_for 60 keep_all
 cp /bin/sleep "$MNT/runs"
 digest=$(sha256sum "$MNT/runs" | cut -d ' ' -f 1)
 background "$MNT/runs" 120
+runs_it() { [ "$(readlink "/proc/$PID/exe")" = "$MNT/runs" ]; }
+wait_for 60 runs_it
 [ "$PID" -gt "${holders[-1]}" ] || skip 'process numbers have begun again'
 rm "$MNT/runs"
 

@@ -21,8 +21,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct assay_bytes in = assay_bytes(data, size);
 	struct walk_request request;
 	struct walk_failure failure;
+	struct walk_device device;
+	struct assay_rd rest = assay_rd(in);
 	uint32_t n;
 
+	if (walk_device_read(&rest, &device) && assay_rd_end(&rest)) {
+		walk_device_write(&w, &device);
+		must_be(in, &w);
+	}
 	if (walk_request_parse(in, &request) == 0) {
 		walk_request_encode(&request, &w);
 		must_be(in, &w);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "backends/source_fanotify/mountinfo.h"
 
+#include <linux/magic.h>
 #include <string.h>
 #include <sys/sysmacros.h>
 
+#include "base/macros.h"
 #include "base/num.h"
 
 static bool take_until(struct assay_bytes *in, uint8_t end, struct assay_bytes *ret)
@@ -138,6 +140,20 @@ static bool is_one_of(const char *type, const char *const *list)
 bool assay_mount_is_remote(const char *type)
 {
 	return is_one_of(type, remote_types);
+}
+
+bool assay_magic_is_remote(uint64_t magic)
+{
+	static const uint64_t remote[] = {
+		FUSE_SUPER_MAGIC, V9FS_MAGIC,	    NFS_SUPER_MAGIC,  SMB_SUPER_MAGIC,
+		CIFS_SUPER_MAGIC, SMB2_SUPER_MAGIC, CEPH_SUPER_MAGIC, AFS_SUPER_MAGIC,
+		AFS_FS_MAGIC,	  CODA_SUPER_MAGIC,
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(remote); i++)
+		if (remote[i] == magic)
+			return true;
+	return false;
 }
 
 bool assay_mount_is_made(const char *type)

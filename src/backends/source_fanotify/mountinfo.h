@@ -22,6 +22,9 @@ bool assay_mountinfo_next(struct assay_bytes *text, struct assay_mount *ret, uns
 
 /* Where an open may wait for another process or machine for ever. */
 bool assay_mount_is_remote(const char *type);
+/* The same by what statfs() says. Of 9p and what is not in the kernel's headers it says nothing
+ * that can be relied on. */
+bool assay_magic_is_remote(uint64_t magic);
 /* Whose files the kernel makes as they are read; and autofs, where looking would mount. */
 bool assay_mount_is_made(const char *type);
 

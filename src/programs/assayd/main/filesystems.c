@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* The kernel gives most of them numbers one after the other. */
 static uint32_t bucket_of(uint64_t dev)
@@ -110,6 +111,7 @@ int filesystems_list(const struct filesystems *t, struct filesystems_list *ret)
 			.dev = f->dev,
 			.measured = f->bits != 0 || f->layered,
 			.remote = f->remote,
+			.overlay = strcmp(f->what.type, "overlay") == 0,
 		};
 	*ret = (struct filesystems_list){ .v = v, .n = n };
 	return 0;

@@ -37,7 +37,7 @@ struct filesystem {
 struct filesystems_entry {
 	uint64_t dev;
 	bool measured; /* what is opened there, as it is watched, or its layers are */
-	bool remote;
+	bool remote, overlay;
 };
 
 struct filesystems_list {

@@ -17,7 +17,8 @@
 #define PAUSE_MAX_NS   (60 * SECOND_NS) /* but users can make it long */
 #define TRIES_MAX      7u /* after 1, 2, 4 ... 64 seconds: longer than the kernel leaves a lease */
 #define RECORD_EACH_NS (3600 * SECOND_NS)
-#define END_S	       2
+#define FAILED_MAX     5u
+#define END_NS	       (10 * SECOND_NS)
 #define NEVER	       UINT64_MAX
 
 struct late {
@@ -33,9 +34,10 @@ struct late {
 	uint64_t next_scan_ns;
 	struct late_file missed[LATE_MISSED_MAX];
 	uint32_t n_missed;
-	uint64_t n_lost; /* those that are not tried any more */
+	uint64_t n_lost;   /* those that are not tried any more */
+	uint32_t n_failed; /* scans one after the other, up to now */
 	struct late_news {
-		uint64_t scans, processes, files, remote, again, lost;
+		uint64_t scans, processes, files, remote, again, lost, failed;
 	} news; /* not recorded yet */
 	uint64_t next_record_ns;
 	/* The thread's. */
@@ -72,17 +74,51 @@ static void miss_all(struct late *l, const struct late_scan *s)
 	lose(l, s->n_unreadable - s->n_missed);
 }
 
-/* One whose time has come. */
+/* One whose time has come, and that of no other before it. */
 static bool take_missed(struct late *l, uint64_t now, struct late_file *ret)
 {
-	for (uint32_t i = 0; i < l->n_missed; i++) {
-		if (l->missed[i].due_ns > now)
-			continue;
-		*ret = l->missed[i];
-		l->missed[i] = l->missed[--l->n_missed];
-		return true;
+	uint32_t first = 0;
+
+	for (uint32_t i = 1; i < l->n_missed; i++)
+		if (l->missed[i].due_ns < l->missed[first].due_ns)
+			first = i;
+	if (l->n_missed == 0 || l->missed[first].due_ns > now)
+		return false;
+	*ret = l->missed[first];
+	l->missed[first] = l->missed[--l->n_missed];
+	return true;
+}
+
+static void want(struct late *l, uint64_t dev)
+{
+	struct late_wanted *w = &l->wanted;
+
+	if (w->n < LATE_DEVICES_MAX)
+		w->dev[w->n++] = dev;
+	else
+		w->all = true;
+	l->has_wanted = true;
+}
+
+/* What the scan was for. */
+static void want_again(struct late *l)
+{
+	for (uint32_t i = 0; i < l->scanned.n; i++)
+		want(l, l->scanned.dev[i]);
+	l->wanted.all |= l->scanned.all;
+	l->wanted.overlays |= l->scanned.overlays;
+	l->has_wanted = true;
+}
+
+/* While assayd is handed over the loop takes nothing: that is no failure if it is the first. */
+static void fail_scan(struct late *l, int error, const char *why)
+{
+	if (error != -ENOMEM || l->n_failed > 0) {
+		l->news.failed++;
+		log_line(LOG_ERR, "%s; it is tried again", why);
 	}
-	return false;
+	l->n_failed++;
+	want_again(l);
 }
 
 static bool take_wanted(struct late *l, uint64_t now)
@@ -126,31 +162,38 @@ static void begin(struct late *l)
 		(struct late_scan){ .daemon = l->daemon, .wanted = &l->scanned, .ends = &l->ends };
 }
 
-/* What the recorder does not take is its to say. */
+/* Behind a scan that took so long; longer behind each that fails. */
+static uint64_t pause_ns(const struct late *l, uint64_t took)
+{
+	uint64_t idle = l->scan.idle_ms * 1000000, work = took - (idle < took ? idle : took);
+	uint64_t pause = REST * work > INTERVAL_NS ? REST * work : INTERVAL_NS;
+
+	if (l->n_failed)
+		pause += INTERVAL_NS << (l->n_failed < FAILED_MAX ? l->n_failed : FAILED_MAX);
+	return pause < PAUSE_MAX_NS ? pause : PAUSE_MAX_NS;
+}
+
 static void scan(struct late *l)
 {
-	uint64_t began = assay_clock_ns(), took, work, pause;
-	struct assay_err err;
+	uint64_t began = assay_clock_ns(), now;
+	struct assay_err err = { 0 };
 	int r;
 
 	begin(l);
 	r = late_scan(&l->scan, &err);
-	took = assay_clock_ns() - began;
-	work = took - (l->scan.idle_ms * 1000000 < took ? l->scan.idle_ms * 1000000 : took);
-	pause = REST * work > INTERVAL_NS ? REST * work : INTERVAL_NS;
-	pause = pause < PAUSE_MAX_NS ? pause : PAUSE_MAX_NS;
+	now = assay_clock_ns();
 	pthread_mutex_lock(&l->lock);
-	l->next_scan_ns = began + took + pause;
 	l->news.scans++;
 	l->news.processes += l->scan.n_processes;
 	l->news.files += l->scan.n_files;
 	l->news.remote += l->scan.n_remote;
-	if (r < 0 && !atomic_load(&l->ends))
-		log_line(LOG_ERR, "%s", err.text);
-	if (r == -ENOMEM) /* all of it once more: the loop takes none while it is handed over */
-		l->wanted.all = l->has_wanted = true;
-	else
+	if (r == 0) {
+		l->n_failed = 0;
 		miss_all(l, &l->scan);
+	} else if (!atomic_load(&l->ends)) {
+		fail_scan(l, r, err.text);
+	}
+	l->next_scan_ns = now + pause_ns(l, now - began);
 	pthread_mutex_unlock(&l->lock);
 }
 
@@ -221,7 +264,8 @@ int late_new(struct daemon *d, struct late **ret, struct assay_err *err)
 	return 0;
 }
 
-/* One that is not through by then is left behind: it looks at nothing of ours any more. */
+/* It waits for nobody longer than a second. One that is not through by then waits in D, as a walker
+ * was in an enemy's hands, and is left behind: it looks at nothing of ours any more. */
 void late_end(struct late *l)
 {
 	struct timespec until;
@@ -232,9 +276,8 @@ void late_end(struct late *l)
 	atomic_store(&l->ends, true);
 	pthread_cond_signal(&l->more);
 	pthread_mutex_unlock(&l->lock);
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += END_S;
-	l->has_thread = pthread_timedjoin_np(l->thread, NULL, &until) != 0;
+	until = assay_clock_at(assay_clock_ns() + END_NS);
+	l->has_thread = pthread_clockjoin_np(l->thread, NULL, CLOCK_MONOTONIC, &until) != 0;
 }
 
 void late_free(struct late *l)
@@ -248,17 +291,11 @@ void late_free(struct late *l)
 
 void late_want(struct late *l, uint64_t dev, bool is_overlay)
 {
-	struct late_wanted *w = l ? &l->wanted : NULL;
-
 	if (!l)
 		return;
 	pthread_mutex_lock(&l->lock);
-	if (w->n < LATE_DEVICES_MAX)
-		w->dev[w->n++] = dev;
-	else
-		w->all = true;
-	w->overlays |= is_overlay;
-	l->has_wanted = true;
+	want(l, dev);
+	l->wanted.overlays |= is_overlay;
 	pthread_cond_signal(&l->more);
 	pthread_mutex_unlock(&l->lock);
 }
@@ -295,6 +332,18 @@ uint64_t late_unmeasured(struct late *l)
 	return n;
 }
 
+bool late_fails(struct late *l)
+{
+	bool fails;
+
+	if (!l)
+		return false;
+	pthread_mutex_lock(&l->lock);
+	fails = l->n_failed > 0;
+	pthread_mutex_unlock(&l->lock);
+	return fails;
+}
+
 /* ---- records ----------------------------------------------------------------------------------
  */
 
@@ -316,6 +365,13 @@ static void fill_lost(void *ctx, struct assay_wr *w)
 	assay_state_add_u64(w, "count", n->lost);
 }
 
+static void fill_failed(void *ctx, struct assay_wr *w)
+{
+	const struct late_news *n = ctx;
+
+	assay_state_add_u64(w, "count", n->failed);
+}
+
 /* At the end those are lost that were to be tried again. */
 static bool take_news(struct late *l, bool all, struct late_news *ret)
 {
@@ -327,7 +383,8 @@ static bool take_news(struct late *l, bool all, struct late_news *ret)
 		lose(l, l->n_missed);
 		l->n_missed = 0;
 	}
-	is_news = l->news.files || l->news.remote || l->news.again || l->news.lost;
+	is_news =
+		l->news.files || l->news.remote || l->news.again || l->news.lost || l->news.failed;
 	is_time = all || now >= l->next_record_ns;
 	if (is_news && is_time) {
 		*ret = l->news;
@@ -350,4 +407,6 @@ void late_record(struct late *l, bool all)
 		log_line(LOG_ERR, "cannot record what was measured late: %s", err.text);
 	if (n.lost)
 		daemon_record_gap(l->daemon, "late-unmeasured", fill_lost, &n);
+	if (n.failed)
+		daemon_record_gap(l->daemon, "late-failed", fill_failed, &n);
 }

@@ -29,3 +29,5 @@ void late_want_again(struct late *l, const struct late_scan *s);
 void late_record(struct late *l, bool all);
 /* Files that ran before they were watched and are not measured. Any thread. */
 uint64_t late_unmeasured(struct late *l);
+/* The last scan did not come to its end; it is tried again. Any thread. */
+bool late_fails(struct late *l);

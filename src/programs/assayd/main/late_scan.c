@@ -66,23 +66,6 @@ static int measure(struct late_scan *s, const struct maps_file *file)
 	return loop_late_add(s->daemon->loop, fd, file->pid, file->is_exe);
 }
 
-/* An overlay's file may show as its layer's. */
-static int add_running(void *ctx, const struct maps_file *file)
-{
-	const struct scan *scan = ctx;
-	struct late_scan *s = scan->of;
-	struct stat st;
-
-	if (has_to_end(s))
-		return -ECANCELED;
-	if (!late_is_wanted(s->wanted, file->dev) &&
-	    (fstat(file->fd, &st) < 0 || !late_is_wanted(s->wanted, st.st_dev)))
-		return 0;
-	if (measure(s, file) == -ENOMEM)
-		return assay_err_set(scan->err, -ENOMEM, "out of memory");
-	return wait_for_left(s, AT_ONCE_MAX, scan->err);
-}
-
 /* Anybody may have chosen the name. */
 static void note_unreadable(void *ctx, const struct maps_file *file, int error)
 {
@@ -100,6 +83,23 @@ static void note_unreadable(void *ctx, const struct maps_file *file, int error)
 	if (s->n_unreadable++ < TOLD_MAX)
 		log_line(LOG_WARNING, "cannot open '%.*s' of process %d: %s", (int)out.len, name,
 			 (int)file->pid, strerror(error));
+}
+
+static int add_running(void *ctx, const struct maps_file *file)
+{
+	const struct scan *scan = ctx;
+	struct late_scan *s = scan->of;
+
+	int r;
+
+	if (has_to_end(s))
+		return -ECANCELED;
+	r = measure(s, file);
+	if (r == -ENOMEM)
+		return assay_err_set(scan->err, -ENOMEM, "out of memory");
+	if (r < 0)
+		note_unreadable(ctx, file, -r);
+	return wait_for_left(s, AT_ONCE_MAX, scan->err);
 }
 
 int late_scan(struct late_scan *s, struct assay_err *err)
@@ -158,7 +158,8 @@ static void note_missed(void *ctx, const struct maps_file *file, int error)
 
 enum late_outcome late_scan_file(struct late_scan *s, const struct late_file *file)
 {
-	const struct late_wanted wanted = { .all = file->ino == 0, .n = 1, .dev = { file->dev } };
+	/* What maps shows need not be the number of its filesystem. */
+	static const struct late_wanted wanted = { .all = true, .overlays = true };
 	struct assay_err err;
 	struct again a = { .scan = s, .outcome = LATE_GONE, .err = &err };
 	struct walker_job job = { .daemon = s->daemon,
@@ -166,7 +167,9 @@ enum late_outcome late_scan_file(struct late_scan *s, const struct late_file *fi
 				  .ends = s->ends,
 				  .first = file->pid,
 				  .last = file->pid,
+				  .dev = file->dev,
 				  .ino = file->ino,
+				  .again = true,
 				  .each = add_again,
 				  .unreadable = note_missed,
 				  .ctx = &a };

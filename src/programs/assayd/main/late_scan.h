@@ -45,8 +45,7 @@ struct late_scan {
 bool late_is_wanted(const struct late_wanted *w, uint64_t dev);
 
 /* Returns when everything is in the list. Errors: what the recorder says, -ENOMEM, -ECANCELED: it
- * was to end; -ETIMEDOUT: @max_hung processes hung, or it took too long, and those behind were not
- * looked at; no process can be started. */
+ * was to end, others as walker_run(): it did not come to its end. */
 int late_scan(struct late_scan *s, struct assay_err *err);
 
 enum late_outcome { LATE_MEASURED, LATE_MISSED, LATE_GONE };

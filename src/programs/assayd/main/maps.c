@@ -90,13 +90,43 @@ static void tell_unknown(const struct walk *w, const char *maps, int error)
 }
 
 /* O_NONBLOCK: nobody's write lease keeps us waiting. */
+static int open_readable(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* To open with O_PATH asks nobody who answers for the file, nor does its end. Returns -ECANCELED:
+ * it is left out. */
+static int open_admitted(const struct walk *w, const char *link, const struct maps_file *file)
+{
+	AUTO(fd) int path = open(link, O_PATH | O_CLOEXEC);
+	struct maps_file asked = *file;
+	char again[64];
+	int r;
+
+	if (path < 0)
+		return -errno;
+	asked.fd = path;
+	r = w->of->admit(w->of->ctx, &asked);
+	if (r <= 0)
+		return r < 0 ? r : -ECANCELED;
+	snprintf(again, sizeof(again), "/proc/self/fd/%d", path);
+	return open_readable(again);
+}
+
 static int visit(struct walk *w, const char *link, struct maps_file *file)
 {
-	AUTO(fd) int fd = open(link, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	AUTO(fd) int fd = w->of->admit ? open_admitted(w, link, file) : open_readable(link);
 	struct stat st;
+	int r = fd < 0 ? fd : 0;
 
-	if (fd < 0 || fstat(fd, &st) < 0) {
-		tell_unreadable(w, file, errno);
+	if (r == 0 && fstat(fd, &st) < 0)
+		r = -errno;
+	if (r < 0) {
+		if (r != -ECANCELED)
+			tell_unreadable(w, file, -r);
 		return 0;
 	}
 	file->fd = fd;

@@ -21,6 +21,9 @@ struct maps_walk {
 	bool all; /* what is mapped for anything, not for execution only */
 	/* Asked before a file is opened, by the device and inode that maps shows; may be NULL. */
 	bool (*skip)(void *ctx, uint64_t dev, uint64_t ino);
+	/* Asked before a file is opened for reading, with an O_PATH descriptor of it; may be NULL.
+	 * Returns 1, 0: it is left out, or -errno: as if it could not be opened. */
+	int (*admit)(void *ctx, const struct maps_file *file);
 	int (*each)(void *ctx, const struct maps_file *file);
 	/* A file that is mapped and cannot be opened (its fd is -1), as when somebody holds a write
 	 * lease on it; or its inode is 0 and its path /proc/PID/maps: none of the process's files

@@ -250,6 +250,12 @@ static void fill_late(void *ctx, struct assay_wr *w)
 	assay_state_add_u64(w, "unreadable", s->n_unreadable);
 }
 
+/* Nobody keeps assayd from starting by what he runs. */
+static bool can_wait(int error)
+{
+	return error == -ETIMEDOUT || error == -EPIPE || error == -EBUSY;
+}
+
 int startup_scan_running(struct daemon *d, struct assay_err *err)
 {
 	static const struct late_wanted everything = { .all = true };
@@ -257,9 +263,11 @@ int startup_scan_running(struct daemon *d, struct assay_err *err)
 		.daemon = d, .wanted = &everything, .max_hung = HUNG_MAX, .max_wait_ms = WALK_MS
 	};
 	int r = late_scan(&s, err);
-	bool is_whole = r != -ETIMEDOUT;
+	bool is_whole = r == 0;
 
-	if (r == 0 || !is_whole)
+	if (r < 0 && r != -ETIMEDOUT)
+		log_line(LOG_ERR, "%s", err->text);
+	if (is_whole || can_wait(r))
 		r = anchor_state(d->anchor, "late", fill_late, &s, false, NULL, err);
 	if (r < 0)
 		return r;

@@ -105,6 +105,9 @@ static void add_coverage(json_t *list, const struct daemon *d, const struct heal
 		    "%llu files, or processes, that ran before they were watched could not be "
 		    "looked at",
 		    (unsigned long long)late_unmeasured(d->late));
+	if (late_fails(d->late))
+		add(list, "late_failed",
+		    "what ran before it was watched could not be looked at: it is tried again");
 	if (needed_count(d->needed))
 		add(list, "exempt_processes",
 		    "%u processes open what they like, and are measured afterwards",

@@ -9,13 +9,11 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fmt.h"
-#include "programs/assayd/main/mount_ids.h"
 #include "programs/assayd/main/mounts.h"
 #include "programs/assayd/main/running.h"
 #include "programs/assayd/process/ipc.h"
@@ -26,7 +24,9 @@
 #define HANG_MANY     5u     /* have hung: somebody makes them, and has less patience from us */
 #define HANG_AGAIN_MS 100u
 #define STEP_MS	      100
-#define IDLE_MS	      50u	 /* beyond that nobody works: the process that is looked at waits */
+#define DYING_MAX     8u    /* killed, and not ended: they wait for what SIGKILL does not end */
+#define DYING_MS      2000u /* that they are given for it */
+#define IDLE_MS	      50u   /* beyond that nobody works: the process that is looked at waits */
 #define WORDS_MAX     (1u << 20) /* about one process: mappings have a limit far below */
 
 struct walker {
@@ -36,13 +36,17 @@ struct walker {
 	struct child child;
 	uint32_t looking; /* 0: at none yet */
 	uint32_t first;
-	uint32_t n_words;	 /* about that process */
-	struct mount_ids mounts; /* that it sees; read when they are asked for */
+	uint32_t n_words; /* about that process */
 	uint64_t waited_ms;
 	int final; /* the end of all, whose reason is in err */
 	struct ipc_buffer buffer;
 	struct assay_err *err;
 };
+
+static bool has_to_end(const struct walker *w)
+{
+	return w->job->ends && atomic_load(w->job->ends);
+}
 
 /* ---- devices -------------------------------------------------------------------------------- */
 
@@ -73,47 +77,66 @@ static uint64_t device_of_memory(void)
  * be one whose server never answers. */
 static int list_devices(struct walker *w)
 {
-	int r = mounts_list(w->job->daemon->mounts, &w->known);
-	struct filesystems_entry *at = w->known.v;
+	struct filesystems_entry *at;
+	int r;
 
+	free(w->known.v);
+	w->known = (struct filesystems_list){ 0 };
+	r = mounts_list(w->job->daemon->mounts, &w->known);
+	at = w->known.v;
 	w->memory = device_of_memory();
-	if (r == 0 && w->job->wanted->all && w->memory)
-		at[w->known.n++] = (struct filesystems_entry){ .dev = w->memory, .measured = true };
 	if (r == 0 && w->known.n)
 		qsort(at, w->known.n, sizeof(*at), compare);
+	if (r == 0 && w->job->wanted->all && w->memory && !find(w, w->memory)) {
+		at[w->known.n++] = (struct filesystems_entry){ .dev = w->memory, .measured = true };
+		qsort(at, w->known.n, sizeof(*at), compare);
+	}
 	return r;
 }
 
-static bool is_of(const struct walker *w, const struct filesystems_entry *e, enum walk_devices kind)
+static struct walk_device describe(const struct walker *w, const struct filesystems_entry *e)
 {
 	const struct late_wanted *wanted = w->job->wanted;
+	struct walk_device d = { .dev = e->dev };
 
-	switch (kind) {
-	case WALK_OPEN:
-		return e->measured && late_is_wanted(wanted, e->dev);
-	case WALK_OPEN_APART:
-		return e->measured && wanted->overlays;
-	default:
-		return e->remote && wanted->all;
-	}
+	if (e->measured && late_is_wanted(wanted, e->dev))
+		d.flags |= WALK_OPEN;
+	if (e->measured && wanted->overlays)
+		d.flags |= WALK_LOOK;
+	if (e->remote && wanted->all)
+		d.flags |= WALK_COUNT;
+	if (e->overlay)
+		d.flags |= WALK_OVERLAY;
+	return d;
 }
 
-static int send_devices(struct walker *w, enum walk_devices kind)
+/* It takes what it is told, unless it is stopped or has gone mad. */
+static int send_to(struct walker *w, const struct ipc_message *m)
 {
-	static const size_t room = WALK_DEVICES_MAX * 8u;
+	uint64_t began = assay_clock_ms();
+	int r = ipc_send(w->child.socket, m);
+
+	while (r == -EAGAIN && !has_to_end(w) && assay_clock_ms() - began < START_MS)
+		r = ipc_send(w->child.socket, m);
+	return r;
+}
+
+static int send_devices(struct walker *w)
+{
 	uint8_t body[IPC_BODY_MAX];
-	struct ipc_message m = { .type = WALK_DEVICES, .id = kind };
-	struct assay_wr out = assay_wr(body, room);
+	struct ipc_message m = { .type = WALK_DEVICES };
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < w->known.n; i++) {
-		if (is_of(w, &w->known.v[i], kind))
-			assay_wr_u64(&out, w->known.v[i].dev);
-		if (out.len < room && i + 1 < w->known.n)
-			continue;
+	for (size_t i = 0; r == 0 && i < w->known.n;) {
+		struct assay_wr out = assay_wr(body, sizeof(body));
+
+		for (size_t n = 0; n < WALK_DEVICES_MAX && i < w->known.n; n++, i++) {
+			const struct walk_device d = describe(w, &w->known.v[i]);
+
+			walk_device_write(&out, &d);
+		}
 		m.body = assay_wr_done(&out);
-		r = ipc_send(w->child.socket, &m);
-		out = assay_wr(body, room);
+		r = send_to(w, &m);
 	}
 	return r;
 }
@@ -123,54 +146,33 @@ static int send_request(struct walker *w)
 	const struct walk_request request = { .except = (uint32_t)getpid(),
 					      .first = w->first,
 					      .last = (uint32_t)w->job->last,
+					      .dev = w->job->dev,
 					      .ino = w->job->ino };
 	uint8_t body[32];
 	struct assay_wr out = assay_wr(body, sizeof(body));
-	int r = 0;
+	int r = send_devices(w);
 
-	for (int kind = 0; r == 0 && kind < WALK_DEVICES_COUNT; kind++)
-		r = send_devices(w, (enum walk_devices)kind);
 	walk_request_encode(&request, &out);
 	if (r == 0)
-		r = ipc_send(w->child.socket,
-			     &(struct ipc_message){ .type = WALK_GO, .body = assay_wr_done(&out) });
+		r = send_to(w,
+			    &(struct ipc_message){ .type = WALK_GO, .body = assay_wr_done(&out) });
 	return r;
 }
 
 /* ---- what it says --------------------------------------------------------------------------- */
 
-/* Of a number that no mount has: btrfs makes one for each subvolume, an overlay for each layer. */
-static const struct filesystems_entry *find_by_mount(struct walker *w, const struct statx *st)
+/* The walker has looked at it by what cannot change any more. This finds only one that is in an
+ * enemy's hands, and then it is too late for the descriptor: to close it may be to wait. */
+static bool is_believed(const struct walker *w, const struct walk_file *file, int fd)
 {
-	uint64_t dev;
-
-	if (!(st->stx_mask & STATX_MNT_ID))
-		return NULL;
-	if (w->mounts.pid != (pid_t)w->looking)
-		mount_ids_read(&w->mounts, (pid_t)w->looking);
-	return mount_ids_find(&w->mounts, st->stx_mnt_id, &dev) ? find(w, dev) : NULL;
-}
-
-enum belief { BELIEVED, ELSEWHERE, DOUBTED };
-
-/* A regular file, open for reading, of a filesystem that is measured; asked so that no server is.
- */
-static enum belief judge(struct walker *w, uint64_t shown, int fd)
-{
-	const struct filesystems_entry *claimed = find(w, shown), *is;
+	const struct filesystems_entry *e = find(w, file->dev);
 	int flags = fcntl(fd, F_GETFL);
 	struct statx st;
 
-	if (flags < 0 || flags & (O_PATH | O_WRONLY | O_RDWR) || !claimed || !claimed->measured ||
-	    statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_MNT_ID, &st) < 0 ||
-	    !S_ISREG(st.stx_mode))
-		return DOUBTED;
-	is = find(w, makedev(st.stx_dev_major, st.stx_dev_minor));
-	if (!is)
-		is = find_by_mount(w, &st);
-	if (!is)
-		return DOUBTED;
-	return is->measured ? BELIEVED : ELSEWHERE;
+	return flags >= 0 && !(flags & (O_PATH | O_WRONLY | O_RDWR)) && e && e->measured &&
+	       late_is_wanted(w->job->wanted, file->dev) &&
+	       statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &st) == 0 &&
+	       S_ISREG(st.stx_mode);
 }
 
 static int take_file(struct walker *w, const struct walk_file *file, int fd)
@@ -182,16 +184,11 @@ static int take_file(struct walker *w, const struct walk_file *file, int fd)
 			       .path = "",
 			       .is_exe = file->is_exe };
 
-	switch (judge(w, f.dev, fd)) {
-	case BELIEVED:
+	if (is_believed(w, file, fd))
 		return w->job->each(w->job->ctx, &f);
-	case DOUBTED:
-		f.fd = -1;
-		w->job->unreadable(w->job->ctx, &f, ESTALE);
-		return 0;
-	default:
-		return 0;
-	}
+	f.fd = -1;
+	w->job->unreadable(w->job->ctx, &f, ESTALE);
+	return 0;
 }
 
 static int take_files(struct walker *w, const struct ipc_message *m)
@@ -205,7 +202,7 @@ static int take_files(struct walker *w, const struct ipc_message *m)
 	for (uint32_t i = 0; r == 0 && i < n; i++)
 		r = take_file(w, &file[i], m->fd[i]);
 	w->final = r;
-	return r == 0 ? ipc_send(w->child.socket, &(struct ipc_message){ .type = WALK_MORE }) : r;
+	return r == 0 ? send_to(w, &(struct ipc_message){ .type = WALK_MORE }) : r;
 }
 
 static int take_failure(struct walker *w, const struct ipc_message *m)
@@ -252,16 +249,11 @@ static int take(struct walker *w, const struct ipc_message *m)
 	}
 }
 
-static bool has_to_end(const struct walker *w)
-{
-	return w->job->ends && atomic_load(w->job->ends);
-}
-
 static uint32_t patience_ms(const struct walker *w)
 {
 	if (!w->looking)
 		return START_MS;
-	return w->job->n_hung < HANG_MANY ? HANG_MS : HANG_AGAIN_MS;
+	return w->job->again || w->job->n_hung >= HANG_MANY ? HANG_AGAIN_MS : HANG_MS;
 }
 
 static int wait_for_word(struct walker *w)
@@ -309,24 +301,62 @@ static int hear(struct walker *w)
 
 /* ---- one after the other -------------------------------------------------------------------- */
 
-/* One that does not take what it is told. */
+/* Not for ever: see send_to(). */
 static int limit_sends(int socket)
 {
-	const struct timeval limit = { .tv_sec = START_MS / 1000 };
+	const struct timeval limit = { .tv_usec = STEP_MS * 1000 };
 
 	return setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0 ? -errno : 0;
 }
 
-static int run_one(struct walker *w)
+static uint32_t count_dying(struct spawner *s)
+{
+	struct spawner_child child[SPAWNER_CHILDREN_MAX];
+	uint32_t ended[CHILD_ROLE_COUNT], n = 0;
+
+	for (size_t i = spawner_list(s, child, ARRAY_LEN(child), ended); i > 0; i--)
+		n += child[i - 1].role == CHILD_WALKER;
+	return n;
+}
+
+/* Those that were before this one are to end. */
+static int wait_for_place(struct walker *w)
+{
+	uint64_t began = assay_clock_ms();
+
+	while (!has_to_end(w) && count_dying(w->job->daemon->spawner) >= DYING_MAX) {
+		if (assay_clock_ms() - began >= DYING_MS)
+			return assay_err_set(w->err, -EBUSY,
+					     "what runs already cannot be looked at: %u processes "
+					     "that were to do so do not end",
+					     DYING_MAX);
+		poll(NULL, 0, STEP_MS);
+	}
+	return has_to_end(w) ? -ECANCELED : 0;
+}
+
+static int start(struct walker *w)
 {
 	struct daemon *d = w->job->daemon;
-	int r = spawner_start(d->spawner, CHILD_WALKER, NULL, 0, daemon_admit, d, &w->child,
-			      w->err);
+	int r = wait_for_place(w);
+
+	if (r == 0)
+		r = spawner_start(d->spawner, CHILD_WALKER, NULL, 0, daemon_admit, d, &w->child,
+				  w->err);
+	return r < 0 && has_to_end(w) ? -ECANCELED : r;
+}
+
+/* Its table is new: the less what is known has aged, the less is told in vain. */
+static int run_one(struct walker *w)
+{
+	int r = start(w);
 
 	if (r < 0)
-		return w->final = has_to_end(w) ? -ECANCELED : r;
+		return w->final = r;
 	w->looking = w->n_words = 0;
-	r = limit_sends(w->child.socket);
+	r = has_to_end(w) ? -ECANCELED : list_devices(w);
+	if (r == 0)
+		r = limit_sends(w->child.socket);
 	if (r == 0)
 		r = send_request(w);
 	if (r == 0)
@@ -334,7 +364,7 @@ static int run_one(struct walker *w)
 	if (r < 0)
 		child_kill(&w->child); /* else it ends */
 	if (!has_to_end(w))
-		daemon_dismiss(d, w->child.pid);
+		daemon_dismiss(w->job->daemon, w->child.pid);
 	child_close(&w->child);
 	return r;
 }
@@ -383,9 +413,7 @@ int walker_run(struct walker_job *job, struct assay_err *err)
 	w->job = job;
 	w->err = err;
 	w->first = (uint32_t)job->first;
-	r = list_devices(w);
-	r = r < 0 ? assay_err_set(err, r, "out of memory") : run_all(w);
-	mount_ids_done(&w->mounts);
+	r = run_all(w);
 	free(w->known.v);
 	free(w);
 	return r;

@@ -14,7 +14,8 @@ struct walker_job {
 	const struct late_wanted *wanted;
 	const atomic_bool *ends; /* as late_scan has it; may be NULL */
 	pid_t first, last;
-	uint64_t ino; /* no other files; 0: all */
+	uint64_t dev, ino; /* no other file, as maps shows it; inode 0: all */
+	bool again;	   /* they may be known to hang: they have less patience from us */
 	/* Then it ends; 0: no matter how many, how long. */
 	uint32_t max_hung;    /* processes */
 	uint32_t max_wait_ms; /* all words together: who hangs a little may do it often */
@@ -30,6 +31,7 @@ struct walker_job {
 
 /*
  * Any thread, one at a time. Errors: what @each returned below 0, -ECANCELED it was to end,
- * -ETIMEDOUT @max_hung have hung, or @max_wait_ms are over, -ENOMEM, as spawner_start().
+ * -ETIMEDOUT @max_hung have hung, or @max_wait_ms are over, -ENOMEM, as spawner_start(), -EBUSY
+ * walkers that were killed do not end, -EPIPE a walker ended, or said nothing, before it began.
  */
 int walker_run(struct walker_job *job, struct assay_err *err);

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/nsfs.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include <sys/capability.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -129,6 +131,18 @@ static bool is_skipped(const struct scout *s, const struct scout_place *place)
 	return false;
 }
 
+/* An id is given anew as soon as its mount is gone. A user's overlay over his FUSE filesystem in
+ * the place of what the table said is not for main, who would wait for him. */
+static bool is_still_local(int fd, const struct assay_mount *mount)
+{
+	struct statfs fs;
+
+	if (strcmp(mount->type, "overlay") == 0)
+		return true; /* root's: users' are not opened */
+	return fstatfs(fd, &fs) == 0 && fs.f_type != OVERLAYFS_SUPER_MAGIC &&
+	       !assay_magic_is_remote((uint64_t)fs.f_type);
+}
+
 /* The mount's root as the process sees it. O_PATH: nobody is asked, no event is raised, no device
  * is opened. The path has no links in it, unless somebody changes it now: the mount's id tells. */
 static int open_point(int root, const struct assay_mount *mount)
@@ -140,10 +154,11 @@ static int open_point(int root, const struct assay_mount *mount)
 	if (fd < 0)
 		return -errno;
 	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID, &st) == 0 &&
-	    st.stx_mask & STATX_MNT_ID && st.stx_mnt_id == (uint32_t)mount->id)
+	    st.stx_mask & STATX_MNT_ID && st.stx_mnt_id == (uint32_t)mount->id &&
+	    is_still_local(fd, mount))
 		return fd;
 	close(fd);
-	return -EBUSY; /* something else is mounted over it */
+	return -EBUSY; /* something else is mounted over it, or there by now */
 }
 
 /* A user can lay an overlay over a FUSE filesystem of his: it asks his server, whatever its type
@@ -400,10 +415,10 @@ static void scan(struct scout *s)
  * also write to their memory. */
 static int enter_sandbox(void)
 {
-	static const char *const calls[] = { "openat",	"statx",      "newfstatat", "fstat",
-					     "ioctl",	"getdents64", "lseek",	    "fcntl",
-					     "recvmsg", "sendmsg",    "sendto",	    "poll",
-					     NULL };
+	static const char *const calls[] = { "openat",	"statx",   "newfstatat", "fstat",
+					     "fstatfs", "ioctl",   "getdents64", "lseek",
+					     "fcntl",	"recvmsg", "sendmsg",	 "sendto",
+					     "poll",	NULL };
 	const struct assay_sandbox sandbox = {
 		.uid = ASSAY_SANDBOX_SAME_ID,
 		.keep_caps = 1ull << CAP_SYS_PTRACE | 1ull << CAP_DAC_READ_SEARCH,

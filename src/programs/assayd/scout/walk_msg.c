@@ -4,13 +4,26 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/rd.h"
+void walk_device_write(struct assay_wr *w, const struct walk_device *d)
+{
+	assay_wr_u64(w, d->dev);
+	assay_wr_u32(w, d->flags);
+}
+
+bool walk_device_read(struct assay_rd *in, struct walk_device *ret)
+{
+	static const uint32_t known = WALK_OPEN | WALK_LOOK | WALK_COUNT | WALK_OVERLAY;
+
+	return assay_rd_u64(in, &ret->dev) && assay_rd_u32(in, &ret->flags) &&
+	       (ret->flags & ~known) == 0;
+}
 
 void walk_request_encode(const struct walk_request *r, struct assay_wr *w)
 {
 	assay_wr_u32(w, r->except);
 	assay_wr_u32(w, r->first);
 	assay_wr_u32(w, r->last);
+	assay_wr_u64(w, r->dev);
 	assay_wr_u64(w, r->ino);
 }
 
@@ -18,8 +31,8 @@ int walk_request_parse(struct assay_bytes body, struct walk_request *ret)
 {
 	struct assay_rd in = assay_rd(body);
 	bool whole = assay_rd_u32(&in, &ret->except) && assay_rd_u32(&in, &ret->first) &&
-		     assay_rd_u32(&in, &ret->last) && assay_rd_u64(&in, &ret->ino) &&
-		     assay_rd_end(&in);
+		     assay_rd_u32(&in, &ret->last) && assay_rd_u64(&in, &ret->dev) &&
+		     assay_rd_u64(&in, &ret->ino) && assay_rd_end(&in);
 
 	return whole ? 0 : -EBADMSG;
 }

@@ -6,11 +6,12 @@
 #include <sys/types.h>
 
 #include "base/bytes.h"
+#include "base/rd.h"
 #include "base/wr.h"
 #include "programs/assayd/process/ipc.h"
 
 enum walk_message {
-	WALK_DEVICES = 1, /* to the walker; id: enum walk_devices; body: some, ascending */
+	WALK_DEVICES = 1, /* to the walker: some, ascending */
 	WALK_GO,	  /* to it; body: which processes */
 	WALK_MORE,	  /* to it: FILES are taken */
 	WALK_LOOKING,	  /* at the process @id next; if nothing follows, it hangs */
@@ -19,34 +20,42 @@ enum walk_message {
 	WALK_DONE,	  /* id: so many mappings were of devices that are counted */
 };
 
-/* What is done with files of such devices, as maps shows them. Others are left out. */
-enum walk_devices {
-	WALK_OPEN,	 /* they are opened */
-	WALK_OPEN_APART, /* if the process is in another mount namespace */
-	WALK_COUNT,	 /* they are counted */
-	WALK_DEVICES_COUNT,
+/* What is done with a device's files. */
+#define WALK_OPEN 1u /* they are opened */
+#define WALK_LOOK                                                                                  \
+	2u /* maps may show it for an overlay's if the process is in another namespace             \
+	    */
+#define WALK_COUNT   4u /* they are counted */
+#define WALK_OVERLAY 8u /* it is one */
+
+struct walk_device {
+	uint64_t dev;
+	uint32_t flags;
 };
 
-#define WALK_DEVICES_MAX (IPC_BODY_MAX / 8u) /* in one message */
-#define WALK_PATH_MAX	 256u		     /* longer ones are cut */
+#define WALK_DEVICE_SIZE 12u				   /* bytes */
+#define WALK_DEVICES_MAX (IPC_BODY_MAX / WALK_DEVICE_SIZE) /* in one message */
+#define WALK_PATH_MAX	 256u				   /* longer ones are cut */
 
 struct walk_request {
 	uint32_t except;      /* the process of main */
 	uint32_t first, last; /* process ids */
-	uint64_t ino;	      /* no other files; 0: all */
+	uint64_t dev, ino;    /* no other files than this one, as maps shows it; inode 0: all */
 };
 
 struct walk_file {
-	uint64_t dev, ino; /* as maps shows them */
+	uint64_t dev, ino; /* what it is, which maps may show otherwise */
 	uint32_t is_exe;
 };
 
 struct walk_failure {
-	uint64_t dev, ino; /* ino 0: the process's maps cannot be read */
+	uint64_t dev, ino; /* as maps shows them; inode 0: the process's maps cannot be read */
 	uint32_t error;	   /* errno */
 	char path[WALK_PATH_MAX];
 };
 
+void walk_device_write(struct assay_wr *w, const struct walk_device *d);
+bool walk_device_read(struct assay_rd *in, struct walk_device *ret) ASSAY_MUST_CHECK;
 void walk_request_encode(const struct walk_request *r, struct assay_wr *w);
 int walk_request_parse(struct assay_bytes body, struct walk_request *ret);
 void walk_files_encode(const struct walk_file *files, uint32_t n, struct assay_wr *w);

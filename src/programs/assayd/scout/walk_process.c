@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/nsfs.h>
 #include <stdlib.h>
 #include <sys/capability.h>
 #include <sys/prctl.h>
@@ -12,71 +13,34 @@
 
 #include "base/fmt.h"
 #include "base/num.h"
-#include "base/rd.h"
 #include "programs/assayd/main/maps.h"
 #include "programs/assayd/process/confine.h"
 #include "programs/assayd/process/spawner.h"
-#include "programs/assayd/scout/walk_msg.h"
+#include "programs/assayd/scout/walk_judge.h"
 
 #define SEEN_SLOTS 65536u /* a power of two; beyond it, files are told again, without harm */
 #define FILES_MAX  1024u  /* also of those on their way, root's all together */
-#define SETS_MAX   65536u /* devices of one kind */
 
 /* Libc's headers of some systems are older than the kernel. */
 #ifndef CAP_CHECKPOINT_RESTORE
 #define CAP_CHECKPOINT_RESTORE 40
 #endif
 
-struct devices {
-	uint64_t *v; /* ascending */
-	size_t n;
-};
-
 struct walker {
-	struct devices devices[WALK_DEVICES_COUNT];
+	struct walk_judge judge;
 	struct walk_request request;
 	uint32_t self;
 	uint64_t mount_ns; /* ours */
 	bool is_apart;	   /* the process that is looked at is in another one */
 	uint64_t counted;
-	struct ipc_message files; /* that were found and not told */
+	struct walk_found admitted; /* last */
+	struct ipc_message files;   /* that were found and not told */
 	struct walk_file file[IPC_FDS_MAX];
 	struct {
 		uint64_t dev, ino;
 	} seen[SEEN_SLOTS];
 	int error; /* of the socket: the end */
 };
-
-/* ---- devices -------------------------------------------------------------------------------- */
-
-static int compare(const void *a, const void *b)
-{
-	const uint64_t *x = a, *y = b;
-
-	return *x < *y ? -1 : *x > *y;
-}
-
-static bool has(const struct devices *set, uint64_t dev)
-{
-	return set->n && bsearch(&dev, set->v, set->n, sizeof(dev), compare);
-}
-
-static int add_devices(struct devices *set, struct assay_bytes body)
-{
-	struct assay_rd in = assay_rd(body);
-	size_t n = set->n + body.len / sizeof(*set->v);
-	uint64_t *v = n > SETS_MAX ? NULL : realloc(set->v, (n + 1) * sizeof(*v));
-
-	if (!v)
-		return -ENOMEM;
-	set->v = v;
-	while (set->n < n) {
-		if (!assay_rd_u64(&in, &v[set->n]) || (set->n && v[set->n] <= v[set->n - 1]))
-			return -EBADMSG;
-		set->n++;
-	}
-	return assay_rd_end(&in) ? 0 : -EBADMSG;
-}
 
 /* ---- words to main -------------------------------------------------------------------------- */
 
@@ -119,30 +83,58 @@ static void tell_files(struct walker *w)
 
 /* ---- one process ---------------------------------------------------------------------------- */
 
-/* Has it been met in another process already? */
-static bool was_seen(struct walker *w, uint64_t dev, uint64_t ino)
+static uint32_t slot_of(uint64_t dev, uint64_t ino)
 {
-	uint64_t slot = (ino ^ dev * 31) * 0x9e3779b97f4a7c15u >> 48;
+	return (uint32_t)((ino ^ dev * 31) * 0x9e3779b97f4a7c15u >> 48);
+}
 
-	if (w->seen[slot].dev == dev && w->seen[slot].ino == ino)
-		return true;
+/* In another process, and handed over. Most filesystems have the number there that maps shows: then
+ * it is not opened again. */
+static bool was_seen(const struct walker *w, uint64_t dev, uint64_t ino)
+{
+	uint32_t slot = slot_of(dev, ino);
+
+	return w->seen[slot].dev == dev && w->seen[slot].ino == ino;
+}
+
+static void note_seen(struct walker *w, uint64_t dev, uint64_t ino)
+{
+	uint32_t slot = slot_of(dev, ino);
+
 	w->seen[slot].dev = dev;
 	w->seen[slot].ino = ino;
-	return false;
 }
 
 /* An overlay's file may show as its layer's: what it is is seen when it is open. */
 static bool skip_file(void *ctx, uint64_t dev, uint64_t ino)
 {
 	struct walker *w = ctx;
-	bool wanted = has(&w->devices[WALK_OPEN], dev);
+	uint32_t flags = walk_judge_flags(&w->judge, dev);
 
-	if (w->error || (w->request.ino && ino != w->request.ino))
+	if (w->error || (w->request.ino && (ino != w->request.ino || dev != w->request.dev)))
 		return true;
-	w->counted += has(&w->devices[WALK_COUNT], dev);
-	if (!wanted && !(w->is_apart && has(&w->devices[WALK_OPEN_APART], dev)))
-		return true;
-	return wanted && was_seen(w, dev, ino);
+	w->counted += (flags & WALK_COUNT) != 0;
+	if (!(flags & WALK_OPEN))
+		return !(w->is_apart && flags & WALK_LOOK);
+	return was_seen(w, dev, ino);
+}
+
+static int admit_file(void *ctx, const struct maps_file *file)
+{
+	struct walker *w = ctx;
+
+	switch (walk_judge_file(&w->judge, file->pid, file->fd, &w->admitted)) {
+	case WALK_SAFE:
+		w->admitted.file.is_exe = file->is_exe;
+		return !was_seen(w, w->admitted.st_dev, w->admitted.file.ino);
+	case WALK_REMOTE:
+		w->counted++;
+		return 0;
+	case WALK_LEAVE:
+		return 0;
+	default:
+		return -ESTALE;
+	}
 }
 
 static void tell_failed(void *ctx, const struct maps_file *file, int error)
@@ -165,9 +157,10 @@ static int add_file(void *ctx, const struct maps_file *file)
 		tell_failed(w, file, errno);
 		return w->error;
 	}
-	w->file[w->files.n_fds] =
-		(struct walk_file){ .dev = file->dev, .ino = file->ino, .is_exe = file->is_exe };
+	w->file[w->files.n_fds] = w->admitted.file;
 	w->files.fd[w->files.n_fds++] = fd;
+	/* As what it is: what maps shows may have been another file when it was opened. */
+	note_seen(w, w->admitted.st_dev, w->admitted.file.ino);
 	if (w->files.n_fds == IPC_FDS_MAX)
 		tell_files(w);
 	return w->error;
@@ -186,13 +179,14 @@ static void look_at_process(struct walker *w, uint32_t pid)
 {
 	const struct maps_walk walk = { .pid = (pid_t)pid,
 					.skip = skip_file,
+					.admit = admit_file,
 					.each = add_file,
 					.unreadable = tell_failed,
 					.ctx = w };
 	int r;
 
 	tell(w, WALK_LOOKING, pid, assay_bytes_str(""));
-	w->is_apart = w->devices[WALK_OPEN_APART].n && mount_ns_of(pid) != w->mount_ns;
+	w->is_apart = w->judge.any & WALK_LOOK && mount_ns_of(pid) != w->mount_ns;
 	r = w->error ? w->error : maps_walk(&walk);
 	if (r < 0 && w->error == 0)
 		w->error = r;
@@ -225,8 +219,8 @@ static void walk(struct walker *w)
 /* True: it may begin. */
 static bool take(struct walker *w, const struct ipc_message *m)
 {
-	if (m->type == WALK_DEVICES && m->id < WALK_DEVICES_COUNT)
-		w->error = add_devices(&w->devices[m->id], m->body);
+	if (m->type == WALK_DEVICES)
+		w->error = walk_judge_add(&w->judge, m->body);
 	else
 		w->error = m->type == WALK_GO ? walk_request_parse(m->body, &w->request) : -EBADMSG;
 	return w->error == 0 && m->type == WALK_GO;
@@ -238,7 +232,8 @@ static bool take(struct walker *w, const struct ipc_message *m)
  */
 static int enter_sandbox(void)
 {
-	static const char *const calls[] = { "openat",	   "newfstatat", "fstat", "getdents64",
+	static const char *const calls[] = { "openat",	   "newfstatat", "fstat", "statx",
+					     "fstatfs",	   "getdents64", "ioctl", "poll",
 					     "readlinkat", "lseek",	 "fcntl", "recvmsg",
 					     "sendmsg",	   NULL };
 	const bool is_new = prctl(PR_CAPBSET_READ, CAP_CHECKPOINT_RESTORE, 0, 0, 0) == 1;
@@ -249,6 +244,7 @@ static int enter_sandbox(void)
 		.max_files = FILES_MAX,
 		.all_paths = true,
 		.only_reads = true,
+		.only_ioctl = NS_GET_USERNS,
 		.syscalls = calls,
 	};
 
@@ -264,6 +260,7 @@ int walk_process(void)
 
 	w.self = (uint32_t)getpid();
 	w.mount_ns = mount_ns_of(w.self);
+	walk_judge_init(&w.judge);
 	if (enter_sandbox() < 0)
 		return 1;
 	while (!begins && w.error == 0 && ipc_receive(CHILD_SOCKET, &buffer, &m) == 0) {
