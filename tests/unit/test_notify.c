@@ -90,17 +90,15 @@ static void a_manager_that_does_not_read_holds_nobody(void **state)
 	struct timespec from, to;
 	struct manager m;
 	char text[600];
-	bool all = true;
+	bool all;
 	int told = 0;
 
 	start(&m, '@');
 	clock_gettime(CLOCK_MONOTONIC, &from);
-	to = from;
-	while (to.tv_sec < from.tv_sec + 1) {
-		all &= notify_manager("WATCHDOG=1");
+	do {
+		all = notify_manager("WATCHDOG=1"); /* who waits for room waits for ever */
 		clock_gettime(CLOCK_MONOTONIC, &to);
-	}
-	assert_true(to.tv_sec <= from.tv_sec + 60); /* who waits for room waits for ever */
+	} while (all && to.tv_sec <= from.tv_sec + 60);
 	while (recv(m.fd, text, sizeof(text), MSG_DONTWAIT) > 0)
 		told++;
 	assert_in_range(told, 1, 100000);

@@ -145,6 +145,19 @@ static void a_pause_ends_when_all_have_come(void **state)
 	fixture_done(&f);
 }
 
+static void an_end_waits_for_nobody(void **state)
+{
+	struct fixture f;
+
+	fixture_start_gathering(&f, false);
+	atomic_store(&coming, true);
+	measure_files(&f, 1);
+	assert_int_equal(recorder_flush(f.recorder, 20), -ETIMEDOUT);
+	fixture_stop(&f);
+	assert_int_equal(assert_agrees(&f), 1);
+	fixture_done(&f);
+}
+
 /* Nobody is on the way, but an extend takes longer than the pause, and more were released than have
  * come back: who comes in the pause is in the batch. */
 static void a_slow_tpm_is_worth_the_pause(void **state)
@@ -347,6 +360,7 @@ int main(void)
 		cmocka_unit_test(list_and_pcrs_agree),
 		cmocka_unit_test(second_run_goes_on),
 		cmocka_unit_test(a_pause_ends_when_all_have_come),
+		cmocka_unit_test(an_end_waits_for_nobody),
 		cmocka_unit_test(a_slow_tpm_is_worth_the_pause),
 		cmocka_unit_test(who_was_released_is_waited_for),
 		cmocka_unit_test(lost_at_every_extend),

@@ -253,6 +253,7 @@ void recorder_ending(struct recorder *r)
 	pthread_mutex_lock(&r->lock);
 	r->ending = true;
 	pthread_cond_broadcast(&r->work);
+	pthread_cond_broadcast(&r->gathered);
 	pthread_mutex_unlock(&r->lock);
 }
 

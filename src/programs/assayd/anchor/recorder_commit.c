@@ -442,7 +442,7 @@ static void gather(struct recorder *r)
 		return;
 	pthread_mutex_lock(&r->lock);
 	until = assay_clock_ns() + longest_pause(r, ns);
-	while (!r->stopping && assay_clock_ns() < until && worth_waiting(r, ns))
+	while (!r->ending && assay_clock_ns() < until && worth_waiting(r, ns))
 		wait_on(r, &r->gathered, until);
 	pthread_mutex_unlock(&r->lock);
 }
