@@ -104,15 +104,27 @@ static void end(void)
 	assert_false(scout_is_looking(scout));
 }
 
-static void hang_at(uint64_t ns, uint32_t id)
+static void wait_in_vain(uint64_t ns)
+{
+	for (uint64_t end = now + ns; now < end && scout_is_looking(scout);) {
+		now += SECOND / 2;
+		scout_tick(scout, now);
+	}
+}
+
+static void say_place(uint64_t ns, uint32_t id)
 {
 	uint8_t body[16];
 	struct assay_wr w = assay_wr(body, sizeof(body));
 
 	scout_place_encode(&(struct scout_place){ ns, id }, &w);
 	say(SCOUT_LOOKING, assay_wr_done(&w));
-	now += HANG;
-	scout_tick(scout, now);
+}
+
+static void hang_at(uint64_t ns, uint32_t id)
+{
+	say_place(ns, id);
+	wait_in_vain(HANG);
 	assert_false(scout_is_looking(scout));
 }
 
@@ -258,6 +270,19 @@ static void a_process_that_keeps_it_is_left_out(void **state)
 	end();
 }
 
+static void who_stood_still_has_not_hung(void **state)
+{
+	begin();
+	for (uint64_t ns = 0; ns < 2; ns++) { /* a process, and a filesystem */
+		say_place(ns, 1234);
+		now += MINUTE; /* the machine was paused, or had no time for main either */
+		scout_tick(scout, now);
+		assert_true(scout_is_looking(scout));
+	}
+	end();
+	assert_int_equal(hung() + state_of().hung_processes, 0);
+}
+
 /* What is told of a mount, or of nowhere, is no process's fault. */
 static void nobody_is_blamed_for_another(void **state)
 {
@@ -268,8 +293,7 @@ static void nobody_is_blamed_for_another(void **state)
 	begin();
 	scout_mount_encode(&mount, &w);
 	say(SCOUT_FAILED, assay_wr_done(&w));
-	now += HANG;
-	scout_tick(scout, now);
+	wait_in_vain(HANG);
 	assert_false(scout_is_looking(scout));
 	assert_int_equal(hung() + state_of().hung_processes, 0);
 }
@@ -308,6 +332,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_newest_are_kept, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_process_that_keeps_it_is_left_out, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(who_stood_still_has_not_hung, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(nobody_is_blamed_for_another, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_window_grows_until_a_pass_ends, set_up,
 						tear_down),

@@ -26,7 +26,8 @@ struct scout_link {
 	void *ctx;
 	struct child child; /* socket -1: it could not be started again */
 	bool looking;
-	uint64_t began_ns, heard_ns, next_ns;
+	uint64_t began_ns, next_ns;
+	uint64_t silent_ns, counted_ns;		 /* so long without a word, as of then */
 	struct scout_place last;		 /* where it looks */
 	struct scout_place skip[SCOUT_SKIP_MAX]; /* those that hung; the one of longest ago first */
 	uint32_t n_skip;
@@ -195,6 +196,12 @@ static int take(struct scout_link *s, const struct ipc_message *m)
 	}
 }
 
+static void heard(struct scout_link *s, uint64_t now_ns)
+{
+	s->silent_ns = 0;
+	s->counted_ns = now_ns;
+}
+
 void scout_receive(struct scout_link *s)
 {
 	static struct ipc_buffer buffer;
@@ -205,7 +212,7 @@ void scout_receive(struct scout_link *s)
 		r = ipc_receive(s->child.socket, &buffer, &m);
 		if (r < 0)
 			break;
-		s->heard_ns = assay_clock_ns();
+		heard(s, assay_clock_ns());
 		r = take(s, &m);
 		ipc_close_fds(&m);
 	}
@@ -227,7 +234,8 @@ static void begin_pass(struct scout_link *s, uint64_t now)
 	s->trial = s->n_skip > 0 && now >= s->next_trial_ns;
 	scout_skips_encode(s->skip + s->trial, s->n_skip - s->trial, &w);
 	m.body = assay_wr_done(&w);
-	s->began_ns = s->heard_ns = now;
+	s->began_ns = now;
+	heard(s, now);
 	s->last = (struct scout_place){ 0 };
 	if (ipc_send(s->child.socket, &m) == 0)
 		s->looking = true;
@@ -273,9 +281,21 @@ static void end_hang(struct scout_link *s, uint64_t now_ns)
 	s->next_ns = now_ns;
 }
 
+/* Two thirds of the limit pass at once at most: who stood still together with main, or the machine,
+ * did not hang. */
+static bool hangs(struct scout_link *s, uint64_t now_ns)
+{
+	uint64_t limit = is_process(&s->last) ? PROCESS_NS : HANG_NS;
+	uint64_t passed = now_ns - s->counted_ns;
+
+	s->silent_ns += passed < limit * 2 / 3 ? passed : limit * 2 / 3;
+	s->counted_ns = now_ns;
+	return s->silent_ns > limit;
+}
+
 void scout_tick(struct scout_link *s, uint64_t now_ns)
 {
-	if (s->looking && now_ns - s->heard_ns > (is_process(&s->last) ? PROCESS_NS : HANG_NS)) {
+	if (s->looking && hangs(s, now_ns)) {
 		end_hang(s, now_ns);
 	} else if (!s->looking && now_ns >= s->next_ns) {
 		if (s->child.socket >= 0)
