@@ -33,6 +33,7 @@ struct walker {
 	struct walker_job *job;
 	struct filesystems_list known; /* ascending */
 	uint64_t memory;	       /* the device of files that are memory alone */
+	bool has_overlays;	       /* some that are measured */
 	struct child child;
 	uint32_t looking; /* 0: at none yet */
 	uint32_t first;
@@ -85,6 +86,9 @@ static int list_devices(struct walker *w)
 	r = mounts_list(w->job->daemon->mounts, &w->known);
 	at = w->known.v;
 	w->memory = device_of_memory();
+	w->has_overlays = false;
+	for (size_t i = 0; r == 0 && i < w->known.n; i++)
+		w->has_overlays |= at[i].overlay && at[i].measured;
 	if (r == 0 && w->known.n)
 		qsort(at, w->known.n, sizeof(*at), compare);
 	if (r == 0 && w->job->wanted->all && w->memory && !find(w, w->memory)) {
@@ -101,8 +105,10 @@ static struct walk_device describe(const struct walker *w, const struct filesyst
 
 	if (e->measured && late_is_wanted(wanted, e->dev))
 		d.flags |= WALK_OPEN;
-	if (e->measured && wanted->overlays)
+	if (!e->remote && wanted->overlays)
 		d.flags |= WALK_LOOK;
+	if (!e->remote && wanted->all && w->has_overlays)
+		d.flags |= WALK_LOOK_HERE;
 	if (e->remote && wanted->all)
 		d.flags |= WALK_COUNT;
 	if (e->overlay)

@@ -12,7 +12,8 @@ void walk_device_write(struct assay_wr *w, const struct walk_device *d)
 
 bool walk_device_read(struct assay_rd *in, struct walk_device *ret)
 {
-	static const uint32_t known = WALK_OPEN | WALK_LOOK | WALK_COUNT | WALK_OVERLAY;
+	static const uint32_t known =
+		WALK_OPEN | WALK_LOOK | WALK_COUNT | WALK_OVERLAY | WALK_LOOK_HERE;
 
 	return assay_rd_u64(in, &ret->dev) && assay_rd_u32(in, &ret->flags) &&
 	       (ret->flags & ~known) == 0;

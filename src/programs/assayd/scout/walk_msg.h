@@ -21,12 +21,11 @@ enum walk_message {
 };
 
 /* What is done with a device's files. */
-#define WALK_OPEN 1u /* they are opened */
-#define WALK_LOOK                                                                                  \
-	2u /* maps may show it for an overlay's if the process is in another namespace             \
-	    */
-#define WALK_COUNT   4u /* they are counted */
-#define WALK_OVERLAY 8u /* it is one */
+#define WALK_OPEN      1u  /* they are opened */
+#define WALK_LOOK      2u  /* of processes in other mount namespaces: some may be an overlay's */
+#define WALK_COUNT     4u  /* they are counted */
+#define WALK_OVERLAY   8u  /* it is one */
+#define WALK_LOOK_HERE 16u /* as WALK_LOOK, of any process */
 
 struct walk_device {
 	uint64_t dev;

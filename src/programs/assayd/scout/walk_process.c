@@ -115,7 +115,7 @@ static bool skip_file(void *ctx, uint64_t dev, uint64_t ino)
 		return true;
 	w->counted += (flags & WALK_COUNT) != 0;
 	if (!(flags & WALK_OPEN))
-		return !(w->is_apart && flags & WALK_LOOK);
+		return !(flags & (w->is_apart ? WALK_LOOK | WALK_LOOK_HERE : WALK_LOOK_HERE));
 	return was_seen(w, dev, ino);
 }
 
@@ -132,8 +132,8 @@ static int admit_file(void *ctx, const struct maps_file *file)
 		return 0;
 	case WALK_LEAVE:
 		return 0;
-	default:
-		return -ESTALE;
+	default: /* what was only looked at is nobody's concern */
+		return walk_judge_flags(&w->judge, file->dev) & WALK_OPEN ? -ESTALE : 0;
 	}
 }
 
