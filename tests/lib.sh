@@ -112,7 +112,7 @@ wait_for() {
 	local end=$((SECONDS + ($1 > PATIENCE ? $1 : PATIENCE)))
 	shift
 	until "$@" 2>"$SCRATCH/waited"; do
-		[ $SECONDS -lt $end ] || fail "not in time: '$*'"
+		[ $SECONDS -lt $end ] || fail "not in time: '$*': $(head -c 1000 "$SCRATCH/waited")"
 		sleep 0.02
 	done
 }

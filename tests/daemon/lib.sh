@@ -168,7 +168,9 @@ status_is() {
 # log_says PATTERN: assayd has, since it was started last.
 log_says() {
 	tail -n "+$LOG_FROM" "$LOG" >"$SCRATCH/log-now"
-	grep -q -E -- "$1" "$SCRATCH/log-now"
+	grep -q -E -- "$1" "$SCRATCH/log-now" && return 0
+	tail -n 3 "$SCRATCH/log-now" >&2 # for who waits in vain
+	return 1
 }
 
 # plain_list SEGMENT: its records by themselves, as the kernel's binary list has them.

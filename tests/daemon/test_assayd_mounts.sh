@@ -137,8 +137,9 @@ all_seen() {
 wait_for 20 all_seen
 [ "$(status uncovered_more)" -gt 0 ] || fail 'the reply has them all'
 expect_text "$(status uncovered)" '"point": "[^"]*many-\\\\x1b\[31m\\\\xff\\\\x01'
-expect 0 "$ASSAY" status --control "$CONTROL"
-expect_text "$OUT" 'and [0-9]+ more: see --json'
+is_well() { "$ASSAY" status --control "$CONTROL" >/dev/null; } # the search may be late on a busy machine
+wait_for 60 is_well
+expect_text "$("$ASSAY" status --control "$CONTROL" || true)" 'and [0-9]+ more: see --json'
 for ((i = 0; i < 150; i++)); do umount -l "$many/$i"; done # -l: it may be looked at just now
 none_left() {
 	status_is uncovered_more 0 && [ "$(status uncovered | grep -o many | wc -l)" = 0 ]

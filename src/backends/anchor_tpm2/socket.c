@@ -181,6 +181,7 @@ static int connect_unix(const char *path, uint32_t timeout_ms)
 {
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
 	AUTO(fd) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int r;
 
 	if (strlen(path) >= sizeof(at.sun_path))
 		return -ENAMETOOLONG;
@@ -188,9 +189,10 @@ static int connect_unix(const char *path, uint32_t timeout_ms)
 		return -errno;
 	memcpy(at.sun_path, path, strlen(path) + 1);
 	limit(fd, timeout_ms);
-	if (connect(fd, (struct sockaddr *)&at, sizeof(at)) < 0)
-		return -errno;
-	return TAKE_FD(fd);
+	do
+		r = connect(fd, (struct sockaddr *)&at, sizeof(at));
+	while (r < 0 && errno == EINTR);
+	return r < 0 ? -errno : TAKE_FD(fd);
 }
 
 static int connect_tcp(const char *host, const char *port, uint32_t timeout_ms)

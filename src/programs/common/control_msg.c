@@ -369,6 +369,7 @@ int control_connect(const char *path, int timeout_ms, int *ret_fd, struct assay_
 				 .tv_usec = timeout_ms % 1000 * 1000 + 1 };
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
 	AUTO(fd) int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	int r;
 
 	if (fd < 0)
 		return assay_err_set(err, -errno, "cannot make a socket: %s", strerror(errno));
@@ -377,7 +378,10 @@ int control_connect(const char *path, int timeout_ms, int *ret_fd, struct assay_
 	memcpy(at.sun_path, path, strlen(path) + 1);
 	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0)
 		return assay_err_set(err, -errno, "cannot set up a socket: %s", strerror(errno));
-	if (connect(fd, (struct sockaddr *)&at, sizeof(at)) < 0) {
+	do
+		r = connect(fd, (struct sockaddr *)&at, sizeof(at));
+	while (r < 0 && errno == EINTR); /* who was stopped and goes on */
+	if (r < 0) {
 		if (errno == EAGAIN)
 			return assay_err_set(err, -ETIMEDOUT, "assayd at '%s' is busy with others",
 					     path);
@@ -393,11 +397,15 @@ int control_send(int fd, const json_t *message, struct assay_err *err)
 {
 	char text[CONTROL_MESSAGE_MAX];
 	size_t len = message ? json_dumpb(message, text, sizeof(text), JSON_COMPACT) : 0;
+	ssize_t n;
 
 	if (len == 0 || len > sizeof(text))
 		return assay_err_set(err, -E2BIG, "a control message of more than %d bytes",
 				     CONTROL_MESSAGE_MAX);
-	if (send(fd, text, len, MSG_NOSIGNAL) == (ssize_t)len)
+	do
+		n = send(fd, text, len, MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	if (n == (ssize_t)len)
 		return 0;
 	return assay_err_set(err, -EIO, "cannot send a control message: %s", strerror(errno));
 }

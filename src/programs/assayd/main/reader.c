@@ -17,7 +17,8 @@
 
 #include "base/clock.h"
 
-#define PATIENCE_MS  2000
+#define PATIENCE_MS  500 /* and so often: a machine that stands still costs one of them */
+#define PATIENCE_N   4
 #define HELD_TICK_MS 20
 
 struct reader {
@@ -61,8 +62,9 @@ static bool wait_for_room(struct reader *r)
 	}
 	(void)eventfd_read(a->room_fd, &unused);
 	atomic_store(&a->room_wanted, true);
-	if (!room(r) && stops(r, p, PATIENCE_MS))
-		return false;
+	for (int i = 0; i < PATIENCE_N && !room(r); i++)
+		if (stops(r, p, PATIENCE_MS))
+			return false;
 	r->full = !room(r);
 	return true;
 }
