@@ -168,6 +168,24 @@ static void no_memory_is_a_failure_if_it_stays(void **state)
 	end(l);
 }
 
+/* At the end: what was wanted has not been looked at. */
+static void a_scan_that_is_not_made_is_recorded(void **state)
+{
+	struct late *l = begin();
+
+	scan_returns = -EBUSY;
+	late_want(l, 7, false);
+	wait_until(&n_scans, 1);
+	wait_for_failing(l, true);
+	late_record(l, true); /* and somebody may go on here */
+	assert_string_equal(gaps, "late-failedcount=1;");
+	gaps[0] = '\0';
+	late_end(l);
+	late_record(l, true);
+	assert_non_null(strstr(gaps, "late-failedcount="));
+	late_free(l);
+}
+
 static void who_cannot_be_read_is_tried_again(void **state)
 {
 	struct late *l = begin();
@@ -192,6 +210,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_scan_that_fails_is_made_again),
+		cmocka_unit_test(a_scan_that_is_not_made_is_recorded),
 		cmocka_unit_test(no_memory_is_a_failure_if_it_stays),
 		cmocka_unit_test(who_cannot_be_read_is_tried_again),
 	};

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -204,6 +205,37 @@ static void a_table_is_what_it_is_now(void **state)
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+/* A process of a user namespace below ours, in our mount namespace: its threads may be in others.
+ */
+static void who_has_left_our_users_is_not_ours(void **state)
+{
+	struct mount_ids t = { 0 };
+	struct stat user;
+	char has_left;
+	int to_us[2];
+	pid_t pid;
+
+	assert_int_equal(stat("/proc/self/ns/user", &user), 0);
+	assert_int_equal(pipe(to_us), 0);
+	pid = fork();
+	if (pid == 0) {
+		has_left = unshare(CLONE_NEWUSER) == 0;
+		while (write(to_us[1], &has_left, 1) == 1)
+			pause();
+	}
+	assert_int_equal(read(to_us[0], &has_left, 1), 1);
+	mount_ids_refresh(&t, pid, user.st_ino);
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	close(to_us[0]);
+	close(to_us[1]);
+	if (!has_left)
+		skip(); /* no user namespaces here */
+	assert_true(t.n > 0);
+	assert_false(t.is_ours);
+	mount_ids_done(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -212,6 +244,7 @@ int main(void)
 		cmocka_unit_test(devices_ascend),
 		cmocka_unit_test(an_overlay_is_roots),
 		cmocka_unit_test(a_table_is_what_it_is_now),
+		cmocka_unit_test(who_has_left_our_users_is_not_ours),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

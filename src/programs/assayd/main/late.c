@@ -30,7 +30,7 @@ struct late {
 	pthread_cond_t more;
 	/* With the lock. */
 	struct late_wanted wanted; /* of scans that did not begin yet */
-	bool has_wanted;
+	bool has_wanted, scans;
 	uint64_t next_scan_ns;
 	struct late_file missed[LATE_MISSED_MAX];
 	uint32_t n_missed;
@@ -128,6 +128,7 @@ static bool take_wanted(struct late *l, uint64_t now)
 	l->scanned = l->wanted;
 	l->wanted = (struct late_wanted){ 0 };
 	l->has_wanted = false;
+	l->scans = true;
 	return true;
 }
 
@@ -183,6 +184,7 @@ static void scan(struct late *l)
 	r = late_scan(&l->scan, &err);
 	now = assay_clock_ns();
 	pthread_mutex_lock(&l->lock);
+	l->scans = false;
 	l->news.scans++;
 	l->news.processes += l->scan.n_processes;
 	l->news.files += l->scan.n_files;
@@ -190,7 +192,9 @@ static void scan(struct late *l)
 	if (r == 0) {
 		l->n_failed = 0;
 		miss_all(l, &l->scan);
-	} else if (!atomic_load(&l->ends)) {
+	} else if (atomic_load(&l->ends)) {
+		want_again(l);
+	} else {
 		fail_scan(l, r, err.text);
 	}
 	l->next_scan_ns = now + pause_ns(l, now - began);
@@ -372,7 +376,8 @@ static void fill_failed(void *ctx, struct assay_wr *w)
 	assay_state_add_u64(w, "count", n->failed);
 }
 
-/* At the end those are lost that were to be tried again. */
+/* At the end those are lost that were to be tried again, and a scan that was not made has failed;
+ * but another assayd that goes on here makes one of all. */
 static bool take_news(struct late *l, bool all, struct late_news *ret)
 {
 	uint64_t now = assay_clock_ns();
@@ -382,6 +387,7 @@ static bool take_news(struct late *l, bool all, struct late_news *ret)
 	if (all) {
 		lose(l, l->n_missed);
 		l->n_missed = 0;
+		l->news.failed += atomic_load(&l->ends) && (l->has_wanted || l->scans);
 	}
 	is_news =
 		l->news.files || l->news.remote || l->news.again || l->news.lost || l->news.failed;

@@ -8,6 +8,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "formats/mlist_ascii.h"
 #include "programs/assayd/process/log.h"
 #include "programs/assayd/main/loop.h"
@@ -25,6 +26,11 @@ struct scan {
 static bool has_to_end(const struct late_scan *s)
 {
 	return s->ends && atomic_load(s->ends);
+}
+
+static bool is_over(const struct late_scan *s)
+{
+	return s->max_ms && assay_clock_ms() - s->began_ms > s->max_ms;
 }
 
 bool late_is_wanted(const struct late_wanted *w, uint64_t dev)
@@ -47,6 +53,8 @@ static int wait_for_left(struct late_scan *s, uint32_t most, struct assay_err *e
 		poll(&p, 1, WAIT_MS);
 		if (has_to_end(s))
 			return -ECANCELED;
+		if (is_over(s))
+			return -ETIMEDOUT;
 		(void)eventfd_read(p.fd, &unused);
 	}
 	r = loop_late_error(loop);
@@ -115,8 +123,10 @@ int late_scan(struct late_scan *s, struct assay_err *err)
 				  .each = add_running,
 				  .unreadable = note_unreadable,
 				  .ctx = &scan };
-	int r = walker_run(&job, err), left;
+	int r, left;
 
+	s->began_ms = assay_clock_ms();
+	r = walker_run(&job, err);
 	s->n_processes = job.n_processes;
 	s->n_remote = job.n_remote;
 	s->idle_ms = job.idle_ms;

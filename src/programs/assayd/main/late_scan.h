@@ -36,10 +36,12 @@ struct late_scan {
 	const atomic_bool
 		*ends; /* once it is set the daemon is not touched any more; NULL: never */
 	uint32_t max_hung, max_wait_ms; /* as walker_job has them */
+	uint32_t max_ms; /* for all of it, files that are digested included; 0: any */
 	/* What came of it. */
 	uint64_t n_processes, n_files, n_remote, n_unreadable, idle_ms;
 	struct late_file missed[LATE_MISSED_MAX]; /* of the unreadable, those worth another try */
 	uint32_t n_missed;
+	uint64_t began_ms;
 };
 
 bool late_is_wanted(const struct late_wanted *w, uint64_t dev);

@@ -134,6 +134,10 @@ static void add(struct loop *l, const struct arrival_batch *b, uint32_t i)
 			assay_fanotify_answer(l->daemon->group, b->event[i].fd, allow);
 		ledger_add(l->config.ledger, LEDGER_FULL, NULL, 0, 0);
 		close(b->event[i].fd);
+		if (b->late) {
+			atomic_fetch_sub(&l->late_left, 1);
+			eventfd_write(l->late_fd, 1);
+		}
 		atomic_fetch_sub(&l->config.arrivals->on_way, 1);
 		arrivals_drop(l->config.arrivals);
 		return;
@@ -377,7 +381,7 @@ uint32_t loop_late_left(struct loop *l)
 
 int loop_late_error(struct loop *l)
 {
-	return atomic_load(&l->late_error);
+	return atomic_exchange(&l->late_error, 0);
 }
 
 int loop_late_fd(struct loop *l)

@@ -54,7 +54,7 @@ uint32_t loop_idle_left(struct loop *l);
 /* Files that are looked at as they run already: how many are under way, and the first error that
  * the recorder answered one of them with. */
 uint32_t loop_late_left(struct loop *l);
-int loop_late_error(struct loop *l);
+int loop_late_error(struct loop *l); /* the first since it was asked last, and no longer */
 /* eventfd, written when one of them is done. */
 int loop_late_fd(struct loop *l);
 /* Takes @fd (also if it fails). Errors: -ENOMEM. */

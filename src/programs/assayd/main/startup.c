@@ -24,6 +24,7 @@
 #define VIEW_MS	      2000u
 #define HUNG_MAX      5u     /* processes that hang at the start; a second each */
 #define WALK_MS	      20000u /* for all of them, also those that nearly hang */
+#define SCAN_MS	      60000u /* with the digests: a service manager waits for 90 seconds */
 #define TPM_DRIVER_MS 10000u /* a driver that is a module comes late */
 
 struct self {
@@ -253,14 +254,18 @@ static void fill_late(void *ctx, struct assay_wr *w)
 /* Nobody keeps assayd from starting by what he runs. */
 static bool can_wait(int error)
 {
-	return error == -ETIMEDOUT || error == -EPIPE || error == -EBUSY;
+	return error == -ETIMEDOUT || error == -EPIPE || error == -EBUSY || error == -EAGAIN;
 }
 
 int startup_scan_running(struct daemon *d, struct assay_err *err)
 {
 	static const struct late_wanted everything = { .all = true };
 	struct late_scan s = {
-		.daemon = d, .wanted = &everything, .max_hung = HUNG_MAX, .max_wait_ms = WALK_MS
+		.daemon = d,
+		.wanted = &everything,
+		.max_hung = HUNG_MAX,
+		.max_wait_ms = WALK_MS,
+		.max_ms = SCAN_MS,
 	};
 	int r = late_scan(&s, err);
 	bool is_whole = r == 0;

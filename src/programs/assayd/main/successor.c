@@ -89,6 +89,7 @@ int successor_start(struct running *r, struct assay_err *err)
 		rc = startup_record_self(d, err);
 	if (rc == 0)
 		rc = late_new(d, &d->late, err);
+	late_want_all(d->late); /* what was still to be looked at, and what is marked since */
 	if (rc == 0)
 		rc = handover_new(r, g.past, &d->handover, err);
 	if (rc == 0)

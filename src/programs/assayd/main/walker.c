@@ -23,7 +23,7 @@
 #define HANG_MS	      1000u  /* without a word */
 #define HANG_MANY     5u     /* have hung: somebody makes them, and has less patience from us */
 #define HANG_AGAIN_MS 100u
-#define STEP_MS	      100
+#define STEP_MS	      50
 #define DYING_MAX     8u    /* killed, and not ended: they wait for what SIGKILL does not end */
 #define DYING_MS      2000u /* that they are given for it */
 #define IDLE_MS	      50u   /* beyond that nobody works: the process that is looked at waits */
@@ -262,20 +262,29 @@ static uint32_t patience_ms(const struct walker *w)
 	return w->job->again || w->job->n_hung >= HANG_MANY ? HANG_AGAIN_MS : HANG_MS;
 }
 
+/* Who stood still together with main, or the machine, has not hung in that time. */
+static uint64_t step_ms(uint64_t *last)
+{
+	uint64_t now = assay_clock_ms(), step = now - *last;
+
+	*last = now;
+	return step < STEP_MS ? step : STEP_MS;
+}
+
 static int wait_for_word(struct walker *w)
 {
 	struct pollfd p = { .fd = w->child.socket, .events = POLLIN };
-	uint64_t began = assay_clock_ms(), patience = patience_ms(w), waited = 0;
+	uint64_t last = assay_clock_ms(), patience = patience_ms(w), waited = 0;
 	int r = 0;
 
 	while (r == 0 && poll(&p, 1, STEP_MS) <= 0) {
-		waited = assay_clock_ms() - began;
+		waited += step_ms(&last);
 		if (has_to_end(w))
 			r = -ECANCELED;
 		else if (waited >= patience)
 			r = -ETIME;
 	}
-	waited = assay_clock_ms() - began;
+	waited += step_ms(&last);
 	w->waited_ms += waited;
 	if (waited > IDLE_MS)
 		w->job->idle_ms += waited;

@@ -50,14 +50,17 @@ static void parse(struct mount_ids *t, struct assay_bytes text)
 		qsort(t->v, t->n, sizeof(*t->v), compare);
 }
 
-/* Asked behind the table: nobody comes from a namespace of a user's into one of ours. */
+/* Asked behind the table. An exec by another thread puts that one's mount namespace in the place of
+ * the leader's; but who is in our user namespace has never been in a mount namespace of a user's,
+ * and all threads are in one. */
 static bool belongs_to(int process, uint64_t user_ns)
 {
 	AUTO(fd) int ns = openat(process, "ns/mnt", O_RDONLY | O_CLOEXEC);
 	AUTO(fd) int owner = ns < 0 ? -1 : ioctl(ns, NS_GET_USERNS);
-	struct stat st;
+	struct stat of_mounts, own;
 
-	return owner >= 0 && fstat(owner, &st) == 0 && st.st_ino == user_ns;
+	return owner >= 0 && fstat(owner, &of_mounts) == 0 && of_mounts.st_ino == user_ns &&
+	       fstatat(process, "ns/user", &own, 0) == 0 && own.st_ino == user_ns;
 }
 
 /* What changes behind its open is told by poll(). */
