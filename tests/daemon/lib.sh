@@ -215,6 +215,11 @@ state_records() {
 	state_texts | grep -c -- "$1" || true
 }
 
+# records_are WORD TEST NUMBER WHAT: to wait for, as records come behind what they tell of; WHAT is not so if they do not.
+records_are() {
+	test "$(state_records "$1")" "$2" "$3"
+}
+
 # The whole list replays to the PCRs that the TPM has now. What is measured for nobody, such as files of exempt
 # processes, may come between the two.
 need_proved() {

@@ -180,4 +180,4 @@ wait_for 20 fewer_again
 need_proved
 touch "$SCRATCH/out"/{before,user}.end
 stop_assayd
-[ "$(state_records 'event=late-again;scans=[0-9]*;processes=[0-9]*;files=[1-9]')" -ge 1 ] || fail 'the later scans are not recorded'
+wait_for 60 records_are 'event=late-again;scans=[0-9]*;processes=[0-9]*;files=[1-9]' -ge 1 'the later scans are not recorded'

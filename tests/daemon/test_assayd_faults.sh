@@ -41,7 +41,7 @@ cp /bin/false "$MNT/prog"
 expect 1 "$MNT/prog"
 need_measured "$MNT/prog" 2
 need_measured "$MNT/two" 0
-[ "$(state_records event=policy_refused)" = 1 ] || fail 'the refused policy is not in the list'
+wait_for 60 records_are event=policy_refused = 1 'the refused policy is not in the list'
 # A good one comes into force, and what the kernel answered by itself is looked at again.
 echo 'measure func=FILE_CHECK mask=MAY_READ' >"$SCRATCH/policy"
 kill -HUP "$DAEMON"
@@ -78,7 +78,7 @@ echo four >"$MNT/four"
 cat "$MNT/four" >/dev/null
 need_measured "$MNT/four" 1
 need_measured "$MNT/three" 1
-[ "$(state_records "event=deadline;path=$MNT/three;")" -ge 1 ] || fail 'the deadline is not in the list'
+wait_for 60 records_are "event=deadline;path=$MNT/three;" -ge 1 'the deadline is not in the list'
 need_proved
 # Asked to stop while openers wait for the TPM, it lets them go.
 kill -STOP "$SWTPM_PID"

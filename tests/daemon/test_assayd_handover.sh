@@ -121,7 +121,7 @@ upgrade 1
 expect_text "$ERR" 'the new one says:.*assayd.conf'
 sed -i '$d' "$CONF"
 [ "$(status handover.failed)" = 4 ] || fail 'failures are not counted'
-[ "$(state_records 'event=handover_failed')" = 4 ] || fail 'failures are not in the list'
+wait_for 60 records_are 'event=handover_failed' = 4 'failures are not in the list'
 upgrade 0
 need_proved
 end_daemon
@@ -137,5 +137,5 @@ echo new >"$MNT/soft"
 timeout $PATIENCE cat "$MNT/soft" >/dev/null
 upgrade 0
 guard "$DAEMON"
-[ "$(state_records "event=takeover;.*lost=0")" = 1 ] || fail "the anchor waited for its own opener, or nothing was handed over"
+wait_for 60 records_are "event=takeover;.*lost=0" = 1 "the anchor waited for its own opener, or nothing was handed over"
 end_daemon

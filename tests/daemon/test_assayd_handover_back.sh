@@ -60,7 +60,7 @@ entries | cut -d ' ' -f 4,5 | sort -u >"$SCRATCH/measured"
 find "$MNT/load" -type f -exec sha256sum {} + | sed 's/^\([0-9a-f]*\)  /sha256:\1 /' | sort |
 	comm -23 - "$SCRATCH/measured" >"$SCRATCH/missing"
 [ ! -s "$SCRATCH/missing" ] || fail "$(wc -l <"$SCRATCH/missing") files are not measured: $(head -n 3 "$SCRATCH/missing")"
-[ "$(state_records 'event=handover_failed')" = $n ] || fail 'not each failure is in the list'
+wait_for 60 records_are 'event=handover_failed' = $n 'not each failure is in the list'
 [ "$(state_records 'event=deadline')" = 0 ] || fail 'somebody was let go'
 echo "$(wc -l <"$SCRATCH/load") files over $n failures; the longest wait $longest ms"
 need_proved

@@ -38,7 +38,7 @@ kill -CONT "$SWTPM_PID"
 workers | xargs kill -CONT
 ! wait "$UPGRADE" || fail 'it was handed over'
 expect_text "$(cat "$SCRATCH/upgrade")" "process $DAEMON goes on: the TPM does not answer"
-[ "$(state_records 'event=handover;')" = 1 ] || fail 'the TPM was asked too late: that is no test'
+wait_for 60 records_are 'event=handover;' = 1 'the TPM was asked too late: that is no test'
 timeout $PATIENCE cat "$MNT/z" >/dev/null || fail 'nobody answers after that'
 need_measured "$MNT/z" 1
 told() {

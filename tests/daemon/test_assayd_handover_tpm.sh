@@ -59,7 +59,7 @@ for loss in hold release; do
 	}
 	n=$((n + 1))
 	wait_for 20 told $((2 * n))
-	[ "$(state_records 'event=handover_failed')" = $n ] || fail 'that it failed is not in the list'
+	wait_for 60 records_are 'event=handover_failed' = $n 'that it failed is not in the list'
 	need_proved
 	stop_assayd
 done

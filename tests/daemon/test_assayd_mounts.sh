@@ -102,7 +102,7 @@ cat "$SCRATCH/first/file" "$SCRATCH/other/file" >/dev/null
 need_measured "$SCRATCH/first/file" 1
 need_measured "$SCRATCH/other/file" 0
 expect_text "$(status uncovered)" '"type": "proc"'
-[ "$(state_records 'event=uncovered;type=proc;')" = 1 ] || fail 'proc is not recorded as uncovered'
+wait_for 60 records_are 'event=uncovered;type=proc;' = 1 'proc is not recorded as uncovered'
 mount -o loop "$SCRATCH/later.img" "$SCRATCH/later"
 wait_for 10 status_is watched 2
 echo late >"$SCRATCH/later/file"
@@ -151,7 +151,7 @@ ten_seen() {
 }
 wait_for 20 ten_seen
 stop_assayd
-[ "$(state_records 'event=uncovered;type=devpts;point=')" = 32 ] || fail "devpts has $(state_records 'event=uncovered;type=devpts;point=') records"
+wait_for 60 records_are 'event=uncovered;type=devpts;point=' = 32 "devpts has $(state_records 'event=uncovered;type=devpts;point=') records"
 counted=$(state_texts | sed -n 's/.*event=uncovered;type=devpts;count=\([0-9]*\);$/\1/p')
 # One that goes while it is looked at seems to be mounted over, which is counted, too.
 echo "of $((ptys + 160)) filesystems 32 have records, $counted are counted"
@@ -203,7 +203,7 @@ start_assayd
 for d in $digests; do
 	entries | grep -q "sha256:$d $MNT/" || fail "what runs already is not measured: $d"
 done
-[ "$(state_records 'event=late;processes=.*;unreadable=[1-9]')" = 1 ] || fail 'the late scan is not recorded, with the file that is not to be opened'
+wait_for 60 records_are 'event=late;processes=.*;unreadable=[1-9]' = 1 'the late scan is not recorded, with the file that is not to be opened'
 log_says "cannot open '$MNT/leased' of process $leaser: " || fail 'the log does not name it'
 expect_text "$(status not_protected)" '"late_unmeasured", "reason": "[2-9] files'
 kill -USR1 "$leaser"
@@ -217,13 +217,13 @@ grep -q " $MNT/kept\$" "$SCRATCH/entries" && fail 'a file was opened under a wri
 kill -KILL "$keeper"
 # Ourselves, before anything else.
 for program in "$ASSAYD" "$(dirname "$ASSAYD")"/assayd-{worker,anchor,control}; do
-	[ "$(state_records "event=self;kind=exe;path=$program;")" = 1 ] || fail "$program itself is not recorded"
+	wait_for 60 records_are "event=self;kind=exe;path=$program;" = 1 "$program itself is not recorded"
 done
-[ "$(state_records 'event=self;kind=mapped;path=.*libc')" -ge 1 ] || fail 'what assayd maps is not recorded'
-[ "$(state_records 'event=self;kind=configuration;')" = 1 ] || fail 'the configuration is not recorded'
+wait_for 60 records_are 'event=self;kind=mapped;path=.*libc' -ge 1 'what assayd maps is not recorded'
+wait_for 60 records_are 'event=self;kind=configuration;' = 1 'the configuration is not recorded'
 digest=$(sha256sum "${drop_in:-/dev/null}" | cut -d ' ' -f 1)
-[ -z "$drop_in" ] || [ "$(state_records "event=self;kind=drop-in;path=$drop_in;alg=sha256;digest=$digest;")" = 1 ] || fail 'a drop-in is not recorded'
-[ "$(state_records 'event=self;kind=policy;path=tcb;')" = 1 ] || fail 'the policy is not recorded'
+[ -z "$drop_in" ] || wait_for 60 records_are "event=self;kind=drop-in;path=$drop_in;alg=sha256;digest=$digest;" = 1 'a drop-in is not recorded'
+wait_for 60 records_are 'event=self;kind=policy;path=tcb;' = 1 'the policy is not recorded'
 stop_assayd
-[ "$(state_records 'event=late-again;.*;again=[1-9]')" -ge 1 ] || fail 'that it was opened later is not recorded'
-[ "$(state_records 'event=late-unmeasured;count=[1-9]')" -ge 1 ] || fail 'what was never measured is not recorded'
+wait_for 60 records_are 'event=late-again;.*;again=[1-9]' -ge 1 'that it was opened later is not recorded'
+wait_for 60 records_are 'event=late-unmeasured;count=[1-9]' -ge 1 'what was never measured is not recorded'

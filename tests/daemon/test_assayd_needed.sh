@@ -89,8 +89,8 @@ start_assayd "policy=$SCRATCH/policy" anchor=tpm2 "tcti=$tcti" deadline_ms=60000
 is_exempt journald "$journald" || fail "journald is not exempt: $(status exempt)"
 is_exempt TPM "$SWTPM_PID" || fail "the TPM is not exempt: $(status exempt)"
 ! status exempt | grep -q "$fake" || fail 'a name is enough'
-[ "$(state_records "event=exempt;kind=journald;pid=$journald;")" = 1 ] || fail "it is not in the list: $(state_texts)"
-[ "$(state_records 'event=exempt;kind=TPM')" = 1 ] || fail 'the TPM is not in the list'
+wait_for 60 records_are "event=exempt;kind=journald;pid=$journald;" = 1 "it is not in the list: $(state_texts)"
+wait_for 60 records_are 'event=exempt;kind=TPM' = 1 'the TPM is not in the list'
 
 # ---- at once, while others wait; and measured afterwards -------------------------------------------------------
 for name in by_journald by_fake; do echo $name >"$MNT/$name"; done
@@ -119,7 +119,7 @@ rm "$SCRATCH"/journald.*
 service journald "$UNIT"
 wait_for 10 is_exempt journald "$SERVICE"
 ! is_exempt journald "$journald" || fail 'one that has ended is exempt'
-[ "$(state_records "event=exempt;kind=journald;pid=$SERVICE;")" = 1 ] || fail 'the second is not in the list'
+wait_for 60 records_are "event=exempt;kind=journald;pid=$SERVICE;" = 1 'the second is not in the list'
 old=$SWTPM_PID
 TCTI=$tcti swtpm_reset
 wait_for 30 is_exempt TPM "$SWTPM_PID"

@@ -47,7 +47,7 @@ done
 need_proved
 stop_assayd
 has_ended "$anchor" || fail 'the anchor outlives a stop'
-[ "$(state_records 'event=stop;')" = 1 ] || fail 'a stop is not in the list'
+wait_for 60 records_are 'event=stop;' = 1 'a stop is not in the list'
 
 # ---- the anchor is killed under load -------------------------------------------------------------
 # Openers go on, assayd says what happened and ends with 2; whoever was let go before it is in the list, once.
@@ -89,7 +89,7 @@ done
 start_assayd
 need_proved
 [ "$(find "$LIST" -name 'segment-*' | wc -l)" = 1 ] || fail 'the list broke when the anchor was killed'
-[ "$(state_records 'event=start;.*last=crashed;')" = 4 ] || fail 'the list does not say how the runs ended'
+wait_for 60 records_are 'event=start;.*last=crashed;' = 4 'the list does not say how the runs ended'
 entries >"$SCRATCH/entries"
 # On a busy machine a worker that says nothing is taken for one that hangs: then a gap record names the file.
 state_texts | sed -n 's/.*event=deadline;path=\([^;]*\);.*/\1/p' >"$SCRATCH/gaps"
@@ -118,7 +118,7 @@ kill -KILL "$GUARD"
 grep -q 'the spawner process is gone' "$LOG" || fail 'it does not say that the spawner is gone'
 wait_for 5 has_ended "$worker"
 timeout $PATIENCE cat "$MNT/one" >/dev/null || fail 'opens hang after the spawner was killed'
-[ "$(state_records 'event=stop;')" = 1 ] || fail 'the list has no end'
+wait_for 60 records_are 'event=stop;' = 1 'the list has no end'
 
 # ---- main is killed ------------------------------------------------------------------------------
 # The anchor ends with it, and a start at once gets the lock, even if the anchor needs a moment.

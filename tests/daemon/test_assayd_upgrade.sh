@@ -56,7 +56,7 @@ kill -KILL "$hung"
 expect_text "$(cat "$SCRATCH/first")" "process $DAEMON goes on: the new one ended"
 wait "$second" || fail "the second has failed: $(cat "$SCRATCH/second")"
 expect_text "$(cat "$SCRATCH/second")" "has taken over from process $DAEMON"
-[ "$(state_records 'event=takeover;')" = 1 ] || fail 'nothing was handed over'
+wait_for 60 records_are 'event=takeover;' = 1 'nothing was handed over'
 DAEMON=$(status handover.pid)
 guard "$DAEMON"
 

@@ -51,7 +51,7 @@ asks read 8 "$SCRATCH/two-told" <"$SCRATCH/two"
 need_quick "$SCRATCH/two-told" $SLACK_MS
 need_allowed "$SCRATCH/two-told"
 [ "$(status events.deadlines)" = 0 ] || fail 'somebody waited'
-[ "$(state_records "event=uncovered;type=fuse;point=$SCRATCH/")" = 2 ] || fail 'they are not recorded as uncovered'
+wait_for 60 records_are "event=uncovered;type=fuse;point=$SCRATCH/" = 2 'they are not recorded as uncovered'
 hang_end "$SCRATCH"/{one,two}-told
 kill_servers
 wait "$stuck" || fail 'who waited for a server still does'

@@ -67,7 +67,7 @@ echo 'delay 0' >"$DELAY_CONTROL"
 kill -KILL "$DELAY_PID" # it sleeps still
 TCTI=$TCTI_BEHIND
 start_hang
-[ "$(state_records 'event=start;.*last=crashed;')" = 1 ] || fail 'the list does not say how the run before has ended'
+wait_for 60 records_are 'event=start;.*last=crashed;' = 1 'the list does not say how the run before has ended'
 make_files "$MNT/after" 100 >"$SCRATCH/after"
 asks read 8 "$SCRATCH/after-told" <"$SCRATCH/after"
 need_allowed "$SCRATCH/after-told"

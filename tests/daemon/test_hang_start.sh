@@ -46,7 +46,7 @@ start_assayd "policy=$SCRATCH/policy"
 took=$((SECONDS - began))
 echo "up after $took s, beside $N processes that nobody can look at"
 [ $took -le 60 ] || fail "the start took $took s"
-[ "$(state_records 'event=late;processes=.*;unreadable=[1-9]')" = 1 ] || fail 'the scan is not recorded, with those that were left out'
+wait_for 60 records_are 'event=late;processes=.*;unreadable=[1-9]' = 1 'the scan is not recorded, with those that were left out'
 log_says "cannot open '/proc/${holders[0]}/maps' of process ${holders[0]}: " || fail 'the log does not name the process'
 is_behind() {
 	entries | grep -q "sha256:$digest $MNT/"
@@ -59,7 +59,7 @@ wait_for 90 unmeasured
 
 # It ends when it is asked to, and the next one starts when they are gone, and looks at all.
 stop_assayd
-[ "$(state_records 'event=late-unmeasured;count=')" -ge 1 ] || fail 'what was never measured is not recorded'
+wait_for 60 records_are 'event=late-unmeasured;count=' -ge 1 'what was never measured is not recorded'
 kill_servers
 for p in "${holders[@]}"; do wait_for 60 cat "/proc/$p/maps" >/dev/null; done
 start_assayd "policy=$SCRATCH/policy" "list_dir=$SCRATCH/after"

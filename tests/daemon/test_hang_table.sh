@@ -77,8 +77,7 @@ recorded() {
 	[ "$n" = "$let_go" ]
 }
 wait_for 60 recorded
-exempt_recorded() { [ "$(state_records 'event=exempt-unmeasured;')" -gt 0 ]; } # what was not measured
-wait_for 60 exempt_recorded
+wait_for 60 records_are 'event=exempt-unmeasured;' -gt 0 'what was not measured is not in the list'
 echo "$let_go openers were let go, as there was no room for them"
 asks read 8 "$SCRATCH/after-told" <"$SCRATCH/after"
 need_quick "$SCRATCH/after-told" $SLACK_MS

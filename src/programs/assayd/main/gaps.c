@@ -126,13 +126,12 @@ static void record_unnamed(struct gaps *g, struct daemon *d, const uint64_t n[LE
 
 static void record_ledger(struct gaps *g, struct daemon *d)
 {
-	uint64_t n[LEDGER_WHY_COUNT], sum = 0;
+	uint64_t n[LEDGER_WHY_COUNT], sum = 0, too_large;
 	struct ledger_entry *e = ledger_take(&d->ledger, n), *next;
 
 	for (unsigned why = 0; why < LEDGER_WHY_COUNT; why++)
 		sum += why == LEDGER_TOO_LARGE ? 0 : n[why];
-	atomic_fetch_add(&d->totals.deadlines, sum);
-	atomic_fetch_add(&d->totals.too_large, n[LEDGER_TOO_LARGE]);
+	too_large = n[LEDGER_TOO_LARGE];
 	for (; e; e = next) {
 		next = e->next;
 		if (e->why == LEDGER_TOO_LARGE)
@@ -145,6 +144,9 @@ static void record_ledger(struct gaps *g, struct daemon *d)
 		free(e);
 	}
 	record_unnamed(g, d, n);
+	/* Who sees the count finds the records. */
+	atomic_fetch_add(&d->totals.deadlines, sum);
+	atomic_fetch_add(&d->totals.too_large, too_large);
 	if (sum)
 		log_line(LOG_WARNING, "%llu openers were answered before their files were measured",
 			 (unsigned long long)sum);
