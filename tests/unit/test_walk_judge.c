@@ -106,6 +106,22 @@ static void devices_ascend(void **state)
 
 /* ---- an overlay that is mounted where the judge is, or elsewhere ---------------------------- */
 
+/* @f returns 0, or 77: no mounts, or no overlays, here. */
+static void with_own_mounts(int (*f)(void))
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0)
+		_exit(unshare(CLONE_NEWNS) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0 ? 77
+											   : f());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == 77)
+		skip();
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 static bool make_overlay(void)
 {
 	return mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
@@ -145,18 +161,7 @@ static int judge_overlay(void)
 
 static void an_overlay_is_roots(void **state)
 {
-	pid_t pid = fork();
-	int status;
-
-	if (pid == 0)
-		_exit(unshare(CLONE_NEWNS) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0
-			      ? 77
-			      : judge_overlay());
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFEXITED(status));
-	if (WEXITSTATUS(status) == 77)
-		skip(); /* no mounts, or no overlays, here */
-	assert_int_equal(WEXITSTATUS(status), 0);
+	with_own_mounts(judge_overlay);
 }
 
 /* ---- tables of mounts ----------------------------------------------------------------------- */
@@ -191,18 +196,7 @@ static int follow_mounts(void)
 
 static void a_table_is_what_it_is_now(void **state)
 {
-	pid_t pid = fork();
-	int status;
-
-	if (pid == 0)
-		_exit(unshare(CLONE_NEWNS) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0
-			      ? 77
-			      : follow_mounts());
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFEXITED(status));
-	if (WEXITSTATUS(status) == 77)
-		skip(); /* no mounts here */
-	assert_int_equal(WEXITSTATUS(status), 0);
+	with_own_mounts(follow_mounts);
 }
 
 /* A process of a user namespace below ours, in our mount namespace: its threads may be in others.
