@@ -42,8 +42,7 @@ int daemon_search_elsewhere(struct daemon *d, struct assay_err *err)
 		uint64_t now = assay_clock_ns();
 
 		/* A machine that stands still, or has no time for us, has none for the scout. */
-		passed_ns += now - last < STEP_NS ? now - last : STEP_NS;
-		last = now;
+		passed_ns += assay_clock_step(&last, now, STEP_NS);
 		scout_hurry(d->scout);
 		scout_tick(d->scout, now);
 		p.fd = scout_fd(d->scout);

@@ -134,10 +134,8 @@ static void add(struct loop *l, const struct arrival_batch *b, uint32_t i)
 			assay_fanotify_answer(l->daemon->group, b->event[i].fd, allow);
 		ledger_add(l->config.ledger, LEDGER_FULL, NULL, 0, 0);
 		close(b->event[i].fd);
-		if (b->late) {
-			atomic_fetch_sub(&l->late_left, 1);
-			eventfd_write(l->late_fd, 1);
-		}
+		if (b->late)
+			loop_late_done(l, 1);
 		atomic_fetch_sub(&l->config.arrivals->on_way, 1);
 		arrivals_drop(l->config.arrivals);
 		return;
@@ -382,6 +380,12 @@ uint32_t loop_late_left(struct loop *l)
 int loop_late_error(struct loop *l)
 {
 	return atomic_exchange(&l->late_error, 0);
+}
+
+void loop_late_done(struct loop *l, uint32_t n)
+{
+	atomic_fetch_sub(&l->late_left, n);
+	eventfd_write(l->late_fd, 1);
 }
 
 int loop_late_fd(struct loop *l)

@@ -5,7 +5,6 @@
  */
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "programs/assayd/main/loop_private.h"
@@ -51,12 +50,6 @@ static void stop_work(struct loop *l)
 	l->n_later = 0;
 }
 
-static void leave_late(struct loop *l, uint32_t n)
-{
-	atomic_fetch_sub(&l->late_left, n);
-	eventfd_write(l->late_fd, 1);
-}
-
 static void leave_files(struct loop *l, struct held *ret)
 {
 	struct file *f;
@@ -69,7 +62,7 @@ static void leave_files(struct loop *l, struct held *ret)
 		if (f->owns_inode && f->state != FILE_BEHIND)
 			(void)assay_inflight_leave(l->inflight, &f->node);
 		if (f->late)
-			leave_late(l, 1);
+			loop_late_done(l, 1);
 		loop_file_free(l, f);
 		arrivals_drop(l->config.arrivals);
 	}
@@ -92,7 +85,7 @@ static void leave_batch(struct loop *l, const struct arrival_batch *b, struct he
 		arrivals_drop(l->config.arrivals);
 	}
 	if (b->late)
-		leave_late(l, b->n);
+		loop_late_done(l, b->n);
 }
 
 void loop_leave_rest(struct loop *l, struct held *ret)

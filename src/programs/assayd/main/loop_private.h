@@ -90,6 +90,10 @@ struct loop {
 	_Atomic int late_error;
 };
 
+/* ---- loop.c */
+/* @n files that run already are looked at no more: who waits for that is told. */
+void loop_late_done(struct loop *l, uint32_t n);
+
 /* ---- loop_table.c */
 /* NULL: no memory. */
 struct file *loop_file_new(struct loop *l, const struct assay_fanotify_event *event);

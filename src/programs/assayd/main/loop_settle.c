@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The end of a file in the loop: mark, look at the lease, answer, drop; and who waited behind it.
  */
-#include <sys/eventfd.h>
 
 #include "backends/source_fanotify/lease.h"
 #include "base/clock.h"
@@ -79,10 +78,8 @@ static void end(struct loop *l, struct file *f)
 	for (uint32_t i = 0; i < l->n_later; i++)
 		if (l->later[i] == f)
 			l->later[i] = l->later[--l->n_later];
-	if (f->late) {
-		atomic_fetch_sub(&l->late_left, 1);
-		eventfd_write(l->late_fd, 1);
-	}
+	if (f->late)
+		loop_late_done(l, 1);
 	loop_file_free(l, f);
 	arrivals_drop(l->config.arrivals);
 }

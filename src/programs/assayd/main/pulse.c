@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "programs/assayd/main/pulse.h"
 
+#include "base/clock.h"
+
 #define PAUSE_NS 500000000ull /* no more often */
 
 bool pulse_beat(struct pulse *p, uint64_t turns, uint64_t now_ns)
@@ -25,13 +27,12 @@ bool pulse_is_stuck(const struct pulse *p, uint64_t turns, uint64_t now_ns)
 
 bool pulse_has_ended(struct pulse *p, bool turning, uint64_t turns, uint64_t now_ns)
 {
-	uint64_t step = now_ns - p->looked_ns;
+	uint64_t step = assay_clock_step(&p->looked_ns, now_ns, PULSE_STEP_NS);
 
-	p->looked_ns = now_ns;
 	if (!turning || atomic_load(&p->asked_ns) == 0 || turns != atomic_load(&p->turns)) {
 		p->stood_ns = 0;
 		return false;
 	}
-	p->stood_ns += step < PULSE_STEP_NS ? step : PULSE_STEP_NS;
+	p->stood_ns += step;
 	return p->stood_ns > PULSE_END_NS;
 }

@@ -286,10 +286,8 @@ static void end_hang(struct scout_link *s, uint64_t now_ns)
 static bool hangs(struct scout_link *s, uint64_t now_ns)
 {
 	uint64_t limit = is_process(&s->last) ? PROCESS_NS : HANG_NS;
-	uint64_t passed = now_ns - s->counted_ns;
 
-	s->silent_ns += passed < limit * 2 / 3 ? passed : limit * 2 / 3;
-	s->counted_ns = now_ns;
+	s->silent_ns += assay_clock_step(&s->counted_ns, now_ns, limit * 2 / 3);
 	return s->silent_ns > limit;
 }
 

@@ -262,15 +262,6 @@ static uint32_t patience_ms(const struct walker *w)
 	return w->job->again || w->job->n_hung >= HANG_MANY ? HANG_AGAIN_MS : HANG_MS;
 }
 
-/* Who stood still together with main, or the machine, has not hung in that time. */
-static uint64_t step_ms(uint64_t *last)
-{
-	uint64_t now = assay_clock_ms(), step = now - *last;
-
-	*last = now;
-	return step < STEP_MS ? step : STEP_MS;
-}
-
 static int wait_for_word(struct walker *w)
 {
 	struct pollfd p = { .fd = w->child.socket, .events = POLLIN };
@@ -278,13 +269,13 @@ static int wait_for_word(struct walker *w)
 	int r = 0;
 
 	while (r == 0 && poll(&p, 1, STEP_MS) <= 0) {
-		waited += step_ms(&last);
+		waited += assay_clock_step(&last, assay_clock_ms(), STEP_MS);
 		if (has_to_end(w))
 			r = -ECANCELED;
 		else if (waited >= patience)
 			r = -ETIME;
 	}
-	waited += step_ms(&last);
+	waited += assay_clock_step(&last, assay_clock_ms(), STEP_MS);
 	w->waited_ms += waited;
 	if (waited > IDLE_MS)
 		w->job->idle_ms += waited;
