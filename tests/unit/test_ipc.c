@@ -5,8 +5,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/capability.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "programs/assayd/process/ipc.h"
@@ -157,6 +160,63 @@ static void what_is_no_message_is_refused(void **state)
 	close(pair[1]);
 }
 
+/* 'S': it sleeps, 'Z': it has ended. */
+static char state_of(pid_t pid)
+{
+	char path[64], text[256] = "";
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0 && read(fd, text, sizeof(text) - 1) > 0);
+	close(fd);
+	return strrchr(text, ')')[2];
+}
+
+/* With few descriptors and no capabilities. Returns what ends its process. */
+static int send_one(int socket)
+{
+	const struct rlimit few = { 16, 16 };
+	struct ipc_message m = { .type = 1, .fd = { 0 }, .n_fds = 1 };
+	cap_t none = cap_init();
+
+	if (cap_set_proc(none) < 0 || setrlimit(RLIMIT_NOFILE, &few) < 0)
+		return 2;
+	cap_free(none);
+	return ipc_send(socket, &m) < 0;
+}
+
+/* More descriptors are on their way, of other processes of the same user, than the sender may have
+ * itself: it waits until they have been taken. */
+static void many_are_on_their_way(void **state)
+{
+	static struct ipc_buffer buffer;
+	struct ipc_message m = { .type = 1, .fd = { 0 }, .n_fds = 1 };
+	int busy[2], pair[2], status;
+	pid_t child;
+	char at;
+
+	open_pair(busy);
+	open_pair(pair);
+	for (unsigned i = 0; i < 40; i++)
+		assert_int_equal(ipc_send(busy[0], &m), 0);
+	child = fork();
+	if (child == 0) {
+		close_pair(busy);
+		_exit(send_one(pair[0]));
+	}
+	do
+		at = state_of(child);
+	while (at != 'S' && at != 'Z');
+	close_pair(busy); /* so they are none any more */
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	assert_int_equal(ipc_receive(pair[1], &buffer, &m), 0);
+	assert_int_equal(m.n_fds, 1);
+	close(m.fd[0]);
+	close_pair(pair);
+}
+
 static void sealed_bytes_stay(void **state)
 {
 	int fd = ipc_sealed(assay_bytes_str("measure func=BPRM_CHECK\n"));
@@ -184,6 +244,7 @@ int main(void)
 		cmocka_unit_test(what_is_sent_arrives),
 		cmocka_unit_test(limits_are_the_senders_too),
 		cmocka_unit_test(what_is_no_message_is_refused),
+		cmocka_unit_test(many_are_on_their_way),
 		cmocka_unit_test(sealed_bytes_stay),
 	};
 

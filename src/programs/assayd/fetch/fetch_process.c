@@ -59,7 +59,7 @@ int fetch_sandbox(void)
 	const struct assay_sandbox sandbox = {
 		.uid = ASSAY_SANDBOX_SAME_ID,
 		.keep_caps = 1ull << CAP_DAC_READ_SEARCH,
-		.max_files = 64,
+		.max_files = IPC_SENDER_FILES,
 		.max_file_size = 64u << 20,
 		.all_paths = true,
 		.only_reads = true,

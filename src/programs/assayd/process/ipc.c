@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/rd.h"
@@ -18,7 +19,9 @@
 #define MFD_NOEXEC_SEAL 0x0008u
 #endif
 
-#define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
+#define ON_THE_WAY_TRIES 3000u /* of a millisecond */
+
+#define SEALS		 (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
 /* Room for the descriptors of one packet. */
 union ancillary {
@@ -47,6 +50,25 @@ static void attach_fds(struct msghdr *h, union ancillary *space, const struct ip
 	memcpy(CMSG_DATA(c), m->fd, sizeof(int) * m->n_fds);
 }
 
+/*
+ * Who has no capabilities may not send a descriptor while more than his own limit are on their way,
+ * of all processes of his user: of root's, these are main's events and whatever else. It gets less
+ * as they are taken.
+ */
+static ssize_t send_patiently(int socket, const struct msghdr *h)
+{
+	const struct timespec pause = { .tv_nsec = 1000000 };
+	ssize_t n;
+
+	for (unsigned tries = 0;; tries++) {
+		n = sendmsg(socket, h, MSG_NOSIGNAL);
+		if (n < 0 && errno == ETOOMANYREFS && tries < ON_THE_WAY_TRIES)
+			nanosleep(&pause, NULL);
+		else if (n >= 0 || errno != EINTR)
+			return n;
+	}
+}
+
 int ipc_send(int socket, const struct ipc_message *m)
 {
 	uint8_t head[IPC_HEAD_SIZE];
@@ -65,9 +87,7 @@ int ipc_send(int socket, const struct ipc_message *m)
 	assay_wr_u32(&w, (uint32_t)m->body.len);
 	assay_wr_u64(&w, m->id);
 	attach_fds(&h, &space, m);
-	do
-		n = sendmsg(socket, &h, MSG_NOSIGNAL);
-	while (n < 0 && errno == EINTR);
+	n = send_patiently(socket, &h);
 	if (n >= 0)
 		return 0;
 	return errno == ECONNRESET ? -EPIPE : -errno;

@@ -14,6 +14,9 @@
 #define IPC_HEAD_SIZE	16u    /* u32 type, u32 length of the body, u64 id; native byte order */
 #define IPC_BODY_MAX	(IPC_MESSAGE_MAX - IPC_HEAD_SIZE)
 #define IPC_FDS_MAX	32u
+/* RLIMIT_NOFILE of who sends descriptors as root, but without capabilities: the kernel holds it
+ * against those on their way of all of root's processes. */
+#define IPC_SENDER_FILES 65536u
 
 struct ipc_message {
 	uint32_t type;

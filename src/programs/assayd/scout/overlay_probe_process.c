@@ -93,7 +93,7 @@ int overlay_probe_sandbox(void)
 	static const char *const calls[] = { "openat", "poll", "ppoll", "sendmsg", NULL };
 	const struct assay_sandbox sandbox = {
 		.uid = ASSAY_SANDBOX_SAME_ID,
-		.max_files = 64,
+		.max_files = IPC_SENDER_FILES,
 		.may_thread = true,
 		.all_paths = true, /* the kernel opens the layer's file for who reads the event */
 		.only_reads = true,
