@@ -20,7 +20,8 @@ EOF
 # runs PATH: for a while.
 runs() {
 	setpriv --pdeathsig KILL "$1" 1000 &
-	_pids+=("$!")
+	PID=$!
+	_pids+=("$PID")
 	DIGEST=$(sha256sum "$1" | cut -d ' ' -f 1)
 }
 is_measured() { # DIGEST
@@ -44,7 +45,18 @@ else
 	echo 'there is no btrfs here'
 fi
 
+# What is mounted nowhere any more cannot be looked at: it is counted.
+mkdir "$SCRATCH/gone"
+mount -t tmpfs none "$SCRATCH/gone"
+cp /bin/sleep "$SCRATCH/gone/runs"
+runs "$SCRATCH/gone/runs"
+gone=$PID
+runs_it() { [[ "$(readlink "/proc/$gone/exe")" = */gone/runs ]]; }
+wait_for 20 runs_it
+umount -l "$SCRATCH/gone"
+
 start_assayd "policy=$SCRATCH/policy"
+wait_for 60 grep -q "cannot open .*runs.* of process $gone: No such device" "$LOG"
 for digest in "${digests[@]}"; do
 	wait_for 60 is_measured "$digest"
 done
@@ -58,12 +70,13 @@ EOF
 began=$SECONDS
 background unshare -m --propagation private bash "$SCRATCH/there.sh"
 wait_for 20 test -s "$SCRATCH/out/there"
-# Whoever has a FUSE filesystem of root's on this machine, in another test, has it taken for one of its layers.
+# Whoever has a FUSE filesystem of root's on this machine has it taken for one of its layers.
 measured_or_refused() {
 	is_measured "$1" || [ "$(state_records "event=uncovered;type=overlay;point=.*$SCRATCH/there/over;reason=another process or machine may")" != 0 ]
 }
 digest=$(cut -d ' ' -f 1 "$SCRATCH/out/there")
 wait_for 200 measured_or_refused "$digest"
+is_measured "$digest" || status uncovered | grep -q 'machine answers for it' || fail 'it is refused, and nobody has what could be a layer of it'
 is_measured "$digest" || echo 'others of this machine have filesystems that may be its layers: not tried'
 echo "after $((SECONDS - began)) s"
 stop_assayd

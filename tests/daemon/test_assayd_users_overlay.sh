@@ -63,6 +63,19 @@ wait_for 20 grep -q "watching .*$SCRATCH/roots/last" "$LOG"
 [ "$(state_records "event=uncovered;type=overlay;point=.*$SCRATCH/roots/over;")" = 0 ] ||
 	fail "root's overlay is taken for a user's"
 
+# Root's, too, where all that run are in a user namespace below ours.
+mkdir -m 777 "$SCRATCH/contained"
+cat >"$SCRATCH/contained.sh" <<-EOF
+	mount -t tmpfs none "$SCRATCH/contained" && cd "$SCRATCH/contained" && mkdir one two over last &&
+		mount -t overlay none over -o lowerdir=one:two &&
+		mount -t ramfs none last || exit 1
+	cd / && exec ${AS_USER[*]/-Urm/-Ur} bash -c 'for ((i = 0; i < 100000; i++)); do :; done; exec sleep 1000'
+EOF
+background unshare -m --propagation private bash "$SCRATCH/contained.sh"
+wait_for 20 grep -q "watching .*$SCRATCH/contained/last" "$LOG"
+[ "$(state_records "event=uncovered;type=overlay;point=.*$SCRATCH/contained/over;")" = 0 ] ||
+	fail "the overlay of root's container is taken for a user's"
+
 # A table of mounts that is longer than anybody reads: that is said, and the search goes on.
 cat >"$SCRATCH/out/many.py" <<-'EOF'
 	import ctypes, os, time

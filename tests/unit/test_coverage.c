@@ -2,7 +2,12 @@
 /* Parts of the daemon that need no fanotify: who is covered by a mark, and what a process maps. */
 #include "unit/test.h"
 
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <sys/capability.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -112,12 +117,13 @@ static void miss(void *ctx, const struct maps_file *file, int error)
 	assert_true(error > 0);
 }
 
-static bool skip_all(void *ctx, uint64_t dev, uint64_t ino)
+static bool skip_all(void *ctx, const struct maps_file *file)
 {
+	assert_true(file->fd == -1 && file->ino != 0 && file->path[0] == '/');
 	return true;
 }
 
-static struct seen walk(pid_t pid, bool all, bool (*skip)(void *, uint64_t, uint64_t))
+static struct seen walk(pid_t pid, bool all, bool (*skip)(void *, const struct maps_file *))
 {
 	struct seen seen = { 0 };
 	struct maps_walk w = {
@@ -183,6 +189,46 @@ static void a_process_that_is_gone_has_no_files(void **state)
 	assert_int_equal(waitpid(child, NULL, 0), child);
 }
 
+static void *go_on(void *unused)
+{
+	pause();
+	return NULL;
+}
+
+/* Its number shows nothing of what runs still. */
+static void the_others_tell_where_the_first_thread_has_ended(void **state)
+{
+	struct seen seen;
+	pthread_t thread;
+	char path[64], text[4096] = "", *at = NULL;
+	pid_t child;
+	FILE *f;
+
+	if (access("/proc/self/map_files", R_OK) < 0 || geteuid() != 0)
+		skip(); /* needs CAP_CHECKPOINT_RESTORE */
+	child = fork();
+	if (child == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (pthread_create(&thread, NULL, go_on, NULL) == 0)
+			syscall(SYS_exit, 0); /* alone */
+		_exit(1);
+	}
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)child);
+	while (!at || strncmp(at, ") Z", 3) != 0) {
+		f = fopen(path, "re");
+		assert_non_null(f);
+		assert_non_null(fgets(text, sizeof(text), f));
+		fclose(f);
+		at = strrchr(text, ')');
+		sched_yield();
+	}
+	seen = walk(child, false, NULL);
+	assert_int_equal(seen.n_exe, 1);
+	assert_true(seen.libc);
+	kill(child, SIGKILL);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -192,6 +238,7 @@ int main(void)
 		cmocka_unit_test(our_own_maps),
 		cmocka_unit_test(what_cannot_be_opened_is_told),
 		cmocka_unit_test(a_process_that_is_gone_has_no_files),
+		cmocka_unit_test(the_others_tell_where_the_first_thread_has_ended),
 	};
 
 	return cmocka_run_group_tests_name("coverage", tests, NULL, NULL);

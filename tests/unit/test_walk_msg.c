@@ -9,7 +9,7 @@
 static void a_request_comes_back(void **state)
 {
 	const struct walk_request r = {
-		.except = 7, .first = 1, .last = INT32_MAX, .dev = 11, .ino = 12
+		.except = 7, .first = 1, .last = INT32_MAX, .dev = 11, .ino = 12, .unknown = 1
 	};
 	uint8_t space[64];
 	struct assay_wr w = assay_wr(space, sizeof(space));
@@ -18,11 +18,13 @@ static void a_request_comes_back(void **state)
 	walk_request_encode(&r, &w);
 	assert_int_equal(walk_request_parse(assay_wr_done(&w), &back), 0);
 	assert_true(back.except == 7 && back.first == 1 && back.last == INT32_MAX &&
-		    back.dev == 11 && back.ino == 12);
+		    back.dev == 11 && back.ino == 12 && back.unknown == 1);
 	for (size_t len = 0; len < w.len; len++)
 		assert_int_equal(walk_request_parse(assay_bytes(space, len), &back), -EBADMSG);
 	space[w.len] = 0;
 	assert_int_equal(walk_request_parse(assay_bytes(space, w.len + 1), &back), -EBADMSG);
+	space[w.len - 4] = 2; /* neither yes nor no */
+	assert_int_equal(walk_request_parse(assay_wr_done(&w), &back), -EBADMSG);
 }
 
 static void files_come_back(void **state)

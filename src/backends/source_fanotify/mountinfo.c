@@ -156,6 +156,11 @@ bool assay_magic_is_remote(uint64_t magic)
 	return false;
 }
 
+bool assay_mount_is_overlay(const char *type)
+{
+	return strcmp(type, "overlay") == 0;
+}
+
 bool assay_mount_is_made(const char *type)
 {
 	return is_one_of(type, made_types);

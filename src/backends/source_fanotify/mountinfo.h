@@ -25,6 +25,8 @@ bool assay_mount_is_remote(const char *type);
 /* The same by what statfs() says. Of 9p and what is not in the kernel's headers it says nothing
  * that can be relied on. */
 bool assay_magic_is_remote(uint64_t magic);
+/* It is made of others' files, its layers. */
+bool assay_mount_is_overlay(const char *type);
 /* Whose files the kernel makes as they are read; and autofs, where looking would mount. */
 bool assay_mount_is_made(const char *type);
 

@@ -111,7 +111,7 @@ int filesystems_list(const struct filesystems *t, struct filesystems_list *ret)
 			.dev = f->dev,
 			.measured = f->bits != 0 || f->layered,
 			.remote = f->remote,
-			.overlay = strcmp(f->what.type, "overlay") == 0,
+			.overlay = assay_mount_is_overlay(f->what.type),
 		};
 	*ret = (struct filesystems_list){ .v = v, .n = n };
 	return 0;

@@ -241,7 +241,9 @@ static int give_group(struct handover *h, struct assay_err *err)
 	rc = send_group(h, lost);
 	for (uint32_t i = 0; rc == 0 && i < h->held.n; i += HANDOVER_ONCE)
 		rc = send_events(h, i);
-	if (rc < 0)
+	if (rc == -EPIPE)
+		assay_err_set(err, rc, "the new one ended");
+	else if (rc < 0)
 		assay_err_set(err, rc, "the group cannot be sent: %s", strerror(-rc));
 	else
 		rc = handover_await(h, HANDOVER_TAKEN, HANDOVER_TAKE_MS, err);

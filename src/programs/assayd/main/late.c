@@ -34,6 +34,7 @@ struct late {
 	uint64_t next_scan_ns;
 	struct late_file missed[LATE_MISSED_MAX];
 	uint32_t n_missed;
+	bool tries;	   /* one more, which is looked at just now */
 	uint64_t n_lost;   /* those that are not tried any more */
 	uint32_t n_failed; /* scans one after the other, up to now */
 	struct late_news {
@@ -86,7 +87,7 @@ static bool take_missed(struct late *l, uint64_t now, struct late_file *ret)
 		return false;
 	*ret = l->missed[first];
 	l->missed[first] = l->missed[--l->n_missed];
-	return true;
+	return l->tries = true;
 }
 
 static void want(struct late *l, uint64_t dev)
@@ -110,10 +111,11 @@ static void want_again(struct late *l)
 	l->has_wanted = true;
 }
 
-/* While assayd is handed over the loop takes nothing: that is no failure if it is the first. */
+/* While assayd is handed over the loop takes nothing, and lets go what it has: that is no failure
+ * if it is the first. */
 static void fail_scan(struct late *l, int error, const char *why)
 {
-	if (error != -ENOMEM || l->n_failed > 0) {
+	if ((error != -ENOMEM && error != -ECANCELED) || l->n_failed > 0) {
 		l->news.failed++;
 		log_line(LOG_ERR, "%s; it is tried again", why);
 	}
@@ -208,6 +210,7 @@ static void try_again(struct late *l, const struct late_file *file)
 	begin(l);
 	outcome = late_scan_file(&l->scan, file);
 	pthread_mutex_lock(&l->lock);
+	l->tries = false;
 	l->news.again += outcome == LATE_MEASURED;
 	if (outcome == LATE_MISSED)
 		miss(l, file);
@@ -331,7 +334,7 @@ uint64_t late_unmeasured(struct late *l)
 	if (!l)
 		return 0;
 	pthread_mutex_lock(&l->lock);
-	n = l->n_lost + l->n_missed;
+	n = l->n_lost + l->n_missed + l->tries;
 	pthread_mutex_unlock(&l->lock);
 	return n;
 }

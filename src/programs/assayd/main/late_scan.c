@@ -82,7 +82,9 @@ static void note_unreadable(void *ctx, const struct maps_file *file, int error)
 	char name[512];
 	struct assay_wr out = assay_wr(name, sizeof(name));
 
-	if (has_to_end(s) || (file->ino && !late_is_wanted(s->wanted, file->dev)))
+	/* One of an overlay may have its layer's number. */
+	if (has_to_end(s) ||
+	    (file->ino && !s->wanted->overlays && !late_is_wanted(s->wanted, file->dev)))
 		return;
 	if (s->n_missed < LATE_MISSED_MAX)
 		s->missed[s->n_missed++] =
@@ -184,7 +186,7 @@ enum late_outcome late_scan_file(struct late_scan *s, const struct late_file *fi
 				  .unreadable = note_missed,
 				  .ctx = &a };
 
-	if (walker_run(&job, &err) < 0)
+	if (walker_run(&job, &err) < 0 || wait_for_left(s, 0, &err) < 0)
 		return LATE_MISSED;
 	/* A process whose files are none of ours. */
 	if (a.outcome == LATE_GONE && file->ino == 0 && job.n_processes)

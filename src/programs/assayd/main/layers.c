@@ -28,7 +28,7 @@ static int add(struct layers *l, const struct assay_mount *mount, bool waits)
 		.dev = mount->dev,
 		.point = strdup(mount->point),
 		.options = mount->options,
-		.overlay = strcmp(mount->type, "overlay") == 0,
+		.overlay = assay_mount_is_overlay(mount->type),
 		.waits = waits,
 	};
 	return l->mount[l->n++].point ? 0 : -ENOMEM;
@@ -45,7 +45,7 @@ static int gather(struct assay_bytes rest,
 	while (r == 0 && assay_mountinfo_next(&rest, mount, &skipped)) {
 		bool may_wait = waits(ctx, mount);
 
-		if (may_wait || strcmp(mount->type, "overlay") == 0)
+		if (may_wait || assay_mount_is_overlay(mount->type))
 			r = add(l, mount, may_wait);
 	}
 	free(mount);

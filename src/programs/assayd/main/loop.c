@@ -388,6 +388,14 @@ void loop_late_done(struct loop *l, uint32_t n)
 	eventfd_write(l->late_fd, 1);
 }
 
+void loop_late_left_out(struct loop *l, uint32_t n)
+{
+	int none = 0;
+
+	atomic_compare_exchange_strong(&l->late_error, &none, -ECANCELED);
+	loop_late_done(l, n);
+}
+
 int loop_late_fd(struct loop *l)
 {
 	return l->late_fd;

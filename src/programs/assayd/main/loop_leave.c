@@ -62,7 +62,7 @@ static void leave_files(struct loop *l, struct held *ret)
 		if (f->owns_inode && f->state != FILE_BEHIND)
 			(void)assay_inflight_leave(l->inflight, &f->node);
 		if (f->late)
-			loop_late_done(l, 1);
+			loop_late_left_out(l, 1);
 		loop_file_free(l, f);
 		arrivals_drop(l->config.arrivals);
 	}
@@ -85,7 +85,7 @@ static void leave_batch(struct loop *l, const struct arrival_batch *b, struct he
 		arrivals_drop(l->config.arrivals);
 	}
 	if (b->late)
-		loop_late_done(l, b->n);
+		loop_late_left_out(l, b->n);
 }
 
 void loop_leave_rest(struct loop *l, struct held *ret)

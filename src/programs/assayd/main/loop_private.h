@@ -93,6 +93,8 @@ struct loop {
 /* ---- loop.c */
 /* @n files that run already are looked at no more: who waits for that is told. */
 void loop_late_done(struct loop *l, uint32_t n);
+/* The same of those that are not measured: whoever waits for them is told so. */
+void loop_late_left_out(struct loop *l, uint32_t n);
 
 /* ---- loop_table.c */
 /* NULL: no memory. */

@@ -1,67 +1,32 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "programs/assayd/main/maps.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/macros.h"
 #include "base/num.h"
+#include "programs/assayd/main/maps_line.h"
 
-#define SEEN_MAX 1024u /* files of one process that are told apart; more are told twice */
+#define SEEN_MAX     1024u /* files of one process that are told apart; more are told twice */
+#define THREAD_LINKS 3u	   /* of /proc/PID/task where there is one thread */
 
 struct walk {
 	const struct maps_walk *of;
+	pid_t task; /* whose maps are read */
 	struct {
 		uint64_t dev, ino;
 	} seen[SEEN_MAX];
 	size_t n_seen;
 	char exe[4096];
 };
-
-/* One line of /proc/PID/maps: "START-END PERMS OFFSET MAJOR:MINOR INODE   PATH". */
-struct mapping {
-	const char *range, *perms, *path;
-	uint64_t dev, ino;
-};
-
-/* Cuts the next word off *@at; "" past the last. */
-static char *next_word(char **at, const char *ends)
-{
-	char *word = *at + strspn(*at, " ");
-	size_t len = strcspn(word, ends);
-
-	*at = word + len + (word[len] != '\0');
-	word[len] = '\0';
-	return word;
-}
-
-static bool take_number(char **at, const char *ends, unsigned base, uint64_t max, uint64_t *ret)
-{
-	return assay_num_parse(assay_bytes_str(next_word(at, ends)), base, max, ret) == 0;
-}
-
-static bool parse_mapping(char *line, struct mapping *ret)
-{
-	uint64_t major, minor;
-
-	ret->range = next_word(&line, " ");
-	ret->perms = next_word(&line, " ");
-	next_word(&line, " ");
-	if (!take_number(&line, ":", 16, UINT32_MAX, &major) ||
-	    !take_number(&line, " ", 16, UINT32_MAX, &minor) ||
-	    !take_number(&line, " ", 10, UINT64_MAX, &ret->ino))
-		return false;
-	ret->dev = makedev((unsigned)major, (unsigned)minor);
-	ret->path = line + strspn(line, " ");
-	return ret->ino != 0 && strlen(ret->perms) == 4;
-}
 
 static bool is_new(struct walk *w, uint64_t dev, uint64_t ino)
 {
@@ -84,7 +49,7 @@ static void tell_unreadable(const struct walk *w, const struct maps_file *file, 
 
 static void tell_unknown(const struct walk *w, const char *maps, int error)
 {
-	const struct maps_file file = { .fd = -1, .pid = w->of->pid, .path = maps };
+	const struct maps_file file = { .fd = -1, .pid = w->task, .path = maps };
 
 	tell_unreadable(w, &file, error);
 }
@@ -138,17 +103,17 @@ static void find_exe(struct walk *w)
 	char link[64];
 	ssize_t n;
 
-	snprintf(link, sizeof(link), "/proc/%d/exe", (int)w->of->pid);
+	snprintf(link, sizeof(link), "/proc/%d/exe", (int)w->task);
 	n = readlinkat(AT_FDCWD, link, w->exe, sizeof(w->exe) - 1);
 	w->exe[n < 0 ? 0 : n] = '\0';
 }
 
-static int visit_mapping(struct walk *w, const struct mapping *m)
+static int visit_mapping(struct walk *w, const struct maps_line *m)
 {
 	const struct maps_walk *of = w->of;
 	struct maps_file file = {
 		.fd = -1,
-		.pid = of->pid,
+		.pid = w->task,
 		.dev = m->dev,
 		.ino = m->ino,
 		.path = m->path,
@@ -157,51 +122,95 @@ static int visit_mapping(struct walk *w, const struct mapping *m)
 	char link[128];
 
 	if (!(of->all || m->perms[2] == 'x') || !is_new(w, m->dev, m->ino) ||
-	    (of->skip && of->skip(of->ctx, m->dev, m->ino)))
+	    (of->skip && of->skip(of->ctx, &file)))
 		return 0;
-	snprintf(link, sizeof(link), "/proc/%d/map_files/%s", (int)of->pid, m->range);
+	snprintf(link, sizeof(link), "/proc/%d/map_files/%s", (int)w->task, m->range);
 	return visit(w, link, &file);
 }
 
+/* 1: there is none. */
 static int walk_lines(struct walk *w, FILE *maps, const char *path)
 {
 	char *line = NULL;
-	struct mapping m;
+	struct maps_line m;
+	bool is_empty = true;
 	size_t cap = 0;
 	int r = 0;
 
 	errno = 0;
 	while (r == 0 && getline(&line, &cap, maps) >= 0) {
+		is_empty = false;
 		line[strcspn(line, "\n")] = '\0';
-		if (parse_mapping(line, &m))
+		if (maps_line_parse(line, &m))
 			r = visit_mapping(w, &m);
 		errno = 0;
 	}
 	if (r == 0 && errno)
 		tell_unknown(w, path, errno);
 	free(line);
+	return r == 0 && is_empty ? 1 : r;
+}
+
+/* 1: it has no memory. */
+static int walk_task(struct walk *w, pid_t task)
+{
+	char path[64];
+	FILE *maps;
+	int r;
+
+	w->task = task;
+	snprintf(path, sizeof(path), "/proc/%d/maps", (int)task);
+	maps = fopen(path, "re");
+	if (!maps) {
+		r = errno;
+		tell_unknown(w, path, r);
+		return r == ESRCH;
+	}
+	find_exe(w);
+	r = walk_lines(w, maps, path);
+	fclose(maps);
+	return r;
+}
+
+/* Of the kernel's own threads each is alone. */
+static DIR *open_threads(pid_t pid)
+{
+	char path[64];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	return stat(path, &st) == 0 && st.st_nlink > THREAD_LINKS ? opendir(path) : NULL;
+}
+
+/* The first one has ended, and what they share is not shown by its number any more. A thread can be
+ * looked at like a process, though no list has it. */
+static int walk_threads(struct walk *w)
+{
+	DIR *threads = open_threads(w->of->pid);
+	struct dirent *entry;
+	uint64_t task;
+	int r = 1;
+
+	while (threads && r == 1 && (entry = readdir(threads)))
+		if (assay_num_parse(assay_bytes_str(entry->d_name), 10, INT32_MAX, &task) == 0 &&
+		    (pid_t)task != w->of->pid)
+			r = walk_task(w, (pid_t)task);
+	if (threads)
+		closedir(threads);
 	return r;
 }
 
 int maps_walk(const struct maps_walk *walk)
 {
 	struct walk *w = calloc(1, sizeof(*w));
-	char path[64];
-	FILE *maps;
-	int r = 0;
+	int r;
 
 	if (!w)
 		return -ENOMEM;
 	w->of = walk;
-	snprintf(path, sizeof(path), "/proc/%d/maps", (int)walk->pid);
-	maps = fopen(path, "re");
-	if (maps) {
-		find_exe(w);
-		r = walk_lines(w, maps, path);
-		fclose(maps);
-	} else {
-		tell_unknown(w, path, errno);
-	}
+	r = walk_task(w, walk->pid);
+	if (r == 1)
+		r = walk_threads(w);
 	free(w);
-	return r;
+	return r < 0 ? r : 0;
 }

@@ -8,8 +8,8 @@
 #include <sys/types.h>
 
 struct maps_file {
-	int fd; /* closed after the call */
-	pid_t pid;
+	int fd;	   /* closed after the call */
+	pid_t pid; /* or a thread of it, where the first one has ended */
 	uint64_t dev,
 		ino; /* as maps shows them: of an overlay's file, some kernels' are its layer's */
 	const char *path; /* as the kernel shows it */
@@ -19,8 +19,8 @@ struct maps_file {
 struct maps_walk {
 	pid_t pid;
 	bool all; /* what is mapped for anything, not for execution only */
-	/* Asked before a file is opened, by the device and inode that maps shows; may be NULL. */
-	bool (*skip)(void *ctx, uint64_t dev, uint64_t ino);
+	/* Asked before a file is opened, by what maps shows (its fd is -1); may be NULL. */
+	bool (*skip)(void *ctx, const struct maps_file *file);
 	/* Asked before a file is opened for reading, with an O_PATH descriptor of it; may be NULL.
 	 * Returns 1, 0: it is left out, or -errno: as if it could not be opened. */
 	int (*admit)(void *ctx, const struct maps_file *file);
@@ -34,6 +34,7 @@ struct maps_walk {
 
 /*
  * Calls @each for each regular file that the process maps, each file once. Returns 0, what @each
- * returned below 0, or -ENOMEM; a process that is gone has no files.
+ * returned below 0, or -ENOMEM; a process that is gone has no files. Where the first thread has
+ * ended the others tell.
  */
 int maps_walk(const struct maps_walk *walk);

@@ -112,7 +112,7 @@ static void set_uncovered(struct filesystem *f, const char *reason)
 
 static bool is_overlay(const struct filesystem *f)
 {
-	return strcmp(f->what.type, "overlay") == 0;
+	return assay_mount_is_overlay(f->what.type);
 }
 
 /* Into what is known; what is new about it is said. One for which there is no room is looked at,
@@ -181,7 +181,7 @@ static bool may_wait_in(void *ctx, const struct assay_mount *mount)
 {
 	const struct mounts *m = ctx;
 
-	if (strcmp(mount->type, "overlay") == 0)
+	if (assay_mount_is_overlay(mount->type))
 		return is_over_remote(filesystems_find(&m->known, mount->dev));
 	return assay_mount_is_remote(mount->type) &&
 	       (m->root_enters || assay_mount_admits_root(mount)) &&
@@ -335,7 +335,7 @@ static void look_at(struct mounts *m, const struct assay_mount *mount)
 		if (fd < 0 || fstat(fd, &st) < 0)
 			set_uncovered(&f, strerror(errno));
 		else if (st.st_dev != mount->dev && strcmp(mount->type, "btrfs") != 0 &&
-			 strcmp(mount->type, "overlay") != 0)
+			 !assay_mount_is_overlay(mount->type))
 			set_uncovered(&f, "another filesystem is mounted over it");
 		else
 			mark(m, &f, fd, &st);

@@ -140,7 +140,7 @@ static int look_at_program(int dir_fd, const char *path, struct program *ret)
 /* One that ends has no program any more, before it has ended. */
 static bool runs_another(pid_t pid, const struct program *than)
 {
-	struct program now;
+	struct program now = { 0 };
 	char link[64];
 	int r;
 
@@ -432,7 +432,7 @@ void needed_tend(struct needed *n, uint64_t now_ns)
 int needed_new(struct daemon *d, struct needed **ret, struct assay_err *err)
 {
 	struct needed *n = calloc(1, sizeof(*n));
-	int r = 0;
+	int r;
 
 	if (!n)
 		return assay_err_set(err, -ENOMEM, "out of memory");
@@ -442,11 +442,12 @@ int needed_new(struct daemon *d, struct needed **ret, struct assay_err *err)
 	pthread_mutex_init(&n->lock, NULL);
 	*ret = n;
 	assay_fanotify_on_exempted(d->group, measure_afterwards, n);
-	for (uint32_t i = 0; r == 0 && i < d->conf.exempt_pid.n; i++)
+	for (uint32_t i = 0; i < d->conf.exempt_pid.n; i++) {
 		r = exempt(n, "exempt_pid", (pid_t)d->conf.exempt_pid.value[i], NULL);
-	if (r < 0)
-		return assay_err_set(err, r, "cannot exempt a process of exempt_pid: %s",
-				     strerror(-r));
+		if (r < 0)
+			return assay_err_set(err, r, "exempt_pid: cannot exempt process %u: %s",
+					     d->conf.exempt_pid.value[i], strerror(-r));
+	}
 	needed_tend(n, assay_clock_ns());
 	return 0;
 }

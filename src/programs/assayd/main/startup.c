@@ -113,10 +113,8 @@ static void fill_unreadable(void *ctx, struct assay_wr *w)
 	assay_state_add_u64(w, "unreadable", s->unreadable);
 }
 
-static bool was_seen(void *ctx, uint64_t dev, uint64_t ino)
+static bool was_seen(struct self *s, uint64_t dev, uint64_t ino)
 {
-	struct self *s = ctx;
-
 	for (size_t i = 0; i < s->n_seen; i++)
 		if (s->seen[i][0] == dev && s->seen[i][1] == ino)
 			return true;
@@ -136,6 +134,11 @@ void startup_wait_for_view(const struct daemon *d)
 		(void)poll(&p, 1, VIEW_MS);
 }
 
+static bool skip_seen(void *ctx, const struct maps_file *file)
+{
+	return was_seen(ctx, file->dev, file->ino);
+}
+
 /* Of all processes that assayd is. */
 static int walk_maps(struct self *s)
 {
@@ -144,7 +147,7 @@ static int walk_maps(struct self *s)
 	size_t n = spawner_list(s->daemon->spawner, child, ARRAY_LEN(child), ended);
 	struct maps_walk walk = { .pid = getpid(),
 				  .all = true,
-				  .skip = was_seen,
+				  .skip = skip_seen,
 				  .each = record_mapped,
 				  .unreadable = count_unreadable,
 				  .ctx = s };

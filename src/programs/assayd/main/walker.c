@@ -65,6 +65,15 @@ static const struct filesystems_entry *find(const struct walker *w, uint64_t dev
 	return w->known.n == 0 ? NULL : bsearch(&key, w->known.v, w->known.n, sizeof(key), compare);
 }
 
+/* Before they are sorted. */
+static bool has_device(const struct walker *w, uint64_t dev)
+{
+	for (size_t i = 0; i < w->known.n; i++)
+		if (w->known.v[i].dev == dev)
+			return true;
+	return false;
+}
+
 /* Programs run from there, too; nobody else answers for it. */
 static uint64_t device_of_memory(void)
 {
@@ -89,12 +98,10 @@ static int list_devices(struct walker *w)
 	w->has_overlays = false;
 	for (size_t i = 0; r == 0 && i < w->known.n; i++)
 		w->has_overlays |= at[i].overlay && at[i].measured;
+	if (r == 0 && w->job->wanted->all && w->memory && !has_device(w, w->memory))
+		at[w->known.n++] = (struct filesystems_entry){ .dev = w->memory, .measured = true };
 	if (r == 0 && w->known.n)
 		qsort(at, w->known.n, sizeof(*at), compare);
-	if (r == 0 && w->job->wanted->all && w->memory && !find(w, w->memory)) {
-		at[w->known.n++] = (struct filesystems_entry){ .dev = w->memory, .measured = true };
-		qsort(at, w->known.n, sizeof(*at), compare);
-	}
 	return r;
 }
 
@@ -153,8 +160,10 @@ static int send_request(struct walker *w)
 					      .first = w->first,
 					      .last = (uint32_t)w->job->last,
 					      .dev = w->job->dev,
-					      .ino = w->job->ino };
-	uint8_t body[32];
+					      .ino = w->job->ino,
+					      .unknown = w->job->wanted->all &&
+							 w->job->daemon->conf.mount.n == 0 };
+	uint8_t body[64];
 	struct assay_wr out = assay_wr(body, sizeof(body));
 	int r = send_devices(w);
 

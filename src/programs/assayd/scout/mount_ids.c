@@ -44,7 +44,7 @@ static void parse(struct mount_ids *t, struct assay_bytes text)
 		t->v[t->n++] =
 			(struct mount_id){ .id = (uint64_t)mount->id,
 					   .dev = mount->dev,
-					   .is_overlay = strcmp(mount->type, "overlay") == 0 };
+					   .is_overlay = assay_mount_is_overlay(mount->type) };
 	free(mount);
 	if (t->n)
 		qsort(t->v, t->n, sizeof(*t->v), compare);

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/capability.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -20,8 +19,9 @@
 #include "base/num.h"
 #include "programs/assayd/process/confine.h"
 #include "programs/assayd/process/ipc.h"
-#include "programs/assayd/scout/scout_msg.h"
 #include "programs/assayd/process/spawner.h"
+#include "programs/assayd/scout/mount_table.h"
+#include "programs/assayd/scout/scout_msg.h"
 
 #define MOUNTINFO_MAX (64u << 20)
 #define THREAD_LINKS  3u    /* of /proc/PID/task where there is one thread */
@@ -37,6 +37,7 @@ struct numbers {
 struct scout {
 	int proc;
 	struct numbers namespaces; /* looked at in this pass */
+	struct numbers unsure;	   /* the same, and it may have been another's table */
 	/* Told of in this pass; of namespaces of ours, main's own included, and of users' only. */
 	struct numbers devs, users_devs;
 	struct scout_place skip[SCOUT_SKIP_MAX];
@@ -47,6 +48,7 @@ struct scout {
 	struct scout_summary summary;
 	uint64_t user_ns; /* ours */
 	uint64_t n_tasks;
+	const char *process;   /* that is looked at: its number */
 	bool tells_each;       /* process that it looks at; a pass before this one hung at one */
 	struct scout_place at; /* that process; 0: none is told */
 	int error;	       /* of the socket or of memory: the end */
@@ -57,6 +59,8 @@ struct place {
 	uint64_t ns;
 	int root;
 	bool ours; /* its mounts were made with our own user namespace's rights */
+	const struct mount_table *table;
+	struct assay_bytes text; /* of the table */
 };
 
 static int compare(const void *a, const void *b)
@@ -133,29 +137,47 @@ static bool is_skipped(const struct scout *s, const struct scout_place *place)
 
 /* An id is given anew as soon as its mount is gone. A user's overlay over his FUSE filesystem in
  * the place of what the table said is not for main, who would wait for him. */
-static bool is_still_local(int fd, const struct assay_mount *mount)
+static bool is_still_local(int fd, const struct place *place, const struct assay_mount *mount)
 {
 	struct statfs fs;
 
-	if (strcmp(mount->type, "overlay") == 0)
-		return true; /* root's: users' are not opened */
+	if (assay_mount_is_overlay(mount->type)) /* root's: users' are not opened */
+		return mount_table_has_overlay(place->table, place->text, (uint32_t)mount->id);
 	return fstatfs(fd, &fs) == 0 && fs.f_type != OVERLAYFS_SUPER_MAGIC &&
 	       !assay_magic_is_remote((uint64_t)fs.f_type);
 }
 
-/* The mount's root as the process sees it. O_PATH: nobody is asked, no event is raised, no device
- * is opened. The path has no links in it, unless somebody changes it now: the mount's id tells. */
-static int open_point(int root, const struct assay_mount *mount)
+/* O_PATH: nobody is asked, no event is raised, no device is opened. No link is followed: one in
+ * /proc leads into other namespaces. */
+static int open_below(int root, const char *path)
 {
-	const char *point = mount->point + strspn(mount->point, "/");
-	int fd = openat(root, *point ? point : ".", O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	const int flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;
+	int at = openat(root, ".", flags | O_DIRECTORY);
+	char name[ASSAY_MOUNT_PATH_MAX];
+
+	for (path += strspn(path, "/"); at >= 0 && *path; path += strspn(path, "/")) {
+		AUTO(fd) int above = at;
+		size_t len = strcspn(path, "/");
+
+		memcpy(name, path, len);
+		name[len] = '\0';
+		path += len;
+		at = openat(above, name, *path ? flags | O_DIRECTORY : flags);
+	}
+	return at < 0 ? -errno : at;
+}
+
+/* The mount's root as the process sees it. */
+static int open_point(const struct place *place, const struct assay_mount *mount)
+{
+	int fd = open_below(place->root, mount->point);
 	struct statx st;
 
 	if (fd < 0)
-		return -errno;
+		return fd;
 	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID, &st) == 0 &&
 	    st.stx_mask & STATX_MNT_ID && st.stx_mnt_id == (uint32_t)mount->id &&
-	    is_still_local(fd, mount))
+	    is_still_local(fd, place, mount))
 		return fd;
 	close(fd);
 	return -EBUSY; /* something else is mounted over it, or there by now */
@@ -204,7 +226,7 @@ static void look_at(struct scout *s, const struct place *place, const struct ass
 
 	assay_fmt(m.point, sizeof(m.point), "%s", mount->point);
 	assay_fmt(m.type, sizeof(m.type), "%s", mount->type);
-	if (!place->ours && strcmp(mount->type, "overlay") == 0) {
+	if (!place->ours && assay_mount_is_overlay(mount->type)) {
 		keep_users(s, &m);
 		return;
 	}
@@ -216,7 +238,7 @@ static void look_at(struct scout *s, const struct place *place, const struct ass
 		return; /* another mount of it may do */
 	} else {
 		tell_place(s, &m.place);
-		fd = open_point(place->root, mount);
+		fd = open_point(place, mount);
 		m.error = fd < 0 ? (uint32_t)-fd : 0;
 		tell_mount(s, fd < 0 ? SCOUT_FAILED : SCOUT_FOUND, &m, fd);
 		if (fd < 0)
@@ -227,24 +249,15 @@ static void look_at(struct scout *s, const struct place *place, const struct ass
 
 /* ---- a namespace ---------------------------------------------------------------------------- */
 
-static void look_at_mounts(struct scout *s, const struct place *place, struct assay_bytes text)
+static void look_at_mounts(struct scout *s, const struct place *place)
 {
 	static struct assay_mount mount;
+	struct assay_bytes text = place->text;
 	unsigned skipped = 0;
 
 	while (s->error == 0 && assay_mountinfo_next(&text, &mount, &skipped))
 		if (!is_told(s, place, mount.dev) && !assay_mount_is_made(mount.type))
 			look_at(s, place, &mount);
-}
-
-/* The user namespace that a process's mount namespace belongs to; 0: it is not to be seen. */
-static uint64_t owner_of(int task)
-{
-	AUTO(fd) int ns = openat(task, "ns/mnt", O_RDONLY | O_CLOEXEC);
-	AUTO(fd) int owner = ns < 0 ? -1 : ioctl(ns, NS_GET_USERNS);
-	struct stat st;
-
-	return owner >= 0 && fstat(owner, &st) == 0 ? st.st_ino : 0;
 }
 
 /* A user can make it longer than anybody reads: that is said, once a pass. */
@@ -259,35 +272,47 @@ static void tell_unread(struct scout *s, const struct place *place, int r)
 }
 
 /* To read its table is to wait for who changes it; and who says nothing is taken for hung. */
-static void look_at_namespace(struct scout *s, int task, uint64_t ns)
+static void look_at_table(struct scout *s, struct place *place)
 {
-	const struct scout_place table = { .ns = ns };
-	struct assay_file text = { 0 };
-	AUTO(fd) int root = openat(task, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	struct place place = { .ns = ns, .root = root, .ours = owner_of(task) == s->user_ns };
-	int r = root < 0 ? -errno : 0;
+	const struct scout_place at = { .ns = place->ns };
+	AUTO(file) struct assay_file text = { 0 };
+	int r = -ETIMEDOUT;
 
-	if (r == 0 && is_skipped(s, &table)) {
-		r = -ETIMEDOUT;
-	} else if (r == 0) {
-		tell_place(s, &table);
-		r = assay_file_read(task, "mountinfo", MOUNTINFO_MAX, &text, NULL);
+	if (!is_skipped(s, &at)) {
+		tell_place(s, &at);
+		r = mount_table_read(place->table, MOUNTINFO_MAX, &text);
 	}
-	if (r < 0 && r != -E2BIG && r != -ETIMEDOUT)
-		return; /* it has ended */
-	if (add(&s->namespaces, ns) < 0)
-		s->error = -ENOMEM;
-	s->summary.namespaces++;
+	place->text = text.bytes;
 	if (r < 0)
-		tell_unread(s, &place, r);
+		tell_unread(s, place, r);
 	else
-		look_at_mounts(s, &place, text.bytes);
-	assay_file_free(&text);
+		look_at_mounts(s, place);
+}
+
+/* Where it is not sure whose table it is, a user may have put his own in the place of root's: it is
+ * taken for his, and another task of that namespace may say more. */
+static void look_at_namespace(struct scout *s, const struct mount_table_task *task)
+{
+	AUTO(mount_table) struct mount_table table = { .fd = -1 };
+	AUTO(fd) int root = openat(task->dir, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct place place = { .root = root, .table = &table };
+
+	if (root < 0 || mount_table_open(&table, task, s->user_ns) < 0)
+		return; /* it has ended */
+	place.ns = table.ns;
+	place.ours = table.is_ours && table.is_sure;
+	if (has(&s->namespaces, place.ns) || (!table.is_sure && has(&s->unsure, place.ns)))
+		return;
+	s->summary.namespaces += !has(&s->unsure, place.ns);
+	if (add(table.is_sure ? &s->namespaces : &s->unsure, place.ns) < 0)
+		s->error = -ENOMEM;
+	look_at_table(s, &place);
 }
 
 /* Behind the namespace nobody is to think that it is looked at still: the next task may hang. */
 static void look_at_task(struct scout *s, int dir, const char *name)
 {
+	struct mount_table_task of = { .leads = strcmp(name, s->process) == 0 };
 	char path[64];
 	struct stat st;
 	AUTO(fd) int task = -1;
@@ -300,7 +325,8 @@ static void look_at_task(struct scout *s, int dir, const char *name)
 	task = openat(dir, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (task < 0)
 		return;
-	look_at_namespace(s, task, st.st_ino);
+	of.dir = task;
+	look_at_namespace(s, &of);
 	tell_place(s, &s->at);
 }
 
@@ -352,6 +378,7 @@ static void look_at_process(struct scout *s, int dir, const char *name)
 
 	if (!begin_process(s, name))
 		return;
+	s->process = name;
 	assay_fmt(path, sizeof(path), "%s/task", name);
 	if (fstatat(dir, path, &st, 0) == 0 && st.st_nlink > THREAD_LINKS)
 		for_each_number(s, path, look_at_task);
@@ -371,7 +398,7 @@ static int know_ours(struct scout *s)
 	struct stat st;
 	int r = fstatat(s->proc, "self/ns/user", &st, 0) < 0 ? -errno : 0;
 
-	s->namespaces.n = s->devs.n = s->users_devs.n = s->n_users = 0;
+	s->namespaces.n = s->unsure.n = s->devs.n = s->users_devs.n = s->n_users = 0;
 	s->user_ns = st.st_ino;
 	if (r == 0)
 		r = fstatat(s->proc, "self/ns/mnt", &st, 0) < 0 ? -errno : 0;
@@ -422,7 +449,7 @@ static int enter_sandbox(void)
 	const struct assay_sandbox sandbox = {
 		.uid = ASSAY_SANDBOX_SAME_ID,
 		.keep_caps = 1ull << CAP_SYS_PTRACE | 1ull << CAP_DAC_READ_SEARCH,
-		.max_files = 64,
+		.max_files = IPC_SENDER_FILES,
 		.all_paths = true,
 		.only_reads = true,
 		.only_ioctl = NS_GET_USERNS,

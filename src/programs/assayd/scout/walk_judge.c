@@ -60,6 +60,11 @@ static const struct walk_device *find(const struct walk_judge *j, uint64_t dev)
 	return j->n == 0 ? NULL : bsearch(&key, j->device, j->n, sizeof(key), compare);
 }
 
+bool walk_judge_knows(const struct walk_judge *j, uint64_t dev)
+{
+	return find(j, dev) != NULL;
+}
+
 uint32_t walk_judge_flags(const struct walk_judge *j, uint64_t dev)
 {
 	const struct walk_device *d = find(j, dev);

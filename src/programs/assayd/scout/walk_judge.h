@@ -25,6 +25,7 @@ void walk_judge_done(struct walk_judge *j);
 
 /* More devices. Errors: -ENOMEM, -EBADMSG malformed, or not ascending. */
 int walk_judge_add(struct walk_judge *j, struct assay_bytes body);
+bool walk_judge_knows(const struct walk_judge *j, uint64_t dev);
 /* WALK_ flags of the device; 0 also if it is not known. */
 uint32_t walk_judge_flags(const struct walk_judge *j, uint64_t dev);
 

@@ -26,6 +26,7 @@ void walk_request_encode(const struct walk_request *r, struct assay_wr *w)
 	assay_wr_u32(w, r->last);
 	assay_wr_u64(w, r->dev);
 	assay_wr_u64(w, r->ino);
+	assay_wr_u32(w, r->unknown);
 }
 
 int walk_request_parse(struct assay_bytes body, struct walk_request *ret)
@@ -33,9 +34,10 @@ int walk_request_parse(struct assay_bytes body, struct walk_request *ret)
 	struct assay_rd in = assay_rd(body);
 	bool whole = assay_rd_u32(&in, &ret->except) && assay_rd_u32(&in, &ret->first) &&
 		     assay_rd_u32(&in, &ret->last) && assay_rd_u64(&in, &ret->dev) &&
-		     assay_rd_u64(&in, &ret->ino) && assay_rd_end(&in);
+		     assay_rd_u64(&in, &ret->ino) && assay_rd_u32(&in, &ret->unknown) &&
+		     assay_rd_end(&in);
 
-	return whole ? 0 : -EBADMSG;
+	return whole && ret->unknown <= 1 ? 0 : -EBADMSG;
 }
 
 void walk_files_encode(const struct walk_file *files, uint32_t n, struct assay_wr *w)

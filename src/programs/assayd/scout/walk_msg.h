@@ -40,6 +40,7 @@ struct walk_request {
 	uint32_t except;      /* the process of main */
 	uint32_t first, last; /* process ids */
 	uint64_t dev, ino;    /* no other files than this one, as maps shows it; inode 0: all */
+	uint32_t unknown;     /* 1: mappings of devices that nobody knows are told as failures */
 };
 
 struct walk_file {

@@ -19,7 +19,6 @@
 #include "programs/assayd/scout/walk_judge.h"
 
 #define SEEN_SLOTS 65536u /* a power of two; beyond it, files are told again, without harm */
-#define FILES_MAX  1024u  /* also of those on their way, root's all together */
 
 /* Libc's headers of some systems are older than the kernel. */
 #ifndef CAP_CHECKPOINT_RESTORE
@@ -105,14 +104,31 @@ static void note_seen(struct walker *w, uint64_t dev, uint64_t ino)
 	w->seen[slot].ino = ino;
 }
 
-/* An overlay's file may show as its layer's: what it is is seen when it is open. */
-static bool skip_file(void *ctx, uint64_t dev, uint64_t ino)
+static void tell_failed(void *ctx, const struct maps_file *file, int error)
+{
+	struct walk_failure f = { .dev = file->dev, .ino = file->ino, .error = (uint32_t)error };
+	uint8_t body[512];
+	struct assay_wr out = assay_wr(body, sizeof(body));
+
+	assay_fmt(f.path, sizeof(f.path), "%s", file->path);
+	walk_failure_encode(&f, &out);
+	tell(ctx, WALK_FAILED, 0, assay_wr_done(&out));
+}
+
+/* An overlay's file may show as its layer's: what it is is seen when it is open. What is mounted
+ * nowhere is not asked what it is: that may be a server of a user's. */
+static bool skip_file(void *ctx, const struct maps_file *file)
 {
 	struct walker *w = ctx;
+	const uint64_t dev = file->dev, ino = file->ino;
 	uint32_t flags = walk_judge_flags(&w->judge, dev);
 
 	if (w->error || (w->request.ino && (ino != w->request.ino || dev != w->request.dev)))
 		return true;
+	if (w->request.unknown && !walk_judge_knows(&w->judge, dev)) {
+		tell_failed(w, file, ENODEV);
+		return true;
+	}
 	w->counted += (flags & WALK_COUNT) != 0;
 	if (!(flags & WALK_OPEN))
 		return !(flags & (w->is_apart ? WALK_LOOK | WALK_LOOK_HERE : WALK_LOOK_HERE));
@@ -132,20 +148,11 @@ static int admit_file(void *ctx, const struct maps_file *file)
 		return 0;
 	case WALK_LEAVE:
 		return 0;
-	default: /* what was only looked at is nobody's concern */
-		return walk_judge_flags(&w->judge, file->dev) & WALK_OPEN ? -ESTALE : 0;
+	default: /* what was only looked at concerns nobody who did not ask for all */
+		return w->request.unknown || walk_judge_flags(&w->judge, file->dev) & WALK_OPEN
+			       ? -ESTALE
+			       : 0;
 	}
-}
-
-static void tell_failed(void *ctx, const struct maps_file *file, int error)
-{
-	struct walk_failure f = { .dev = file->dev, .ino = file->ino, .error = (uint32_t)error };
-	uint8_t body[512];
-	struct assay_wr out = assay_wr(body, sizeof(body));
-
-	assay_fmt(f.path, sizeof(f.path), "%s", file->path);
-	walk_failure_encode(&f, &out);
-	tell(ctx, WALK_FAILED, 0, assay_wr_done(&out));
 }
 
 static int add_file(void *ctx, const struct maps_file *file)
@@ -241,7 +248,7 @@ static int enter_sandbox(void)
 	const struct assay_sandbox sandbox = {
 		.uid = ASSAY_SANDBOX_SAME_ID,
 		.keep_caps = 1ull << CAP_SYS_PTRACE | 1ull << CAP_DAC_READ_SEARCH | 1ull << restore,
-		.max_files = FILES_MAX,
+		.max_files = IPC_SENDER_FILES,
 		.all_paths = true,
 		.only_reads = true,
 		.only_ioctl = NS_GET_USERNS,
