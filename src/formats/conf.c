@@ -44,15 +44,65 @@ static int check_hash(const struct row *r, struct assay_bytes value, struct assa
 			     (int)value.len, (const char *)value.data);
 }
 
+/* @words: what is allowed beside it. A relative one would mean another file wherever it is read. */
+static int want_path(const struct row *r, struct assay_bytes value, const char *words,
+		     struct assay_err *err)
+{
+	if (value.data[0] == '/')
+		return 0;
+	return assay_err_set(err, -EINVAL, "'%s' takes %sa path that begins with '/'; not '%.*s'",
+			     r->key, words, (int)value.len, (const char *)value.data);
+}
+
+static int check_path(const struct row *r, struct assay_bytes value, struct assay_err *err)
+{
+	return want_path(r, value, "", err);
+}
+
+static int check_path_or_none(const struct row *r, struct assay_bytes value, struct assay_err *err)
+{
+	return assay_bytes_is(value, "none") ? 0 : want_path(r, value, "none, or ", err);
+}
+
+static int check_kernel_list(const struct row *r, struct assay_bytes value, struct assay_err *err)
+{
+	if (assay_bytes_is(value, "auto") || assay_bytes_is(value, "none"))
+		return 0;
+	return want_path(r, value, "auto, none, or ", err);
+}
+
 /* sun_path of unix(7), with its NUL. */
 #define SOCKET_PATH_MAX 108
 
 static int check_socket(const struct row *r, struct assay_bytes value, struct assay_err *err)
 {
 	if (value.len < SOCKET_PATH_MAX)
-		return 0;
+		return check_path(r, value, err);
 	return assay_err_set(err, -E2BIG, "the path '%s' is longer than %u bytes", r->key,
 			     SOCKET_PATH_MAX - 1);
+}
+
+static int check_socket_or_none(const struct row *r, struct assay_bytes value,
+				struct assay_err *err)
+{
+	return value.len < SOCKET_PATH_MAX ? check_path_or_none(r, value, err)
+					   : check_socket(r, value, err);
+}
+
+/* The ways that the process which has the TPM can take (anchor_sandbox.c); their options are
+ * theirs. */
+static int check_tcti(const struct row *r, struct assay_bytes value, struct assay_err *err)
+{
+	static const char *const ways[] = { "device", "tabrmd", "swtpm", "mssim" };
+	const uint8_t *colon = memchr(value.data, ':', value.len);
+	size_t len = colon ? (size_t)(colon - value.data) : value.len;
+
+	for (size_t i = 0; i < ARRAY_LEN(ways); i++)
+		if (assay_bytes_is(assay_bytes(value.data, len), ways[i]))
+			return 0;
+	return assay_err_set(err, -EINVAL,
+			     "'%s' begins with one of: device tabrmd swtpm mssim; not '%.*s'",
+			     r->key, (int)len, (const char *)value.data);
 }
 
 static int check_template(const struct row *r, struct assay_bytes value, struct assay_err *err)
@@ -70,7 +120,7 @@ static const struct row rows[] = {
 #define STRING(key, text, check)   { #key, KIND_STRING, AT(key), text, 0, 0, 0, check_##check },
 #define WORD(key, words, index)	   { #key, KIND_WORD, AT(key), words, 0, 0, index, check_any },
 #define NUMBER(key, lo, hi, value) { #key, KIND_NUMBER, AT(key), NULL, lo, hi, value, check_any },
-#define STRINGS(key)		   { #key, KIND_STRINGS, AT(key), NULL, 0, 0, 0, check_any },
+#define STRINGS(key, check)	   { #key, KIND_STRINGS, AT(key), NULL, 0, 0, 0, check_##check },
 #define NUMBERS(key, lo, hi)	   { #key, KIND_NUMBERS, AT(key), NULL, lo, hi, 0, check_any },
 	ASSAY_CONF_LIST(STRING, WORD, NUMBER, STRINGS, NUMBERS)
 #undef STRING
@@ -271,8 +321,30 @@ static int parse_line(struct assay_bytes line, uint32_t number, uint64_t *seen,
 	return rc < 0 ? at(err, rc, number, (size_t)(value.data - line.data)) : 0;
 }
 
+/* The next line without the end of it; false: there is none. */
+static bool next_line(struct assay_bytes *text, struct assay_bytes *ret)
+{
+	const uint8_t *end = memchr(text->data, '\n', text->len);
+	size_t len = end ? (size_t)(end - text->data) : text->len;
+
+	if (text->len == 0)
+		return false;
+	*ret = assay_bytes(text->data, len);
+	len += end != NULL;
+	*text = assay_bytes(text->data + len, text->len - len);
+	return true;
+}
+
+static bool says_something(struct assay_bytes line)
+{
+	struct assay_bytes inner = trim(line);
+
+	return inner.len > 0 && inner.data[0] != '#';
+}
+
 int assay_conf_parse(struct assay_bytes text, struct assay_conf *ret, struct assay_err *err)
 {
+	struct assay_bytes line;
 	struct assay_conf c;
 	uint64_t seen = 0;
 	int rc = 0;
@@ -280,19 +352,33 @@ int assay_conf_parse(struct assay_bytes text, struct assay_conf *ret, struct ass
 	if (text.len > ASSAY_CONF_SIZE_MAX)
 		return assay_err_set(err, -E2BIG, "longer than %u bytes", ASSAY_CONF_SIZE_MAX);
 	assay_conf_init(&c);
-	for (uint32_t number = 1; rc == 0 && text.len > 0; number++) {
-		const uint8_t *end = memchr(text.data, '\n', text.len);
-		size_t len = end ? (size_t)(end - text.data) : text.len;
-		struct assay_bytes line = assay_bytes(text.data, len), inner = trim(line);
-
-		if (inner.len > 0 && inner.data[0] != '#')
+	for (uint32_t number = 1; rc == 0 && next_line(&text, &line); number++)
+		if (says_something(line))
 			rc = parse_line(line, number, &seen, &c, err);
-		len += end != NULL;
-		text = assay_bytes(text.data + len, text.len - len);
-	}
 	if (rc == 0)
 		*ret = c;
 	return rc;
+}
+
+bool assay_conf_place(struct assay_bytes text, const char *key, uint32_t *ret_line,
+		      uint32_t *ret_column)
+{
+	struct assay_bytes line, value;
+	const uint8_t *equals;
+	bool found = false;
+
+	for (uint32_t number = 1; next_line(&text, &line); number++) {
+		equals = says_something(line) ? memchr(line.data, '=', line.len) : NULL;
+		if (!equals ||
+		    !assay_bytes_is(trim(assay_bytes(line.data, (size_t)(equals - line.data))),
+				    key))
+			continue;
+		value = trim(assay_bytes(equals + 1, (size_t)(line.data + line.len - equals - 1)));
+		*ret_line = number;
+		*ret_column = (uint32_t)(value.data - line.data) + 1;
+		found = true;
+	}
+	return found;
 }
 
 /* ---- two of them ---------------------------------------------------------------------------- */

@@ -57,7 +57,8 @@ int assay_policy_value_template(struct assay_policy_parser *p, const struct assa
 	struct assay_bytes known;
 
 	if (p->rule->action != ASSAY_ACTION_MEASURE)
-		return assay_err_at_line(p->err, -EINVAL, p->lex.line, t->column,
+		return assay_err_at_line(p->err, -EINVAL, p->lex.line, t->column, "'%s': %s",
+					 assay_err_quote(t->whole).text,
 					 p->rule->action
 						 ? "template= is only allowed with measure"
 						 : "template= must come after the action measure");
@@ -127,8 +128,10 @@ int assay_policy_value_algos(struct assay_policy_parser *p, const struct assay_p
 		if (!assay_hash_by_name(name, &alg))
 			return assay_err_at_line(
 				p->err, -EINVAL, p->lex.line, t->value_column + (uint32_t)start,
-				"'%s' is no hash algorithm; allowed: names separated by commas, "
-				"such as sha256,sha512",
+				"'%s' is no hash algorithm; allowed, separated by commas: "
+				"md4 md5 sha1 sha224 sha256 sha384 sha512 sha3-256 sha3-384 "
+				"sha3-512 sm3 streebog256 streebog512 and other names of the "
+				"kernel",
 				assay_err_quote(name).text);
 		algos |= 1u << alg;
 		start = i + 1;

@@ -71,8 +71,9 @@ static int check_shape(struct assay_policy_parser *p, const struct assay_policy_
 					 "'%s': after %s comes %s", assay_err_quote(t->whole).text,
 					 key->word, key->ops[1] ? "one of = > <" : "=");
 	if (*key->ops && t->value.len == 0)
-		return assay_err_at_line(p->err, -EINVAL, p->lex.line, t->value_column,
-					 "%s has no value", key->word);
+		return assay_err_at_line(
+			p->err, -EINVAL, p->lex.line, t->value_column,
+			"%s has no value; see assay-policy(5) for those that it takes", key->word);
 	return 0;
 }
 
@@ -83,8 +84,9 @@ static bool first_was_zero(const struct assay_rule *rule, const struct assay_pol
 	return assay_bytes_all(assay_bytes(rule->fsuuid, sizeof(rule->fsuuid)), 0);
 }
 
-/* The column where @key, or the key that shares its place, was given before; 0 if it was not. */
-static uint32_t given_before(const struct assay_policy_parser *p, enum assay_policy_key_id id)
+/* @id if it was given before, or the key that shares its place if that was. */
+static enum assay_policy_key_id given_before(const struct assay_policy_parser *p,
+					     enum assay_policy_key_id id)
 {
 	static const uint8_t twin[ASSAY_KEY_COUNT] = {
 		[ASSAY_KEY_UID] = ASSAY_KEY_EUID,
@@ -93,15 +95,14 @@ static uint32_t given_before(const struct assay_policy_parser *p, enum assay_pol
 		[ASSAY_KEY_EGID] = ASSAY_KEY_GID,
 	};
 
-	if (!p->column[id] && twin[id])
-		return p->column[twin[id]];
-	return p->column[id];
+	return !p->column[id] && twin[id] ? (enum assay_policy_key_id)twin[id] : id;
 }
 
 static int check_again(struct assay_policy_parser *p, const struct assay_policy_key *key,
 		       const struct assay_policy_token *t)
 {
-	uint32_t before = given_before(p, assay_policy_key_id(key));
+	enum assay_policy_key_id by = given_before(p, assay_policy_key_id(key));
+	uint32_t before = p->column[by];
 	char text[80];
 
 	if (!before || key->again == ASSAY_AGAIN_SAME)
@@ -110,8 +111,9 @@ static int check_again(struct assay_policy_parser *p, const struct assay_policy_
 	    (key->again == ASSAY_AGAIN_IF_ZERO && !first_was_zero(p->rule, key)))
 		return assay_err_at_line(
 			p->err, -EINVAL, p->lex.line, t->column,
-			"'%s' is given twice: the place of %s was taken in column %u",
-			assay_err_quote(t->whole).text, key->word, before);
+			"'%s' is given twice: the place of %s was taken in column %u, by %s",
+			assay_err_quote(t->whole).text, key->word, before,
+			assay_policy_key(by)->word);
 	assay_fmt(text, sizeof(text), "%s is given twice, the last one counts", key->word);
 	assay_policy_warn(p, ASSAY_POLICY_WARN_TWICE, t->column, text);
 	return 0;
@@ -166,6 +168,14 @@ static void warn_about_rule(struct assay_policy_parser *p)
 			  "such as ima-ngv2");
 }
 
+/* A token that cannot be right because the file came from where lines end in CR and LF. */
+static int refuse_cr(struct assay_policy_parser *p, const struct assay_policy_token *t)
+{
+	return assay_err_at_line(p->err, -EINVAL, p->lex.line,
+				 t->column + (uint32_t)t->whole.len - 1,
+				 "the line ends in CR; lines end in LF alone");
+}
+
 static int parse_rule(struct assay_policy_parser *p, struct assay_rule *rule)
 {
 	struct assay_policy_token t;
@@ -177,6 +187,8 @@ static int parse_rule(struct assay_policy_parser *p, struct assay_rule *rule)
 	rule->line = p->lex.line;
 	while (assay_policy_lex_token(&p->lex, &t)) {
 		r = parse_token(p, &t);
+		if (r == -EINVAL && t.whole.data[t.whole.len - 1] == '\r')
+			return refuse_cr(p, &t);
 		if (r != 0)
 			return r;
 	}

@@ -34,9 +34,29 @@ expect_text "$ERR" "^assayd: conf:1:12: 'template': unknown template or field 'i
 check_conf 2 'colour = red'
 expect_text "$ERR" "^assayd: conf:1:1: unknown key 'colour'; see assayd.conf"
 check_conf 2 'template = ima-sig'
-expect_text "$ERR" "^assayd: template 'ima-sig': field 'sig' cannot be written by this version"
-check_conf 2 'template = ima'
-expect_text "$ERR" "with this hash"
+expect_text "$ERR" "^assayd: conf:1:12: template: template 'ima-sig': field 'sig' cannot be written by this version"
+check_conf 2 $'#\ntemplate = ima'
+expect_text "$ERR" "^assayd: conf:2:12: template: .*with this hash"
+check_conf 2 $'hash = sha256\n policy = nope'
+expect_text "$ERR" "^assayd: conf:2:11: policy: there is no built-in policy 'nope'; allowed: tcb"
+check_conf 2 'policy = /nonexistent'
+expect_text "$ERR" "^assayd: conf:1:10: policy: cannot open '/nonexistent'"
+expect 2 "$ASSAYD" --check-config --config conf --policy nope
+expect_text "$ERR" "^assayd: policy: there is no built-in policy 'nope'"
+check_conf 2 $'pcr = 11\ntcti = foo:bar'
+expect_text "$ERR" "^assayd: conf:2:8: 'tcti' begins with one of: device tabrmd swtpm mssim; not 'foo'"
+check_conf 2 'kernel_list = foo'
+expect_text "$ERR" "^assayd: conf:1:15: 'kernel_list' takes auto, none, or a path"
+for key in mount list_dir soft_anchor_dir control_socket public_socket audit_journal view_dir; do
+	check_conf 2 "$key = some/where"
+	expect_text "$ERR" "^assayd: conf:1:[0-9]*: '$key' takes .*; not 'some/where'"
+done
+expect 2 "$ASSAYD" --nope
+[ "$ERR" = "assayd: unknown option '--nope'; see 'assayd --help'" ] || fail "it says: $ERR"
+expect 2 "$ASSAYD" --config
+[ "$ERR" = "assayd: an argument is missing after '--config'; see 'assayd --help'" ] || fail "it says: $ERR"
+expect 2 "$ASSAYD" --check-config=1
+[ "$ERR" = "assayd: it takes no argument: '--check-config=1'; see 'assayd --help'" ] || fail "it says: $ERR"
 check_conf 0 $'template = ima\nhash = sha1'
 expect 2 "$ASSAYD" --check-config --config nowhere
 expect_text "$ERR" "cannot open 'nowhere'"

@@ -118,6 +118,11 @@ python3 -c 'import json, sys; j = json.load(open(sys.argv[1])); assert j["fail_s
 expect 2 "$ASSAY" policy show nope
 expect_text "$ERR" "no built-in policy 'nope'; allowed: tcb ima_tcb"
 expect 2 "$ASSAY" policy show
+# A file has a slash, here as for assayd, whatever lies in the folder.
+echo measure >tbc
+expect 2 "$ASSAY" policy explain --policy tbc --func FILE_CHECK
+expect_text "$ERR" "no built-in policy 'tbc'; allowed: tcb .*; the path of a file has a '/'$"
+expect 0 "$ASSAY" policy explain --policy ./tbc --func FILE_CHECK
 
 ### explain
 cat >explain.policy <<'EOF'
@@ -127,11 +132,11 @@ measure func=FILE_CHECK mask=^MAY_WRITE fowner=7
 audit func=FILE_CHECK gid>5 permit_directio
 EOF
 explain() {
-	expect 0 "$ASSAY" policy explain --policy explain.policy "$@"
+	expect 0 "$ASSAY" policy explain --policy ./explain.policy "$@"
 }
 explain --func FILE_CHECK --uid 1000 --gid 9 --fsmagic 0xef53 --fsname ext4 --fowner 7 --fgroup 8 \
 	--mask 'MAY_READ|MAY_WRITE'
-same explain 'event: FILE_CHECK, mask MAY_WRITE|MAY_READ, policy explain.policy with 4 rules
+same explain 'event: FILE_CHECK, mask MAY_WRITE|MAY_READ, policy ./explain.policy with 4 rules
 subject: uid 1000, euid 1000, gid 9, egid 9
 object: fsmagic 0xef53, fsname ext4, fs_subtype not known, fsuuid not known, fowner 7, fgroup 8
 

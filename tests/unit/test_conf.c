@@ -73,6 +73,19 @@ static void refused_with_the_place(void **state)
 		  "'hash' takes one of: sha1 sha256 sha384 sha512 sm3 "
 		  "sha3-256 sha3-384 sha3-512; not 'md5'" },
 		{ "hash = sha-256\n", 1, 8, "not 'sha-256'" },
+		{ "#\ntcti = foo:bar\n", 2, 8,
+		  "'tcti' begins with one of: device tabrmd swtpm mssim; not 'foo'" },
+		{ "tcti = devices\n", 1, 8, "not 'devices'" },
+		{ "tcti = :x\n", 1, 8, "not ''" },
+		{ "kernel_list = foo\n", 1, 15,
+		  "'kernel_list' takes auto, none, or a path that begins with '/'; not 'foo'" },
+		{ "mount = srv\n", 1, 9, "'mount' takes a path that begins with '/'; not 'srv'" },
+		{ "list_dir = ./l\n", 1, 12, "not './l'" },
+		{ "soft_anchor_dir = a\n", 1, 19, "not 'a'" },
+		{ "control_socket = none\n", 1, 18, "not 'none'" },
+		{ "public_socket = no\n", 1, 17, "takes none, or a path" },
+		{ "audit_journal = journal\n", 1, 17, "not 'journal'" },
+		{ "view_dir = ima\n", 1, 12, "takes none, or a path" },
 		{ "template = ima_ng\n", 1, 12, "'template': unknown template or field 'ima_ng'" },
 	};
 	struct assay_conf c, before;
@@ -88,6 +101,40 @@ static void refused_with_the_place(void **state)
 			fail_msg("'%s' is not in '%s'", cases[i].says, err.text);
 	}
 	assert_memory_equal(&c, &before, sizeof(c));
+}
+
+static void what_can_be_told_from_the_text(void **state)
+{
+	static const char *const good[] = {
+		"tcti = device\n",
+		"tcti = device:/dev/tpm0\n",
+		"tcti = tabrmd:bus_type=system\n",
+		"tcti = swtpm:path=a\n",
+		"tcti = mssim:host=localhost,port=2321\n",
+		"kernel_list = none\nview_dir = none\npublic_socket = none\naudit_journal = none\n",
+		"kernel_list = /sys/x\n",
+	};
+	struct assay_conf c;
+
+	for (size_t i = 0; i < ARRAY_LEN(good); i++)
+		assert_int_equal(parse(good[i], &c, NULL), 0);
+}
+
+static void places_of_values(void **state)
+{
+	struct assay_bytes text = assay_bytes_str("# policy = a\n\n  policy  =\tb\nmount = /a\n"
+						  " mount= /b = c");
+	uint32_t line = 7, column = 8;
+
+	assert_true(assay_conf_place(text, "policy", &line, &column));
+	assert_int_equal(line, 3);
+	assert_int_equal(column, 13);
+	assert_true(assay_conf_place(text, "mount", &line, &column));
+	assert_int_equal(line, 5);
+	assert_int_equal(column, 9);
+	assert_false(assay_conf_place(text, "template", &line, &column));
+	assert_false(assay_conf_place(assay_bytes_str(""), "policy", &line, &column));
+	assert_int_equal(line, 5);
 }
 
 static void limits(void **state)
@@ -109,6 +156,7 @@ static void limits(void **state)
 	assert_int_equal(err.line, ASSAY_CONF_LIST_MAX + 1);
 	memset(text, 'a', 17 + 108);
 	memcpy(text, "control_socket = ", 17);
+	text[17] = '/';
 	text[17 + 108] = '\0';
 	assert_int_equal(parse(text, &c, &err), -E2BIG);
 	assert_int_equal(err.column, 18);
@@ -234,11 +282,17 @@ static void differences_are_named(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(empty_is_defaults),	     cmocka_unit_test(values_of_each_kind),
-		cmocka_unit_test(refused_with_the_place),    cmocka_unit_test(limits),
-		cmocka_unit_test(printing_is_a_fixed_point), cmocka_unit_test(flips_and_cuts),
-		cmocka_unit_test(one_key_by_name),	     cmocka_unit_test(hashes_and_templates),
+		cmocka_unit_test(empty_is_defaults),
+		cmocka_unit_test(values_of_each_kind),
+		cmocka_unit_test(refused_with_the_place),
+		cmocka_unit_test(limits),
+		cmocka_unit_test(printing_is_a_fixed_point),
+		cmocka_unit_test(flips_and_cuts),
+		cmocka_unit_test(one_key_by_name),
+		cmocka_unit_test(hashes_and_templates),
 		cmocka_unit_test(differences_are_named),
+		cmocka_unit_test(places_of_values),
+		cmocka_unit_test(what_can_be_told_from_the_text),
 	};
 
 	return cmocka_run_group_tests_name("conf", tests, NULL, NULL);

@@ -107,7 +107,7 @@ static void every_refusal_has_place_and_reason(void **state)
 		{ "measur", 1, 1, "unknown token 'measur'; allowed: an action (measure" },
 		{ "Measure", 1, 1, "unknown token 'Measure'" },
 		{ "measure magic=1", 1, 9, "unknown token 'magic=1'; allowed: func mask" },
-		{ "measure\r\n", 1, 1, "'measure\\x0d'" },
+		{ "measure\r\n", 1, 8, "the line ends in CR" },
 		{ "measure \x01\xff", 1, 9, "'\\x01\\xff'" },
 		{ "measure=1", 1, 1, "unknown token 'measure=1'" },
 		{ "measure permit_directio=1", 1, 24, "takes no value" },
@@ -158,7 +158,11 @@ static void every_refusal_has_place_and_reason(void **state)
 		{ "appraise appraise_algos=SHA256", 1, 25, "'SHA256' is no hash" },
 		/* twice */
 		{ "measure func=BPRM_CHECK func=BPRM_CHECK", 1, 25, "given twice" },
-		{ "measure mask=MAY_READ mask=^MAY_READ", 1, 23, "taken in column 9" },
+		{ "measure mask=MAY_READ mask=^MAY_READ", 1, 23, "taken in column 9, by mask" },
+		{ "measure uid=0 euid=0", 1, 15,
+		  "the place of euid was taken in column 9, by uid" },
+		{ "audit template=ima", 1, 7, "'template=ima': template= is only allowed with" },
+		{ "measure uid=0\r\n", 1, 14, "the line ends in CR" },
 		{ "measure fsmagic=1 fsmagic=1", 1, 19, "given twice" },
 		{ "measure fs_subtype=a fs_subtype=a", 1, 22, "given twice" },
 		{ "measure fsuuid=01234567-89ab-cdef-0123-456789abcdef "

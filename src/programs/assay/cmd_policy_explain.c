@@ -220,8 +220,7 @@ static int fill_object(const struct args *a, struct explain *e)
 static int load_policy(const char *name, struct policy_file *p)
 {
 	struct assay_err err;
-	int r = policy_name_is_builtin(name) ? policy_file_builtin(p, name, &err)
-					     : policy_file_read(p, name, NULL, &err);
+	int r = policy_file_load(p, name, NULL, &err);
 
 	policy_file_print_warnings(p);
 	return r == 0 ? EXIT_YES : assay_cmd_fail(COMMAND, name, &err);

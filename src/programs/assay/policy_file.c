@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "programs/common/plane.h"
 
 #define RULE_TEXT_MAX (ASSAY_POLICY_SIZE_MAX + 64u)
 
@@ -31,11 +32,6 @@ static void keep_warning(void *ctx, enum assay_policy_warning what, uint32_t lin
 	more[p->n_warnings] = (struct policy_warning){ .line = line, .column = column };
 	snprintf(more[p->n_warnings].text, sizeof(more->text), "%s", text);
 	p->n_warnings++;
-}
-
-bool policy_name_is_builtin(const char *name)
-{
-	return assay_policy_builtin(name) || strchr(name, '|');
 }
 
 static int take_memory(struct policy_file *p, size_t size, struct assay_err *err)
@@ -77,6 +73,18 @@ int policy_file_builtin(struct policy_file *p, const char *names, struct assay_e
 	if (r != 0)
 		return r;
 	return assay_policy_builtin_parse(assay_bytes_str(names), &p->arena, &p->text, err);
+}
+
+int policy_file_load(struct policy_file *p, const char *name, const char *template,
+		     struct assay_err *err)
+{
+	struct assay_err why;
+	int r;
+
+	if (plane_policy_is_file(name))
+		return policy_file_read(p, name, template, err);
+	r = policy_file_builtin(p, name, &why);
+	return r < 0 ? assay_err_set(err, r, "%s; " PLANE_POLICY_HINT, why.text) : 0;
 }
 
 void policy_file_print_warnings(const struct policy_file *p)

@@ -26,14 +26,13 @@ static inline void assay_auto_policy_file(struct policy_file *p)
 	policy_file_done(p);
 }
 
-/* Whether a POLICY of the command line is of built-in ones, of which several may be named ("a|b");
- * else it is a file. */
-bool policy_name_is_builtin(const char *name);
-
 /* Used as AUTO(policy_file) struct policy_file p = { 0 }; warnings are there even if it fails. */
 int policy_file_read(struct policy_file *p, const char *file, const char *template,
 		     struct assay_err *err);
 int policy_file_builtin(struct policy_file *p, const char *names, struct assay_err *err);
+/* A POLICY as assayd takes it: the one or the other. */
+int policy_file_load(struct policy_file *p, const char *name, const char *template,
+		     struct assay_err *err);
 
 /* "FILE:LINE:COLUMN: warning: TEXT", a line each, on stderr. */
 void policy_file_print_warnings(const struct policy_file *p);

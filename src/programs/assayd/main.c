@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,9 +76,22 @@ struct arguments {
 	size_t n_set;
 };
 
+static struct arguments arguments; /* of main(), which are read again with the file */
+
 static int trouble(const struct assay_err *err)
 {
 	fprintf(stderr, "assayd: %s\n", err->text);
+	return EXIT_TROUBLE;
+}
+
+/* What getopt_long() has returned ':' or '?' for. */
+static int refuse_option(int c, const char *word)
+{
+	const char *what = c == ':'		? "an argument is missing after"
+			   : optopt > UCHAR_MAX ? "it takes no argument:"
+						: "unknown option";
+
+	fprintf(stderr, "assayd: %s '%s'; see 'assayd --help'\n", what, word);
 	return EXIT_TROUBLE;
 }
 
@@ -86,7 +100,8 @@ static int parse_arguments(int argc, char **argv, struct arguments *a)
 {
 	int c, index;
 
-	while ((c = getopt_long(argc, argv, "h", options, &index)) >= 0) {
+	opterr = 0; /* it would say the whole path of the program */
+	while ((c = getopt_long(argc, argv, ":h", options, &index)) >= 0) {
 		switch (c) {
 		case OPT_CONFIG:
 			a->config = optarg;
@@ -110,8 +125,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *a)
 			a->set[a->n_set++].value = optarg;
 			break;
 		default:
-			fputs("see 'assayd --help'\n", stderr);
-			return EXIT_TROUBLE;
+			return refuse_option(c, argv[optind - 1]);
 		}
 	}
 	if (optind == argc)
@@ -128,6 +142,12 @@ static const char *key_of(const char *name)
 			return keys[i].key;
 	return NULL;
 }
+
+/* Keys that are judged by more than the text, and where the file that was read last has them. */
+static struct later {
+	const char *key;
+	uint32_t line, column; /* 0: not there, or an option stands for it */
+} later[] = { { .key = "policy" }, { .key = "template" } };
 
 /* What is given here replaces what the file says, lists too. */
 static int apply(const struct arguments *a, struct assay_conf *c, struct assay_err *err)
@@ -147,8 +167,29 @@ static int apply(const struct arguments *a, struct assay_conf *c, struct assay_e
 			assay_err_prefix(err, "--%s", a->set[i].name);
 			return r;
 		}
+		for (size_t l = 0; l < ARRAY_LEN(later); l++)
+			if (strcmp(later[l].key, key) == 0)
+				later[l].line = 0;
 	}
 	return 0;
+}
+
+static void find_later(struct assay_bytes text)
+{
+	for (size_t i = 0; i < ARRAY_LEN(later); i++)
+		if (!assay_conf_place(text, later[i].key, &later[i].line, &later[i].column))
+			later[i].line = 0;
+}
+
+static void blame(const char *key, struct assay_err *err)
+{
+	for (size_t i = 0; i < ARRAY_LEN(later); i++)
+		if (strcmp(later[i].key, key) == 0 && later[i].line) {
+			assay_err_prefix(err, "%s:%u:%u: %s", arguments.config, later[i].line,
+					 later[i].column, key);
+			return;
+		}
+	assay_err_prefix(err, "%s", key);
 }
 
 /* With its name and the place in the text. */
@@ -165,10 +206,10 @@ static int parse_file(struct fetch *by, const char *path, struct assay_conf *ret
 		assay_err_prefix(err, "%s:%u:%u", path, err->line, err->column);
 	else if (r < 0)
 		assay_err_prefix(err, "%s", path);
+	else
+		find_later(file.bytes);
 	return r;
 }
-
-static struct arguments arguments; /* of main(), which are read again with the file */
 
 static int read_conf(struct fetch *by, struct assay_conf *ret, struct assay_err *err)
 {
@@ -190,8 +231,11 @@ static int check_config(const struct daemon *d)
 	const struct loaded_policy *policy;
 	struct assay_err err = { 0 };
 
-	if (policy_load(NULL, d->conf.policy, &d->crypto, &d->core, &policy, &err) < 0)
+	if (policy_load(NULL, d->conf.policy, &d->crypto, &d->core, &policy, &err) < 0) {
+		if (!err.line)
+			blame("policy", &err);
 		return trouble(&err);
+	}
 	assay_conf_print(&d->conf, &w);
 	fwrite(text, 1, w.len, stdout);
 	policy_free(policy);
@@ -200,6 +244,8 @@ static int check_config(const struct daemon *d)
 
 static int set_core(struct daemon *d, struct assay_err *err)
 {
+	int r;
+
 	if (!assay_hash_by_name(assay_bytes_str(d->conf.hash), &d->hash))
 		return assay_err_set(err, -EINVAL, "there is no hash '%s'", d->conf.hash);
 	d->core = (struct assay_core_config){
@@ -207,7 +253,10 @@ static int set_core(struct daemon *d, struct assay_err *err)
 		.template = assay_bytes_str(d->conf.template),
 		.pcr = d->conf.pcr,
 	};
-	return 0;
+	r = assay_core_check_policy(&d->core, NULL, err);
+	if (r < 0)
+		blame("template", err);
+	return r;
 }
 
 /* The one that goes on in our place says it too. */
@@ -239,6 +288,7 @@ int main(int argc, char **argv)
 		return trouble_before(&d, &err);
 	d.conf = d.given;
 	d.read_conf = read_conf;
+	d.blame = blame;
 	d.conf_path = arguments.config;
 	if (set_core(&d, &err) < 0 || assay_crypto_openssl_new(&openssl, &err) < 0)
 		return trouble_before(&d, &err);

@@ -227,7 +227,8 @@ static void make_folder(const char *path)
 		return;
 	memcpy(folder, path, (size_t)(slash - path));
 	folder[slash - path] = '\0';
-	mkdir(folder, 0755);
+	if (mkdir(folder, 0755) == 0)
+		log_line(LOG_NOTICE, "folder '%s' is made, for a socket", folder);
 }
 
 static int listen_at(const char *path, mode_t mode, struct assay_err *err)

@@ -215,6 +215,15 @@ static int start_source(struct running *r, struct assay_err *err)
 	return make_loop(r, err);
 }
 
+static int load_policy(struct daemon *d, const struct loaded_policy **ret, struct assay_err *err)
+{
+	int rc = policy_load(NULL, d->conf.policy, &d->crypto, &d->core, ret, err);
+
+	if (rc < 0 && !err->line)
+		d->blame("policy", err);
+	return rc;
+}
+
 /* What needs neither the list nor the kernel's events. */
 static int prepare(struct running *r, struct assay_err *err)
 {
@@ -236,7 +245,7 @@ static int prepare(struct running *r, struct assay_err *err)
 	if (rc >= 0 && !d->takeover)
 		rc = control_check(d->conf.control_socket, err);
 	if (rc >= 0)
-		rc = policy_load(NULL, d->conf.policy, &d->crypto, &d->core, &policy, err);
+		rc = load_policy(d, &policy, err);
 	if (rc < 0)
 		return rc;
 	atomic_store(&d->policy, policy);

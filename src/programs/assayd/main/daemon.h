@@ -47,6 +47,9 @@ struct daemon {
 	/* As conf was made: the file of now, and the options of the start over it. @by: who reads
 	 * it. Errors: with the file and the place in the text. */
 	int (*read_conf)(struct fetch *by, struct assay_conf *ret, struct assay_err *err);
+	/* Puts in front of a message where the value of @key was given, as read_conf() found it
+	 * last, and the key: for what cannot be told from the text alone. */
+	void (*blame)(const char *key, struct assay_err *err);
 	struct assay_conf given; /* what read_conf() gave last and is in force */
 	struct cmdline cmdline;
 	struct anchor_choice anchor_choice;

@@ -36,7 +36,7 @@ static int builtin_text(const char *names, char *text, size_t size, struct assay
 	if (r >= 0 || !err)
 		return r;
 	assay_fmt(why, sizeof(why), "%s", err->text);
-	return assay_err_set(err, r, "%s; the path of a file has a '/'", why);
+	return assay_err_set(err, r, "%s; " PLANE_POLICY_HINT, why);
 }
 
 static void look_at_rules(struct loaded_policy *p, const struct assay_policy_text *text)
@@ -180,7 +180,7 @@ static int load(struct fetch *by, struct loaded_policy *p, const struct assay_cr
 	struct assay_bytes bytes;
 	int r;
 
-	p->builtin = !strchr(p->name, '/');
+	p->builtin = !plane_policy_is_file(p->name);
 	if (p->builtin) {
 		r = builtin_text(p->name, text, sizeof(text), &bytes, err);
 		return r < 0 ? r : load_text(p, crypto, core, bytes, err);

@@ -147,7 +147,7 @@ static void add_answers(json_t *list, const struct daemon *d)
 	if (c->deadline_ms && c->deadline_answer == ASSAY_CONF_ANSWER_ALLOW)
 		add(list, "deadline_allows", "who has waited %u ms goes on unmeasured",
 		    c->deadline_ms);
-	add(list, "measure_only", "nothing is refused: this version measures");
+	add(list, "measure_only", "no file is refused for its content: this version measures");
 }
 
 static void add_kernel(json_t *list, const struct daemon *d)
