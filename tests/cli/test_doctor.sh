@@ -169,8 +169,13 @@ has rule-pcr bad 'f["line"] == 2'
 has rule-pcr warn 'f["line"] == 3'
 has pcr bad 'f["pcr"] == 11 and f["ours"]'
 conf "anchor = none"
+cd "$SCRATCH"
+echo measure >frob
 doctor 1 --root "$FAKE" --policy frob
-has policy bad
+has policy bad "\"no built-in policy 'frob'; allowed: tcb \" in x['found'] and \"file has a '/'\" in x['found']"
+doctor $status --root "$FAKE" --policy ./frob
+expect 2 "$ASSAY" doctor --root "$SCRATCH/nowhere"
+expect_text "$ERR" "^assay doctor: --root: '$SCRATCH/nowhere': No such file or directory"
 doctor $status --root "$FAKE" --policy tcb
 has rule-mmap note
 

@@ -6,7 +6,7 @@
 . "$(dirname "$TEST_LIB")/lib/doctor.sh"
 need_root
 need setpriv mkfs.ext4 blkid
-in_mount_namespace "$@"
+in_namespaces "$@"
 chmod 755 "$SCRATCH"
 
 printf '%s\n' "policy = $SCRATCH/policy" 'anchor = none' "list_dir = $SCRATCH/list" >"$SCRATCH/conf"

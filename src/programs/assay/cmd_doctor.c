@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* "assay doctor": what this machine can give, what follows for the policy, and what to do. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/macros.h"
@@ -59,6 +61,8 @@ static int run(int argc, char **argv)
 
 	if (r)
 		return r;
+	if (o.root && access(o.root, F_OK) < 0)
+		return assay_cmd_usage(NAME, "--root: '%s': %s", o.root, strerror(errno));
 	setenv("TSS2_LOG", "all+NONE", 0); /* a TPM that is not there is a finding */
 	d = (struct doctor){
 		.root = o.root ? o.root : "",

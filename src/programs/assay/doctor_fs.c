@@ -89,34 +89,37 @@ static int try_notify(int fd)
 	return fanotify_mark(group, FAN_MARK_ADD, FAN_OPEN, fd, NULL) < 0 ? errno : 0;
 }
 
-/* A file without a name, that only we have open. */
+/* 0, or the errno of a mark on @fd. */
+static int try_mark(int group, unsigned flags, uint64_t mask, int fd)
+{
+	return fanotify_mark(group, FAN_MARK_ADD | flags, mask, fd, NULL) < 0 ? errno : 0;
+}
+
+/* A write lease can be had by who has the only descriptor, and an assayd that watches may still
+ * have another one: it is there all the same. */
+static int try_lease(int fd)
+{
+	int error = fcntl(fd, F_SETLEASE, F_WRLCK) < 0 ? errno : 0;
+
+	fcntl(fd, F_SETLEASE, F_UNLCK);
+	return error == EAGAIN ? 0 : error;
+}
+
+/* A file without a name, that only we have open. An assayd may watch here: nobody reads the file,
+ * so that there is no content to measure and no reader beside a writer, which would be a violation.
+ */
 static void try_on_memory(int root, struct fs_look *ret)
 {
 	AUTO(fd) int group = fanotify_init(FAN_CLASS_CONTENT | FAN_CLOEXEC, O_RDONLY | O_CLOEXEC);
-	AUTO(fd) int file = openat(root, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	AUTO(fd) int again = -1;
-	char path[64];
+	AUTO(fd) int file = openat(root, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
 
 	if (file < 0)
 		return;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
-	again = open(path, O_RDONLY | O_CLOEXEC);
-	close(file);
-	file = -1;
-	if (again < 0)
-		return;
-	ret->lease = fcntl(again, F_SETLEASE, F_RDLCK) < 0 ? errno : 0;
-	fcntl(again, F_SETLEASE, F_UNLCK);
+	ret->lease = try_lease(file);
 	if (group < 0)
 		return;
-	ret->permission = fanotify_mark(group, FAN_MARK_ADD, FAN_OPEN_PERM | FAN_OPEN_EXEC_PERM,
-					again, NULL) < 0
-				  ? errno
-				  : 0;
-	ret->ignore = fanotify_mark(group, FAN_MARK_ADD | FAN_MARK_IGNORED_MASK, FAN_OPEN_PERM,
-				    again, NULL) < 0
-			      ? errno
-			      : 0;
+	ret->permission = try_mark(group, 0, FAN_OPEN_PERM | FAN_OPEN_EXEC_PERM, file);
+	ret->ignore = try_mark(group, FAN_MARK_IGNORED_MASK, FAN_OPEN_PERM, file);
 }
 
 static void look_closely(const struct fs_look_at *what, int fd, const struct stat *st,

@@ -227,7 +227,7 @@ static void judge_closely(const struct doctor_mount *m, const struct fs_look *l,
 		a->state = DOCTOR_NOTE;
 		a->means = "Without file handles assayd cannot forget its files one by one: at a "
 			   "change of the policy an open may pass unasked.";
-		a->todo = strcmp(m->type, "overlay") == 0 ? "Mount it with "
+		a->todo = assay_mount_is_overlay(m->type) ? "Mount it with "
 							    "index=on,nfs_export=on."
 							  : "Change the policy when "
 							    "nothing runs from there.";

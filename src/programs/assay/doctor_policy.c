@@ -15,19 +15,6 @@
 
 /* ---- loading -------------------------------------------------------------------------------- */
 
-/* One of the configuration is a file if it has a '/'; of the command line, if it is no built-in
- * one. */
-static bool is_builtin(const struct doctor *d, const char *name)
-{
-	return d->policy_name ? policy_name_is_builtin(name) : !strchr(name, '/');
-}
-
-static int read_policy(struct doctor *d, const char *name, struct assay_err *err)
-{
-	return is_builtin(d, name) ? policy_file_builtin(&d->policy, name, err)
-				   : policy_file_read(&d->policy, name, d->conf.template, err);
-}
-
 /* What assayd itself looks at before it takes a policy. */
 static int compile(struct doctor *d, struct assay_err *err)
 {
@@ -48,7 +35,7 @@ void doctor_policy_load(struct doctor *d)
 	const char *name = d->policy_name ? d->policy_name : d->conf.policy;
 	struct doctor_advice a = { .check = "policy", .subject = "policy" };
 	struct assay_err err = { 0 };
-	int r = read_policy(d, name, &err);
+	int r = policy_file_load(&d->policy, name, d->conf.template, &err);
 
 	if (r == -EACCES) {
 		doctor_unseen(d, a.check, a.subject, true, name, EACCES);

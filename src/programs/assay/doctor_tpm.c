@@ -207,6 +207,25 @@ static void no_answer(struct doctor *d, const struct assay_err *err)
 	doctor_add(d, &a, "%s", err->text);
 }
 
+/* A running assayd answers, and has a TPM that is not shared: mostly the one that was asked. */
+static void no_answer_beside_assayd(struct doctor *d, const struct assay_err *err)
+{
+	static const struct doctor_advice advice = {
+		.state = DOCTOR_UNSEEN,
+		.check = "tpm-answer",
+		.subject = "answer",
+		.means = "The running assayd has its TPM to itself, and this is mostly that one.",
+		.todo = "Leave out --tcti: assayd is asked for the PCRs then.",
+	};
+
+	doctor_add(d, &advice, "%s", err->text);
+}
+
+static bool is_shared(const char *tcti)
+{
+	return strstr(tcti, "tpmrm") || strncmp(tcti, "tabrmd", 6) == 0;
+}
+
 /* Banks without values are nobody's: others may still be asked for them. */
 static int read_values(struct doctor_tpm *t, struct assay_anchor_tpm2 *tpm, struct assay_err *err)
 {
@@ -244,7 +263,10 @@ static void look_inside(struct doctor *d)
 	    assay_anchor_tpm2_info(tpm, &info, &err) < 0 ||
 	    assay_anchor_tpm2_health(tpm, &health, &err) < 0 ||
 	    read_values(&d->tpm, tpm, &err) < 0) {
-		no_answer(d, &err);
+		if (d->status && d->tcti && !is_shared(d->tcti))
+			no_answer_beside_assayd(d, &err);
+		else
+			no_answer(d, &err);
 		return;
 	}
 	d->tpm.there = true;
