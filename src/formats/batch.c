@@ -145,8 +145,7 @@ void assay_state_add_hex(struct assay_wr *w, const char *key, struct assay_bytes
 	assay_wr_u8(w, ';');
 }
 
-/* Takes "key=value;" from the front. */
-static bool next_pair(struct assay_bytes *rest, struct assay_bytes *ret_key,
+bool assay_state_next(struct assay_bytes *rest, struct assay_bytes *ret_key,
 		      struct assay_bytes *ret_value)
 {
 	const uint8_t *end, *equals;
@@ -168,15 +167,15 @@ bool assay_state_is(struct assay_bytes buf)
 {
 	struct assay_bytes key, value;
 
-	return next_pair(&buf, &key, &value) && assay_bytes_is(key, "v") &&
-	       next_pair(&buf, &key, &value) && assay_bytes_is(key, "event");
+	return assay_state_next(&buf, &key, &value) && assay_bytes_is(key, "v") &&
+	       assay_state_next(&buf, &key, &value) && assay_bytes_is(key, "event");
 }
 
 struct assay_bytes assay_state_get(struct assay_bytes buf, const char *key)
 {
 	struct assay_bytes k, value;
 
-	while (next_pair(&buf, &k, &value))
+	while (assay_state_next(&buf, &k, &value))
 		if (assay_bytes_is(k, key))
 			return value;
 	return assay_bytes(NULL, 0);
@@ -218,7 +217,7 @@ static bool seen_before(struct assay_bytes text, struct assay_bytes key)
 {
 	struct assay_bytes k, value;
 
-	while (next_pair(&text, &k, &value))
+	while (assay_state_next(&text, &k, &value))
 		if (assay_bytes_equal(k, key))
 			return true;
 	return false;
@@ -242,7 +241,7 @@ int assay_state_check(struct assay_bytes buf, struct assay_err *err)
 			return assay_err_at(err, -E2BIG, at, "state record of more than %u keys",
 					    ASSAY_STATE_KEYS_MAX);
 
-		if (!next_pair(&rest, &key, &value) || !key_ok(key) || !value_ok(value))
+		if (!assay_state_next(&rest, &key, &value) || !key_ok(key) || !value_ok(value))
 			return assay_err_at(err, -EBADMSG, at, "state record is malformed");
 		if (seen_before(assay_bytes(buf.data, at), key))
 			return assay_err_at(err, -EBADMSG, at, "state record has a key twice");

@@ -66,6 +66,9 @@ void assay_state_add_hex(struct assay_wr *w, const char *key, struct assay_bytes
 bool assay_state_is(struct assay_bytes buf);
 /* The raw (still escaped) value of @key; len 0 and data NULL if absent. "event" is a key too. */
 struct assay_bytes assay_state_get(struct assay_bytes buf, const char *key);
+/* Takes a pair from the front of *@rest, the value as it stands; false: there is none. */
+bool assay_state_next(struct assay_bytes *rest, struct assay_bytes *ret_key,
+		      struct assay_bytes *ret_value);
 /* The whole text has the grammar above, each key once. Errors: -EBADMSG, -E2BIG, -EOPNOTSUPP
  * version. */
 int assay_state_check(struct assay_bytes buf, struct assay_err *err);

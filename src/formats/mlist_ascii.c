@@ -16,11 +16,14 @@ struct head {
 	size_t len; /* of all that, with the blank behind the name */
 };
 
+/* A word of a record's front; none is longer than a template's name. What is no text is not gone
+ * through to its end. */
 static bool cut_word(struct assay_bytes in, size_t at, struct assay_bytes *ret)
 {
 	size_t end = at;
 
-	while (end < in.len && in.data[end] != ' ' && in.data[end] != '\n')
+	while (end < in.len && end - at < ASSAY_TEMPLATE_NAME_MAX && in.data[end] != ' ' &&
+	       in.data[end] != '\n')
 		end++;
 	*ret = assay_bytes(in.data + at, end - at);
 	return end > at && end < in.len && in.data[end] == ' ';
@@ -47,7 +50,7 @@ static bool parse_head(struct assay_bytes in, struct head *ret)
 	    ret->digest.len > 128)
 		return false;
 	at += ret->digest.len + 1;
-	if (!cut_word(in, at, &ret->name) || ret->name.len > ASSAY_TEMPLATE_NAME_MAX)
+	if (!cut_word(in, at, &ret->name))
 		return false;
 	ret->len = at + ret->name.len + 1;
 	return true;

@@ -159,8 +159,34 @@ expect 2 "$ASSAY" log verify --pcrs "$SCRATCH/pcrs" "$list"
 has "pcrs:1:1:"
 : >"$SCRATCH/empty"
 expect 2 "$ASSAY" log verify --pcrs "$SCRATCH/empty" "$list"
-expect 0 "$ASSAY" log verify "$SCRATCH/empty"
+# A copy that failed is no list: no kernel makes one without an entry.
+expect 1 "$ASSAY" log verify "$SCRATCH/empty"
+has "does not hold: the list is empty"
 expect 1 "$ASSAY" log verify -P "$run/pcrs.txt" "$SCRATCH/empty"
+has "does not hold: the list is empty"
+expect 2 "$ASSAY" log export -f binary --out "$SCRATCH/of-empty" "$SCRATCH/empty"
+has "the list is empty"
+[ ! -e "$SCRATCH/of-empty" ] || fail "an empty list was exported"
+expect 2 "$ASSAY" log verify --jobs 99999 "$list"
+has "(1 to 1024)"
+expect 2 "$ASSAY" log verify --first x "$list"
+has "(1, 2 and so on)"
+expect 2 "$ASSAY" log export -f binary "$SCRATCH"
+has "a folder: its segments are exported one by one"
+for format in cel-json cel-tlv; do
+	"$ASSAY" log export -f $format "$list" >"$SCRATCH/cel"
+	expect 2 "$ASSAY" log verify "$SCRATCH/cel"
+	has "it looks like CEL, which is only written"
+done
+
+# A file of zeros is refused at its front, whatever its size: not with as much memory, nor for as long as it takes to read it.
+truncate -s 16G "$SCRATCH/zeros"
+for command in show stat verify "export -f binary"; do
+	# shellcheck disable=SC2086
+	expect 2 timeout 60 "$ASSAY" log $command "$SCRATCH/zeros"
+	has "not a measurement list: template name of 0 bytes"
+done
+rm "$SCRATCH/zeros"
 
 # The kernel's own text, but for bytes that could forge a line or play with a terminal.
 expect 0 "$ASSAY" log show "$V/6.1.0/sha1-ima-ng/binary_runtime_measurements"
@@ -174,6 +200,40 @@ diff <(grep -v /names/ "$SCRATCH/shown") <(grep -v -e /names/ -e '^line ' "$run/
 "$ASSAY" log show "$run/ascii_runtime_measurements" | cmp - "$SCRATCH/shown" || fail "ascii differs"
 cp "$list" "$SCRATCH/-dash"
 (cd "$SCRATCH" && "$ASSAY" log show -- -dash) | cmp - "$SCRATCH/shown" || fail "--"
+
+# What assayd says of itself, as text; what it cannot have written is said to be that, and steers no terminal.
+python3 - "$SCRATCH/states" <<'PY'
+import hashlib, struct, sys
+f = lambda d: struct.pack('<I', len(d)) + d
+out = b''
+for name, buf in ((b'x', b'v=1;event=start;'), (b'assay-state', b'v=1;event=start;version=a\\x3bb"c;'),
+                  (b'assay-state', b'v=1;event=st\x1b[2J\xff\n;'), (b'assay-state', b''),
+                  (b'assay-state', b'v=1;event=stop;why=signal;')):
+    data = f(b'sha256:\0' + hashlib.sha256(buf).digest()) + f(name + b'\0') + f(buf)
+    out += struct.pack('<I', 10) + hashlib.sha1(data).digest() + f(b'ima-buf') + f(data)
+open(sys.argv[1], 'wb').write(out)
+PY
+expect 0 "$ASSAY" log show --states "$SCRATCH/states"
+diff - "$SCRATCH/stdout" <<'EOF' || fail "show --states"
+1 v=1;event=start;version=a\x3bb"c;
+2 not of assayd's form: v=1;event=st\x1b[2J\xff\x0a;
+3 not of assayd's form: 
+4 v=1;event=stop;why=signal;
+EOF
+for option in '' --states; do
+	"$ASSAY" log show --json ${option:+"$option"} "$SCRATCH/states" | python3 -c '
+import json, sys
+rows = [json.loads(line) for line in sys.stdin]
+assert [r["index"] for r in rows] == [i for i in range(5) if i or not sys.argv[1:]], rows
+rows = {r["index"]: r for r in rows}
+assert "state" not in rows.get(0, {})
+assert rows[1]["state"] == {"v": "1", "event": "start", "version": "a\\x3bb\"c"}, rows[1]
+assert rows[2]["state"] is None and rows[3]["state"] is None
+assert rows[4]["state"]["why"] == "signal"
+' ${option:+"$option"} || fail "show --json $option"
+done
+expect 0 "$ASSAY" log show --states "$list"
+[ -z "$OUT" ] || fail "state records of a kernel: $OUT"
 
 # What a list says of itself in an error steers no terminal, and is JSON.
 python3 - "$list" >"$SCRATCH/hostile" <<'PY'

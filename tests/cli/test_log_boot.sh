@@ -57,7 +57,7 @@ run=$V/7.2.13/rich-sha256-ima-sig
 list=$run/binary_runtime_measurements
 grep -v -E '^sha256 (3|9) ' "$run/pcrs.txt" >"$SCRATCH/few"
 expect 0 "$ASSAY" log verify -v --pcrs "$SCRATCH/few" "$list"
-has "boot_aggregate, entry 0: not checked: not at hand, as it was then, is PCR 3,9 of bank sha256"
+has "boot_aggregate, entry 0: not checked: PCRs 3,9 (sha256) were not given as they were at boot"
 grep -v -E '^sha256 ' "$run/pcrs.txt" >"$SCRATCH/few"
 expect 0 "$ASSAY" log verify -v --json --pcrs "$SCRATCH/few" "$list"
 python3 -c '
@@ -135,7 +135,7 @@ verify 0 file-only "not checked: the list begins with none"
 verify 0 many "entry 0: agrees"
 verify 1 behind "entry 0: DIFFERS" # what no value proves says nothing
 verify 0 behind-2 "entry 0: agrees"
-verify 0 other-pcr "not checked: not at hand, as it was then, is PCR 9 of bank sha256"
+verify 0 other-pcr "not checked: PCRs 9 (sha256) were not given as they were at boot"
 verify 0 keyring "entry 0: agrees"
 # A list without the entries of a PCR: said, and whoever names the PCR refuses it.
 echo "sha256 11 $(printf '%064d' 1)" >>"$SCRATCH/good.pcrs"

@@ -46,6 +46,10 @@ full=$VECTORS/kernel/6.12.95/rich-sha256-ima-sig/binary_runtime_measurements
 run2=6.12.95-rich-sha256-ima-sig
 expect 0 tools_quote $run2 quote "$dir/ak.tpmt" --pcr-list sha1:10+sha256:10,11
 expect_text "$OUT" "^demanded +good"
+expect_text "$OUT" "^clock +[0-9]+ ms, safe: (yes|no); .*blinded by the TPM"
+expect 0 tools_quote $run2 quote "$dir/ak.tpmt"
+expect_text "$OUT" "^demanded +nothing \(see --pcr-list\)"
+expect 1 tools_quote $run2 quote "$dir/ak.tpmt" --pcrs sha256:10,12
 for list in sha256:10,12 sha512:10 sha1:10+sha384:10 sha256:0; do
 	expect 1 tools_quote $run2 quote "$dir/ak.tpmt" --pcr-list $list
 	expect_text "$OUT" "^demanded +BAD: PCR [0-9]+ of bank sha[0-9]+ is not quoted"

@@ -92,9 +92,10 @@ static void test_head_of_a_covered_record(void **state)
 
 static void test_state_text(void **state)
 {
+	static const char *const keys[] = { "v", "event", "path", "n", "digest", "none" };
 	char buf[200];
 	struct assay_wr w = assay_wr(buf, sizeof(buf));
-	struct assay_bytes out;
+	struct assay_bytes out, key, value;
 
 	assay_state_begin(&w, "start");
 	assay_state_add(&w, "path", B("/a b;c=d\\e\n\x80"));
@@ -109,6 +110,11 @@ static void test_state_text(void **state)
 	assert_true(assay_bytes_is(assay_state_get(out, "digest"), "01ff"));
 	assert_null(assay_state_get(out, "absent").data);
 	assert_non_null(assay_state_get(out, "none").data);
+	for (unsigned i = 0; i < ARRAY_LEN(keys); i++) {
+		assert_true(assay_state_next(&out, &key, &value));
+		assert_true(assay_bytes_is(key, keys[i]));
+	}
+	assert_false(assay_state_next(&out, &key, &value));
 }
 
 static int check_keys(unsigned n)

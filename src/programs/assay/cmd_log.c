@@ -1,20 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* "assay log": reads, verifies, counts and converts measurement lists. */
-#include <stddef.h>
-
 #include "backends/crypto_openssl/crypto_openssl.h"
 #include "programs/assay/cmd.h"
 #include "programs/assay/log.h"
-
-struct options {
-	bool json;
-};
-
-static const struct option_row json_lines[] = {
-	{ 'j', "json", NULL, "one JSON object a line", OPTION_FLAG,
-	  offsetof(struct options, json) },
-	{ 0 },
-};
 
 static const struct command subcommands[] = {
 	{
@@ -26,16 +14,16 @@ static const struct command subcommands[] = {
 	},
 	{
 		.name = "show",
-		.synopsis = "[--json] FILE...",
+		.synopsis = "[--states] [--json] FILE...",
 		.summary = "prints the entries of a list",
-		.rows = json_lines,
+		.rows = log_show_rows,
 		.run = cmd_log_show,
 	},
 	{
 		.name = "stat",
 		.synopsis = "[--json] FILE...",
 		.summary = "counts what is in a list",
-		.rows = json_lines,
+		.rows = log_stat_rows,
 		.run = cmd_log_stat,
 	},
 	{
@@ -54,18 +42,18 @@ const struct command cmd_log = {
 	.sub = subcommands,
 };
 
-int log_run_on_list(const char *name, int argc, char **argv,
-		    int (*run)(const struct log_list *list, bool json,
+int log_run_on_list(const char *name, const struct option_row *rows, void *options, int argc,
+		    char **argv,
+		    int (*run)(const struct log_list *list, const void *options,
 			       const struct assay_crypto *crypto))
 {
 	__attribute__((cleanup(assay_auto_log_list))) struct log_list list = { 0 };
 	AUTO(crypto_openssl) struct assay_crypto_openssl *openssl = NULL;
-	struct options o = { 0 };
 	struct assay_crypto crypto;
 	struct assay_err err;
 	int first, r;
 
-	r = options_parse(name, json_lines, argc, argv, &o, &first);
+	r = options_parse(name, rows, argc, argv, options, &first);
 	if (r)
 		return r;
 	if (first >= argc)
@@ -74,5 +62,5 @@ int log_run_on_list(const char *name, int argc, char **argv,
 		return assay_cmd_fail(name, NULL, &err);
 	crypto = assay_crypto_openssl_port(openssl);
 	r = log_list_open(name, argv + first, argc - first, &crypto, &list);
-	return r ? r : run(&list, o.json, &crypto);
+	return r ? r : run(&list, options, &crypto);
 }

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "backends/crypto_openssl/crypto_openssl.h"
@@ -165,11 +166,22 @@ static int export_file(struct export *e, const char *path, const struct assay_cr
 {
 	__attribute__((cleanup(assay_auto_log_input))) struct log_input input = { 0 };
 	struct assay_err err;
+	struct stat st;
 	int r;
 
+	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
+		assay_err_set(&err, -EISDIR,
+			      "a folder: its segments are exported one by one, as each begins "
+			      "at PCR values of its own");
+		return assay_cmd_fail(NAME, path, &err);
+	}
 	if (log_input_open(path, crypto, &input, &err) < 0)
 		return assay_cmd_fail(NAME, path, &err);
 	e->input = &input;
+	if (input.list.len == 0) {
+		assay_err_set(&err, -EBADMSG, "the list is empty");
+		return assay_cmd_fail(NAME, path, &err);
+	}
 	r = assay_checker_init(&e->checker, crypto, &e->banks, &input.form, false);
 	if (r == 0)
 		r = assay_steps_new(crypto, &e->banks, &input.form, false, &e->steps);

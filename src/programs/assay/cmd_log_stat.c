@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* "assay log stat": what is in a list, in numbers. Checks forms, computes no digest. */
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -177,20 +178,34 @@ static int stat_part(const struct log_part *part, bool chain, bool json,
 	return r < 0 ? assay_cmd_fail(NAME, part->path, &err) : EXIT_YES;
 }
 
+struct options {
+	bool json;
+};
+
+const struct option_row log_stat_rows[] = {
+	{ 'j', "json", NULL, "one JSON object a line", OPTION_FLAG,
+	  offsetof(struct options, json) },
+	{ 0 },
+};
+
 /* Segments one after the other: an object, or a paragraph, each. */
-static int stat_list(const struct log_list *list, bool json, const struct assay_crypto *crypto)
+static int stat_list(const struct log_list *list, const void *options,
+		     const struct assay_crypto *crypto)
 {
+	const struct options *o = options;
 	int r = EXIT_YES;
 
 	for (size_t i = 0; r == EXIT_YES && i < list->n; i++) {
-		if (i > 0 && !json)
+		if (i > 0 && !o->json)
 			puts("");
-		r = stat_part(&list->part[i], list->chain, json, crypto);
+		r = stat_part(&list->part[i], list->chain, o->json, crypto);
 	}
 	return r;
 }
 
 int cmd_log_stat(int argc, char **argv)
 {
-	return log_run_on_list(NAME, argc, argv, stat_list);
+	struct options o = { 0 };
+
+	return log_run_on_list(NAME, log_stat_rows, &o, argc, argv, stat_list);
 }

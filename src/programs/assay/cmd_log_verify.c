@@ -10,7 +10,8 @@
 #include "programs/assay/log.h"
 #include "programs/assay/log_verify.h"
 
-#define NAME "log verify"
+#define NAME	 "log verify"
+#define JOBS_MAX 1024u
 
 struct options {
 	struct log_verify_options v;
@@ -44,8 +45,9 @@ static int take_jobs(void *options, const char *text, struct assay_err *err)
 	struct options *o = options;
 	uint64_t n;
 
-	if (assay_num_parse(assay_bytes_str(text), 10, 1024, &n) < 0 || n == 0)
-		return assay_err_set(err, -EINVAL, "'%s' is no number of threads", text);
+	if (assay_num_parse(assay_bytes_str(text), 10, JOBS_MAX, &n) < 0 || n == 0)
+		return assay_err_set(err, -EINVAL, "'%s' is no number of threads (1 to %u)", text,
+				     JOBS_MAX);
 	o->v.jobs = (unsigned)n;
 	return 0;
 }

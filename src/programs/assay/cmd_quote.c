@@ -40,7 +40,8 @@ static int take_nonce(void *options, const char *text, struct assay_err *err)
 	long n = assay_hex_decode(assay_bytes_str(text), o->request.nonce.data, ASSAY_NONCE_MAX);
 
 	if (n <= 0)
-		return assay_err_set(err, -EINVAL, "the nonce is 1 to %d bytes in hexadecimal",
+		return assay_err_set(err, -EINVAL,
+				     "the nonce is 1 to %d bytes in hexadecimal, two digits each",
 				     ASSAY_NONCE_MAX);
 	o->request.nonce.len = (size_t)n;
 	o->has_nonce = true;
@@ -355,7 +356,7 @@ static int cmd_quote_run(int argc, char **argv)
 	struct assay_crypto crypto;
 	struct options o = { .request = { .op = CONTROL_QUOTE }, .timeout_s = TIMEOUT_S };
 	struct assay_err err = { 0 };
-	bool is_daemon;
+	bool is_daemon = false;
 	int r = parse_options(argc, argv, &o);
 
 	if (r)

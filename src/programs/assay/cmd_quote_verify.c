@@ -41,7 +41,8 @@ static int take_nonce(void *options, const char *text, struct assay_err *err)
 	long n = assay_hex_decode(assay_bytes_str(text), o->nonce, sizeof(o->nonce));
 
 	if (n <= 0)
-		return assay_err_set(err, -EINVAL, "the nonce is 1 to %d bytes in hexadecimal",
+		return assay_err_set(err, -EINVAL,
+				     "the nonce is 1 to %d bytes in hexadecimal, two digits each",
 				     ASSAY_NONCE_MAX);
 	o->nonce_len = (size_t)n;
 	return 0;
@@ -69,6 +70,7 @@ const struct option_row quote_verify_rows[] = {
 	{ 'n', "nonce", "HEX", "what the quote must answer", OPTION_CALL, .take = take_nonce },
 	{ 'p', "pcr-list", "SELECTION", "PCRs that must be quoted: sha256:10+sha1:10 (any)",
 	  OPTION_CALL, .take = take_demanded },
+	{ 0, "pcrs", "SELECTION", "the same", OPTION_CALL, .take = take_demanded },
 	{ 'l', "log", "LIST", "the measurement list that the PCRs are of, or assayd's folder",
 	  OPTION_ONCE, AT(log) },
 	{ 'F', "first", "N", "the segment that the list begins with (1)", OPTION_CALL,
@@ -186,7 +188,7 @@ static int read_input(const struct options *o, struct assay_crypto_openssl *open
 /* ---- what was found ------------------------------------------------------------------------- */
 
 static const char *state_of(const struct assay_quote_verdict *v, enum assay_quote_check check,
-			    bool is_tpm)
+			    bool is_tpm, bool demands)
 {
 	if (check == v->failed)
 		return v->why;
@@ -197,6 +199,8 @@ static const char *state_of(const struct assay_quote_verdict *v, enum assay_quot
 		       "what a TPM put together";
 	if (check >= ASSAY_QUOTE_CHECK_SELECTION && !v->has_values)
 		return "no values were given";
+	if (check == ASSAY_QUOTE_CHECK_DEMANDED && !demands)
+		return "nothing (see --pcr-list)";
 	return "good";
 }
 
@@ -205,35 +209,44 @@ static const char *soft_note(const struct assay_quote_verdict *v)
 	return v->parsed && v->attest.soft ? "software anchor, not rooted in hardware" : NULL;
 }
 
-static void tell(const struct assay_quote_verdict *v, const struct input *in)
+static void tell_clock(const struct assay_attest *a)
+{
+	const struct assay_tpm_clock *c = &a->clock;
+
+	printf("%-10s %llu ms, safe: %s; %u resets, %u restarts since the last%s\n", "clock",
+	       (unsigned long long)c->clock, c->safe ? "yes" : "no", c->reset_count,
+	       c->restart_count,
+	       a->soft ? ""
+		       : " (no counts: blinded by the TPM, unless the key is of the endorsement "
+			 "hierarchy)");
+}
+
+static void tell(const struct assay_quote_verdict *v, const struct input *in, bool demands)
 {
 	char text[ASSAY_SELECTION_TEXT_MAX];
 	struct assay_wr w = assay_wr(text, sizeof(text));
-	const struct assay_tpm_clock *c = &v->attest.clock;
 
 	for (unsigned i = 0; i < ASSAY_QUOTE_CHECK_COUNT; i++)
 		printf("%-10s %s%s\n", assay_quote_check_name(i), i == v->failed ? "BAD: " : "",
-		       state_of(v, i, in->is_tpm));
+		       state_of(v, i, in->is_tpm, demands));
 	if (v->parsed) {
 		assay_selection_print(&v->attest.selection, &w);
 		printf("%-10s %.*s\n", "quoted", (int)w.len, text);
-		printf("%-10s %llu ms, %u resets, %u restarts since the last, safe: %s\n", "clock",
-		       (unsigned long long)c->clock, c->reset_count, c->restart_count,
-		       c->safe ? "yes" : "no");
+		tell_clock(&v->attest);
 	}
 	if (soft_note(v))
 		printf("%-10s %s\n", "anchor", soft_note(v));
 	puts(v->holds ? "the quote holds" : "the quote DOES NOT HOLD");
 }
 
-static int tell_json(const struct assay_quote_verdict *v, const struct input *in)
+static int tell_json(const struct assay_quote_verdict *v, const struct input *in, bool demands)
 {
 	json_t *o = json_pack("{s:b, s:b}", "holds", v->holds, "key_attributes_known", in->is_tpm);
 	json_t *checks = json_object();
 
 	for (unsigned i = 0; i < ASSAY_QUOTE_CHECK_COUNT; i++)
 		json_object_set_new(checks, assay_quote_check_name(i),
-				    json_string(state_of(v, i, in->is_tpm)));
+				    json_string(state_of(v, i, in->is_tpm, demands)));
 	json_object_set_new(o, "checks", checks);
 	if (v->failed != ASSAY_QUOTE_CHECK_COUNT)
 		json_object_set_new(o, "failed", json_string(assay_quote_check_name(v->failed)));
@@ -309,8 +322,8 @@ static int verify(const struct options *o, struct assay_crypto_openssl *openssl,
 	if (assay_quote_judge(crypto, &in->quote, &question, &v, &err) < 0)
 		return assay_cmd_fail(NAME, NULL, &err);
 	if (!o->json)
-		tell(&v, in);
-	else if (tell_json(&v, in) != EXIT_YES)
+		tell(&v, in, o->demanded.n > 0);
+	else if (tell_json(&v, in, o->demanded.n > 0) != EXIT_YES)
 		return EXIT_TROUBLE;
 	if (!v.holds)
 		return EXIT_NO;

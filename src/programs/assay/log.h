@@ -15,7 +15,8 @@
 #include "programs/assay/options.h"
 
 extern const struct command cmd_log;
-extern const struct option_row log_export_rows[], log_verify_rows[];
+extern const struct option_row log_export_rows[], log_show_rows[], log_stat_rows[],
+	log_verify_rows[];
 
 /* The subcommands, in cmd_log_NAME.c. */
 int cmd_log_show(int argc, char **argv);
@@ -25,9 +26,12 @@ int cmd_log_export(int argc, char **argv);
 
 struct log_list;
 
-/* "[--json] FILE...", of subcommand @name; @run returns the exit status. */
-int log_run_on_list(const char *name, int argc, char **argv,
-		    int (*run)(const struct log_list *list, bool json,
+/* "[OPTION]... FILE..." of subcommand @name, whose options @rows take into @options, which @run
+ * gets;
+ * @run returns the exit status. */
+int log_run_on_list(const char *name, const struct option_row *rows, void *options, int argc,
+		    char **argv,
+		    int (*run)(const struct log_list *list, const void *options,
 			       const struct assay_crypto *crypto));
 
 /* ---- the list: log_input.c ------------------------------------------------------------------ */

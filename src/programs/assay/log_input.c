@@ -80,6 +80,15 @@ static void tell_column(struct log_input *in, const struct assay_crypto *crypto)
 	}
 }
 
+/* An array of JSON, or the number of record 0: type 0 and 8 bytes. */
+static bool may_be_cel(struct assay_bytes file)
+{
+	static const uint8_t tlv[] = { 0, 0, 0, 0, 8 };
+
+	return (file.len && file.data[0] == '[') ||
+	       (file.len >= sizeof(tlv) && memcmp(file.data, tlv, sizeof(tlv)) == 0);
+}
+
 int log_input_open(const char *path, const struct assay_crypto *crypto, struct log_input *ret,
 		   struct assay_err *err)
 {
@@ -95,6 +104,10 @@ int log_input_open(const char *path, const struct assay_crypto *crypto, struct l
 	} else {
 		in.list = in.file.bytes;
 		r = assay_list_form_detect(in.list, &in.form, err);
+		if (r < 0 && may_be_cel(in.list))
+			assay_err_set(err, r,
+				      "not a measurement list; it looks like CEL, which is only "
+				      "written");
 	}
 	if (r < 0)
 		return r;

@@ -150,5 +150,5 @@ int log_first_parse(const char *text, uint64_t *ret, struct assay_err *err)
 {
 	if (assay_num_parse(assay_bytes_str(text), 10, UINT64_MAX, ret) == 0 && *ret > 0)
 		return 0;
-	return assay_err_set(err, -EINVAL, "'%s' is no number of a segment", text);
+	return assay_err_set(err, -EINVAL, "'%s' is no number of a segment (1, 2 and so on)", text);
 }

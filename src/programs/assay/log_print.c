@@ -25,7 +25,8 @@ void log_text_reserve(struct log_text *t, size_t len)
 
 void log_text_flush(struct log_text *t)
 {
-	fwrite(t->w.data, 1, t->w.len, stdout);
+	if (t->w.len > 0) /* else there may be no buffer */
+		fwrite(t->w.data, 1, t->w.len, stdout);
 	t->w.len = 0;
 }
 

@@ -14,6 +14,11 @@ static const char *form_name(const struct log_verdict *v)
 	return v->found.sum.batches ? "flat form" : "every entry extended";
 }
 
+static const char *entries(uint64_t n)
+{
+	return n == 1 ? "entry" : "entries";
+}
+
 static const char *kind_name(const struct assay_reach *r)
 {
 	return r->kind == ASSAY_EXTEND_REAL ? "digests of its own" : "padded SHA-1 digests";
@@ -46,7 +51,8 @@ static void print_reached(const struct assay_pcr_finding *f)
 		printf("; %llu of its %llu entries, behind that, are not proved by these values\n",
 		       U(f->uncovered), U(f->entries));
 	else
-		printf("; all of its %llu entries are proved\n", U(f->entries));
+		printf("; all of its %llu %s proved\n", U(f->entries),
+		       f->entries == 1 ? "entry is" : "entries are");
 }
 
 static void print_pcr(const struct assay_pcr_finding *f)
@@ -57,12 +63,12 @@ static void print_pcr(const struct assay_pcr_finding *f)
 		print_reached(f);
 		break;
 	case ASSAY_PCR_NO_CLAIM:
-		printf("no value was given; its %llu entries are not proved\n", U(f->entries));
+		printf("no value was given; its %llu %s not proved\n", U(f->entries),
+		       f->entries == 1 ? "entry is" : "entries are");
 		return;
 	case ASSAY_PCR_UNTOUCHED:
-		printf("NOT REACHED: still at its first value, but the list has %llu entries for "
-		       "it\n",
-		       U(f->entries));
+		printf("NOT REACHED: still at its first value, but the list has %llu %s for it\n",
+		       U(f->entries), entries(f->entries));
 		break;
 	case ASSAY_PCR_DISAGREE:
 		puts("NOT REACHED: its banks are reached after different entries");
@@ -75,7 +81,9 @@ static void print_pcr(const struct assay_pcr_finding *f)
 			       U(f->best.index),
 			       U(f->best.next == UINT64_MAX ? f->best.index : f->best.next));
 		else
-			puts("no prefix of the list has this value in any bank");
+			puts("no prefix of the list has this value in any bank: an entry was "
+			     "changed or removed, the list ends too early, or something else "
+			     "extended it");
 		break;
 	}
 	print_banks(f);
@@ -111,11 +119,15 @@ static void print_boot(const struct assay_boot_finding *b)
 		return;
 	}
 	printf("boot_aggregate, entry %llu: ", U(b->said.index));
-	if (b->state == ASSAY_BOOT_UNKNOWN)
-		printf("not checked: not at hand, as it was then, is PCR ");
-	else
-		printf("%s PCR ", b->state == ASSAY_BOOT_AGREES ? "agrees with" : "DIFFERS from");
-	print_list(b->state == ASSAY_BOOT_UNKNOWN ? b->missing : b->pcrs);
+	if (b->state == ASSAY_BOOT_UNKNOWN) {
+		printf("not checked: PCRs ");
+		print_list(b->missing);
+		printf(" (%s) were not given as they were at boot\n",
+		       assay_hash_name(b->said.digest.alg));
+		return;
+	}
+	printf("%s PCR ", b->state == ASSAY_BOOT_AGREES ? "agrees with" : "DIFFERS from");
+	print_list(b->pcrs);
 	printf(" of bank %s%s\n", assay_hash_name(b->said.digest.alg),
 	       b->zero ? ": it is zero, a kernel without a TPM made it" : "");
 	if (b->first_differs)
@@ -140,27 +152,28 @@ static void print_notes(const struct log_verdict *v)
 	const struct assay_verify_summary *s = &v->found.sum;
 
 	if (s->absent)
-		printf("%llu batch records stand for %llu entries that this file does not hold\n",
-		       U(s->batches), U(s->absent));
+		printf("%llu %s for %llu %s that this file does not hold\n", U(s->batches),
+		       s->batches == 1 ? "batch record stands" : "batch records stand",
+		       U(s->absent), entries(s->absent));
 	else if (s->batches)
-		printf("%llu batch records were compared with the entries they cover\n",
-		       U(s->batches));
+		printf("%llu %s compared with the entries they cover\n", U(s->batches),
+		       s->batches == 1 ? "batch record was" : "batch records were");
 	if (s->base_set)
 		printf("the PCRs did not begin at zero: %s\n",
 		       s->base_vouched ? "an entry says with what, and is proved"
 				       : "no proved entry says with what");
 	if (s->waiting)
-		printf("%llu entries at the end wait for a batch record: they have no standing "
-		       "yet\n",
-		       U(s->waiting));
+		printf("%llu %s for a batch record: no standing yet\n", U(s->waiting),
+		       s->waiting == 1 ? "entry at the end waits" : "entries at the end wait");
 	if (s->boot_aggregates > 1)
 		printf("%llu boot_aggregates: the list was carried over %llu kexec, or files bear "
 		       "the name\n",
 		       U(s->boot_aggregates), U(s->boot_aggregates - 1));
 	if (s->violations)
-		printf("%llu violations, %llu of them protected by batch records: what was "
+		printf("%llu %s, %llu of them protected by batch records: what was "
 		       "measured may not be what was used\n",
-		       U(s->violations), U(s->violations - s->bare_violations));
+		       U(s->violations), s->violations == 1 ? "violation" : "violations",
+		       U(s->violations - s->bare_violations));
 }
 
 static bool has_handovers(const struct assay_history *h)
@@ -228,8 +241,8 @@ static void print_segment(const struct log_verdict *v, size_t i)
 		       start_name(s->head->start), s->found.err.text, U(s->found.err.offset),
 		       s->path);
 	else
-		printf("segment %llu, %s: %llu entries", number, start_name(s->head->start),
-		       U(s->found.sum.entries));
+		printf("segment %llu, %s: %llu %s", number, start_name(s->head->start),
+		       U(s->found.sum.entries), entries(s->found.sum.entries));
 	if (s->found.error == 0 && i + 1 < v->list->n && s->found.sum.waiting)
 		printf(", %llu of them without a batch record", U(s->found.sum.waiting));
 	if (s->found.error == 0)
@@ -247,9 +260,9 @@ void log_verdict_text(const struct log_verdict *v)
 {
 	for (size_t i = 0; v->segments && i < v->list->n; i++)
 		print_segment(v, i);
-	printf("%s list, %s column, %s-endian, %s: %llu entries%s\n",
-	       log_source_name(v->input->source), assay_hash_name(v->input->form.column),
-	       v->input->form.big ? "big" : "little", form_name(v), U(v->found.sum.entries),
+	printf("%s list, %s column, %s-endian, %s: %llu %s%s\n", log_source_name(v->input->source),
+	       assay_hash_name(v->input->form.column), v->input->form.big ? "big" : "little",
+	       form_name(v), U(v->found.sum.entries), entries(v->found.sum.entries),
 	       v->found.error ? " before the first wrong one" : "");
 	for (uint32_t pcr = 0; pcr <= ASSAY_RECORD_PCR_MAX; pcr++) {
 		struct assay_pcr_finding f;

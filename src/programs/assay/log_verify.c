@@ -426,11 +426,28 @@ static bool judge_demands(struct log_verdict *v, const struct log_segment *gap)
 	return false;
 }
 
+/* Every list that a kernel or assayd has made has an entry: an empty file is a copy that failed.
+ * The last of several segments may have none yet. */
+static bool is_empty(const struct log_verdict *v)
+{
+	uint64_t entries = v->found.sum.entries;
+
+	for (size_t i = 0; v->segments && i < v->list->n; i++)
+		entries += v->segments[i].found.sum.entries;
+	return v->found.error == 0 && entries == 0;
+}
+
 static void judge(struct log_verdict *v)
 {
 	const struct log_segment *gap = last_gap(v);
 
-	if (!judge_segments(v) || !judge_values(v) || !judge_demands(v, gap))
+	if (!judge_segments(v))
+		return;
+	if (is_empty(v)) {
+		say(v, EXIT_NO, "does not hold: the list is empty");
+		return;
+	}
+	if (!judge_values(v) || !judge_demands(v, gap))
 		return;
 	if (v->o->claims.n == 0)
 		say(v, EXIT_YES,
