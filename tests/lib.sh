@@ -68,22 +68,25 @@ expect_text() {
 	grep -q -E -- "$2" <<<"$1" || fail "'$2' is not in: ${1:0:2000}"
 }
 
-# in_mount_namespace "$@": runs the script again in a private mount namespace, once. Where "/" is no mount
-# point (a chroot) its propagation cannot be changed; then only what is below $SCRATCH is private.
-in_mount_namespace() {
+# in_namespaces "$@": runs the script again in a private mount namespace, once, and in a PID namespace, so that who looks
+# at all processes and their mounts does not look at other tests. Where "/" is no mount point (a chroot) its
+# propagation cannot be changed; then only what is below $SCRATCH is private.
+in_namespaces() {
 	[ "${ASSAY_TEST_NAMESPACE:-}" = 1 ] && return
-	local status=0 propagation=private
+	local status=0 how=(--propagation private)
 	[ -e /proc/self/mountinfo ] || skip "needs /proc"
-	unshare -m true 2>/dev/null || propagation=unchanged
-	if [ $propagation = unchanged ]; then
-		unshare -m --propagation unchanged true || skip "cannot make a mount namespace here"
+	if ! unshare -m true 2>/dev/null; then
+		how=(--propagation unchanged)
+		unshare -m "${how[@]}" true || skip "cannot make a mount namespace here"
 		mount --bind "$SCRATCH" "$SCRATCH" || skip "cannot mount here"
 		_mounts+=("$SCRATCH")
 		mount --make-private "$SCRATCH"
 		chmod 755 "$SCRATCH" # as ordinary users go there, too
 		export TMPDIR=$SCRATCH
 	fi
-	ASSAY_TEST_NAMESPACE=1 unshare -m --propagation $propagation "$0" "$@" || status=$?
+	how+=(--pid --fork --kill-child --mount-proc)
+	unshare -m "${how[@]}" true || skip "cannot make a PID namespace here"
+	ASSAY_TEST_NAMESPACE=1 unshare -m "${how[@]}" "$0" "$@" || status=$?
 	exit $status
 }
 
@@ -109,11 +112,12 @@ PATIENCE=${PATIENCE:-60}
 
 # wait_for SECONDS COMMAND...: until it succeeds; fails when the time is over, which is $PATIENCE at least.
 wait_for() {
-	local end=$((SECONDS + ($1 > PATIENCE ? $1 : PATIENCE)))
+	local began=$SECONDS end=$((SECONDS + ($1 > PATIENCE ? $1 : PATIENCE))) pause=0.02
 	shift
 	until "$@" 2>"$SCRATCH/waited"; do
 		[ $SECONDS -lt $end ] || fail "not in time: '$*': $(head -c 1000 "$SCRATCH/waited")"
-		sleep 0.02
+		sleep $pause
+		[ $SECONDS -lt $((began + 1)) ] || pause=0.1 # it is another test's processor, too
 	done
 }
 

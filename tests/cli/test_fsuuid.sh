@@ -4,7 +4,7 @@
 . "$TEST_LIB"
 need_root
 need mkfs.ext4 tune2fs
-in_mount_namespace "$@"
+in_namespaces "$@"
 
 UUID=12345678-9abc-def0-1234-56789abcdef0
 

@@ -9,14 +9,14 @@
 LIST=$SCRATCH/list CONTROL=$SCRATCH/control PUBLIC=$SCRATCH/status LOG=$SCRATCH/assayd.log CONF=$SCRATCH/assayd.conf
 DAEMON=''
 
-# daemon_test [WITH]...: how each test begins: as root, in a mount namespace of its own, with
+# daemon_test [WITH]...: how each test begins: as root, in namespaces of its own (mounts, processes), with
 #   mount[=SIZE]  an ext4 at $MNT, all that assayd is to watch; one of 1 GiB has blocks for files of TiB
 #   tpm           a TPM of its own at $TCTI, which it is to use
 daemon_test() {
 	local with size
 	need_root
 	need unshare mkfs.ext4 python3
-	in_mount_namespace
+	in_namespaces
 	for with; do
 		case $with in
 		mount | mount=*)
@@ -205,8 +205,9 @@ need_measured() {
 
 # state_texts: the state records of all segments, one a line.
 state_texts() {
-	entries | awk '$5 == "assay-state" { print $6 }' | while read -r hex; do
-		printf '%b\n' "$(sed 's/../\\x&/g' <<<"$hex")"
+	local text
+	entries | awk '$5 == "assay-state" { print $6 }' | sed 's/../\\x&/g' | while read -r text; do
+		printf '%b\n' "$text"
 	done
 }
 

@@ -156,11 +156,19 @@ cp "$SCRATCH/policy" "$SCRATCH/policy.good"
 rm -rf "$LIST"
 start_assayd "policy=$SCRATCH/policy"
 echo 'audit func=BOGUS' >"$SCRATCH/policy"
-kill -HUP "$DAEMON"
 has_refused() {
 	[ "$(records 'r.get("op") == "policy_update" and r["res"] == 0 and r["cause"] == "failed" and r["errno"] == 22')" = 1 ]
 }
-wait_for 10 has_refused
+# Where the machine has far too much to do nobody may have read it in five seconds: another errno, and it is asked again.
+tries=0
+was_answered() {
+	has_refused || [ "$(records 'r.get("op") == "policy_update" and r["res"] == 0')" -ge $tries ]
+}
+until has_refused; do
+	[ $((tries += 1)) -le 10 ] || fail 'the policy is not refused for what it is'
+	kill -HUP "$DAEMON"
+	wait_for 10 was_answered
+done
 stop_assayd
 
 # ---- a storm beyond the rate ----------------------------------------------------------------------------------------

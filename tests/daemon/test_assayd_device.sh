@@ -68,4 +68,4 @@ fi
 
 # ---- ways that it does not take -------------------------------------------------------------------
 expect 2 timeout -s KILL $PATIENCE "$ASSAYD" --config "$CONF" --tcti 'cmd:cat'
-expect_text "$ERR" "tcti 'cmd:cat': assayd reaches a TPM by device, tabrmd, swtpm or mssim"
+expect_text "$ERR" "^assayd: --tcti: 'tcti' begins with one of: device tabrmd swtpm mssim; not 'cmd'"

@@ -40,7 +40,7 @@ hammer() {
 }
 
 echo 'measure func=FILE_CHECK mask=^MAY_READ' >"$SCRATCH/policy"
-changes=${HAMMER_CHANGES:-300}
+changes=${HAMMER_CHANGES:-150}
 read -r -a HAMMER_KINDS <<<"${HAMMER_ON:-tmpfs ext4}"
 scratch_kinds
 for fs in "${HAMMER_KINDS[@]}"; do

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # SIGKILL at random points under load, over a real (software) TPM: each time list and PCRs agree, no
 # entry that was acknowledged is lost, none is extended twice. Then what happens to machines: power
-# off, hibernation, resume, somebody else's extend. $KILLS: how often it is killed (25).
+# off, hibernation, resume, somebody else's extend. $KILLS: how often it is killed (12).
 # shellcheck source=tests/lib.sh
 . "$TEST_LIB"
 # shellcheck source=tests/lib/swtpm.sh
@@ -10,7 +10,7 @@
 need swtpm tpm2_shutdown tpm2_pcrextend tpm2_pcrread evmctl
 
 list=$SCRATCH/list acks=$SCRATCH/acks
-kills=${KILLS:-25}
+kills=${KILLS:-12}
 modes=(each group ordered)
 round=0 before=0
 

@@ -10,7 +10,7 @@ SERVE='' PARTS=()
 view_test() {
 	need_root
 	need unshare
-	in_mount_namespace
+	in_namespaces
 	[ "$VIEW_SERVE" != none ] || skip "it is built without the view"
 	{ : <>/dev/fuse; } 2>/dev/null || skip "this kernel has no FUSE"
 	mkdir -p "$SCRATCH/run" "$LIST"

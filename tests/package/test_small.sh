@@ -7,7 +7,7 @@
 . "$SOURCE/tests/daemon/lib.sh"
 need_root
 need unshare mkfs.ext4 python3
-in_mount_namespace "$@"
+in_namespaces "$@"
 unset MALLOC_PERTURB_ # of the test runner: it would make resident whatever is allocated
 FILES=7000 GROUPS_MADE=()
 case $("$ASSAYD" --version; ldd "$ASSAYD") in *libasan*) skip 'a sanitizer has memory of its own' ;; esac

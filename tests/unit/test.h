@@ -11,3 +11,11 @@
 #include <string.h>
 
 #include <cmocka.h>
+
+/* How often something random is tried. The thread sanitizer makes all ten times slower, and what it
+ * looks for does not depend on what was damaged. */
+#ifdef __SANITIZE_THREAD__
+#define TRIES(n) ((n) / 5)
+#else
+#define TRIES(n) (n)
+#endif

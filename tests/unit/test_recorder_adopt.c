@@ -126,7 +126,7 @@ static void kernel_between_any_two_of_ours(void **state)
 		fixture_start(&f);
 		for (unsigned i = 0; i < 3; i++) {
 			assert_int_equal(recorder_flush(f.recorder, FLUSH_MS), 0);
-			kernel_counts(&k, 40);
+			kernel_counts(&k, TRIES(40));
 			measure_files(&f, 7);
 		}
 		assert_int_equal(recorder_flush(f.recorder, FLUSH_MS), 0);
