@@ -76,6 +76,7 @@ finish() {
 	trap - EXIT
 	local pid
 	unguard
+	# shellcheck disable=SC2154 # daemon.sh has it
 	for pid in "${!running[@]}"; do
 		kill -KILL "$pid" 2>/dev/null
 		wait "$pid" 2>/dev/null

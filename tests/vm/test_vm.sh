@@ -10,6 +10,7 @@ need qemu-system-x86_64 swtpm mke2fs dpkg-deb apt-get
 need_root
 [ "$(uname -m)" = x86_64 ] || skip "needs an x86-64 machine"
 export VM_STORE=${VM_STORE:-$SOURCE/build-vm} ASSAYD
+[[ $1 != demo* ]] || in_namespaces "$@"
 jobs=$1 suite=$2 debs=()
 mapfile -t programs < <(find "$(dirname "$ASSAYD")" -maxdepth 1 -type f -name 'assayd-*')
 shift 2
@@ -34,6 +35,30 @@ if [[ $jobs = package* ]]; then
 	make_packages
 fi
 
+# make_demo_disk: the machine's disk for demo.sh has what that wants to be installed, and this tree, built: all of it here,
+# in a chroot, as a guest is slow. ninja finds nothing to do there.
+make_demo_disk() {
+	local disk=$SCRATCH/machine/disk.img root=$SCRATCH/root
+	mkdir -p "$root" "${disk%/*}"
+	cp --sparse=always "$("$here/fetch" root)" "$disk"
+	mount -o loop "$disk" "$root" || skip 'cannot mount a loop device here'
+	_mounts+=("$root")
+	mount -t proc proc "$root/proc"
+	mount --rbind /dev "$root/dev"
+	mount -t tmpfs run "$root/run"
+	cp "${debs[@]}" "$root/run/"
+	mkdir -p "$root/src/assay"
+	tar -c -C "$SOURCE" --exclude './build*' --exclude ./.git . | tar -x -C "$root/src/assay"
+	chroot "$root" env -i PATH=/usr/sbin:/usr/bin LC_ALL=C DEBIAN_FRONTEND=noninteractive bash -ec 'dpkg --force-unsafe-io -i /run/*.deb
+		cd /src/assay
+		[ -z "$(tools/install-packages --missing build demo | tee /dev/stderr)" ]
+		meson setup --buildtype=release -Dtests=disabled build-demo
+		ninja -C build-demo assay assayd bench/bench_files' </dev/null >"$SCRATCH/chroot" 2>&1 ||
+		fail "the disk for demo.sh: $(tail -n 20 "$SCRATCH/chroot")"
+	umount -R "$root" # all of it is on the disk
+	debs=()
+}
+
 # The tests of tests/daemon, and what they start.
 tests=()
 if [[ $jobs = hang* || $jobs = reads* ]]; then
@@ -45,11 +70,17 @@ mkdir -p "$VM_STORE"
 exec {lock}>"$VM_STORE/lock" && flock "$lock"
 kernel=$("$here/fetch" kernel "$suite") || skip "the kernel of $suite cannot be fetched"
 "$here/fetch" root >/dev/null || skip "the root filesystem cannot be made"
-if [[ $jobs = services* ]]; then
-	folder=$("$here/fetch" debs auditd dbus tpm2-abrmd libtss2-tcti-tabrmd0) || skip 'the packages cannot be fetched'
+names=()
+case $jobs in
+services*) names=(auditd dbus tpm2-abrmd libtss2-tcti-tabrmd0) ;;
+demo*) mapfile -t names < <(sed -nE 's/^(build|demo) ([^|]*).*/\2/p' "$SOURCE/tools/packages" | sort -u && echo apt) ;;
+esac
+if [ ${#names[@]} -gt 0 ]; then
+	folder=$("$here/fetch" debs "${names[@]}") || skip 'the packages cannot be fetched'
 	debs=("$folder"/*.deb)
 fi
 exec {lock}>&-
+[[ $jobs != demo* ]] || make_demo_disk
 while [ -n "$jobs" ]; do
 	job=${jobs%%+*} options=() word='' status=0
 	jobs=${jobs#"$job"} jobs=${jobs#+}
