@@ -14,9 +14,9 @@
 #include "base/macros.h"
 #include "base/num.h"
 #include "programs/assayd/main/maps_line.h"
+#include "programs/assayd/process/threads.h"
 
-#define SEEN_MAX     1024u /* files of one process that are told apart; more are told twice */
-#define THREAD_LINKS 3u	   /* of /proc/PID/task where there is one thread */
+#define SEEN_MAX 1024u /* files of one process that are told apart; more are told twice */
 
 struct walk {
 	const struct maps_walk *of;
@@ -176,10 +176,9 @@ static int walk_task(struct walk *w, pid_t task)
 static DIR *open_threads(pid_t pid)
 {
 	char path[64];
-	struct stat st;
 
 	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
-	return stat(path, &st) == 0 && st.st_nlink > THREAD_LINKS ? opendir(path) : NULL;
+	return threads_count(AT_FDCWD, path) > 1 ? opendir(path) : NULL;
 }
 
 /* The first one has ended, and what they share is not shown by its number any more. A thread can be

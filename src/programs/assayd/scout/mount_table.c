@@ -13,19 +13,12 @@
 #include "backends/source_fanotify/mountinfo.h"
 #include "base/clock.h"
 #include "base/num.h"
+#include "programs/assayd/process/threads.h"
 
-#define TRIES	     8u
-#define THREAD_LINKS 3u /* of /proc/PID/task where there is one thread */
-#define TEXT_MAX     (64u << 20)
+#define TRIES	 8u
+#define TEXT_MAX (64u << 20)
 
 /* ---- whether the task is the same ----------------------------------------------------------- */
-
-static bool is_alone(const struct mount_table_task *task)
-{
-	struct stat st;
-
-	return fstatat(task->dir, "task", &st, 0) == 0 && st.st_nlink == THREAD_LINKS;
-}
 
 /* Processor time, in nanoseconds: of a task, whoever's number it has. */
 static uint64_t has_run(const struct mount_table_task *task)
@@ -78,7 +71,7 @@ int mount_table_begin(struct mount_table *t, const struct mount_table_task *task
 	struct stat st;
 
 	*t = (struct mount_table){ .fd = -1, .began = assay_clock_ns() };
-	if (task->leads && is_alone(task))
+	if (task->leads && threads_count(task->dir, "task") == 1)
 		t->ran = has_run(task);
 	if (fstatat(task->dir, "ns/mnt", &st, 0) < 0)
 		return -errno;

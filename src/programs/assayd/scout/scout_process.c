@@ -20,11 +20,11 @@
 #include "programs/assayd/process/confine.h"
 #include "programs/assayd/process/ipc.h"
 #include "programs/assayd/process/spawner.h"
+#include "programs/assayd/process/threads.h"
 #include "programs/assayd/scout/mount_table.h"
 #include "programs/assayd/scout/scout_msg.h"
 
 #define MOUNTINFO_MAX (64u << 20)
-#define THREAD_LINKS  3u    /* of /proc/PID/task where there is one thread */
 #define TASKS_A_WORD  1024u /* so many are looked at between two words */
 #define USERS_MAX     4096u /* overlays of users that are told of in one pass */
 
@@ -374,13 +374,12 @@ static bool begin_process(struct scout *s, const char *name)
 static void look_at_process(struct scout *s, int dir, const char *name)
 {
 	char path[64];
-	struct stat st;
 
 	if (!begin_process(s, name))
 		return;
 	s->process = name;
 	assay_fmt(path, sizeof(path), "%s/task", name);
-	if (fstatat(dir, path, &st, 0) == 0 && st.st_nlink > THREAD_LINKS)
+	if (threads_count(dir, path) > 1)
 		for_each_number(s, path, look_at_task);
 	else
 		look_at_task(s, dir, name);
