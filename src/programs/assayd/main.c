@@ -149,6 +149,15 @@ static struct later {
 	uint32_t line, column; /* 0: not there, or an option stands for it */
 } later[] = { { .key = "policy" }, { .key = "template" } };
 
+/* NULL: the text is enough to judge it. */
+static struct later *later_of(const char *key)
+{
+	for (size_t i = 0; i < ARRAY_LEN(later); i++)
+		if (strcmp(later[i].key, key) == 0)
+			return &later[i];
+	return NULL;
+}
+
 /* What is given here replaces what the file says, lists too. */
 static int apply(const struct arguments *a, struct assay_conf *c, struct assay_err *err)
 {
@@ -157,6 +166,7 @@ static int apply(const struct arguments *a, struct assay_conf *c, struct assay_e
 
 	for (size_t i = 0; i < a->n_set; i++) {
 		const char *key = key_of(a->set[i].name);
+		struct later *l = later_of(key);
 
 		if (strcmp(key, "mount") == 0 && first_mount)
 			c->mount.n = first_mount = 0;
@@ -167,9 +177,8 @@ static int apply(const struct arguments *a, struct assay_conf *c, struct assay_e
 			assay_err_prefix(err, "--%s", a->set[i].name);
 			return r;
 		}
-		for (size_t l = 0; l < ARRAY_LEN(later); l++)
-			if (strcmp(later[l].key, key) == 0)
-				later[l].line = 0;
+		if (l)
+			l->line = 0;
 	}
 	return 0;
 }
@@ -183,13 +192,14 @@ static void find_later(struct assay_bytes text)
 
 static void blame(const char *key, struct assay_err *err)
 {
-	for (size_t i = 0; i < ARRAY_LEN(later); i++)
-		if (strcmp(later[i].key, key) == 0 && later[i].line) {
-			assay_err_prefix(err, "%s:%u:%u: %s", arguments.config, later[i].line,
-					 later[i].column, key);
-			return;
-		}
-	assay_err_prefix(err, "%s", key);
+	const struct later *l = later_of(key);
+
+	if (err->line)
+		return;
+	if (l && l->line)
+		assay_err_prefix(err, "%s:%u:%u: %s", arguments.config, l->line, l->column, key);
+	else
+		assay_err_prefix(err, "%s", key);
 }
 
 /* With its name and the place in the text. */
@@ -232,8 +242,7 @@ static int check_config(const struct daemon *d)
 	struct assay_err err = { 0 };
 
 	if (policy_load(NULL, d->conf.policy, &d->crypto, &d->core, &policy, &err) < 0) {
-		if (!err.line)
-			blame("policy", &err);
+		blame("policy", &err);
 		return trouble(&err);
 	}
 	assay_conf_print(&d->conf, &w);

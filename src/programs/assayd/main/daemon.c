@@ -219,7 +219,7 @@ static int load_policy(struct daemon *d, const struct loaded_policy **ret, struc
 {
 	int rc = policy_load(NULL, d->conf.policy, &d->crypto, &d->core, ret, err);
 
-	if (rc < 0 && !err->line)
+	if (rc < 0)
 		d->blame("policy", err);
 	return rc;
 }

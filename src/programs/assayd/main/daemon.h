@@ -48,7 +48,8 @@ struct daemon {
 	 * it. Errors: with the file and the place in the text. */
 	int (*read_conf)(struct fetch *by, struct assay_conf *ret, struct assay_err *err);
 	/* Puts in front of a message where the value of @key was given, as read_conf() found it
-	 * last, and the key: for what cannot be told from the text alone. */
+	 * last, and the key: for what cannot be told from the text alone. A message with a place
+	 * in what the value names, as a policy's, stays as it is. */
 	void (*blame)(const char *key, struct assay_err *err);
 	struct assay_conf given; /* what read_conf() gave last and is in force */
 	struct cmdline cmdline;

@@ -193,7 +193,7 @@ static uint64_t take(struct daemon *d)
 	r->effective = r->next;
 	cmdline_apply(&d->cmdline, &r->effective);
 	rc = policy_load(&d->fetch, r->next.policy, &d->crypto, &d->core, &policy, &err);
-	if (rc < 0 && !err.line)
+	if (rc < 0)
 		d->blame("policy", &err);
 	if (policy_change_take(d, r->next.policy, policy, rc, &err) < 0)
 		return 0;
