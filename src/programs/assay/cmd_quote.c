@@ -11,7 +11,6 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/fmt.h"
-#include "base/hex.h"
 #include "base/num.h"
 #include "engine/quote.h"
 #include "programs/assay/answer.h"
@@ -28,7 +27,7 @@
 struct options {
 	struct control_request request;
 	const char *out, *ak, *tcti, *control, *message, *signature;
-	bool has_nonce, json;
+	bool json;
 	uint64_t timeout_s;
 };
 
@@ -37,15 +36,8 @@ struct options {
 static int take_nonce(void *options, const char *text, struct assay_err *err)
 {
 	struct options *o = options;
-	long n = assay_hex_decode(assay_bytes_str(text), o->request.nonce.data, ASSAY_NONCE_MAX);
 
-	if (n <= 0)
-		return assay_err_set(err, -EINVAL,
-				     "the nonce is 1 to %d bytes in hexadecimal, two digits each",
-				     ASSAY_NONCE_MAX);
-	o->request.nonce.len = (size_t)n;
-	o->has_nonce = true;
-	return 0;
+	return quote_nonce_parse(text, o->request.nonce.data, &o->request.nonce.len, err);
 }
 
 static int take_pcrs(void *options, const char *text, struct assay_err *err)
@@ -97,7 +89,7 @@ static int parse_options(int argc, char **argv, struct options *o)
 		return r;
 	if (first != argc)
 		return assay_cmd_usage(NAME, "'%s' is too much", argv[first]);
-	if (!o->has_nonce || !o->out)
+	if (!o->request.nonce.len || !o->out)
 		return assay_cmd_usage(NAME, "--nonce and --out are needed");
 	if (o->tcti && o->control)
 		return assay_cmd_usage(NAME, "--tcti and --control do not go together");

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* "assay quote verify": judges a quote and, against the quoted PCRs, a list. */
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 
 #include "base/file.h"
-#include "base/hex.h"
 #include "engine/quote.h"
 #include "programs/assay/answer.h"
 #include "programs/assay/cmd.h"
@@ -38,14 +36,8 @@ struct input {
 static int take_nonce(void *options, const char *text, struct assay_err *err)
 {
 	struct options *o = options;
-	long n = assay_hex_decode(assay_bytes_str(text), o->nonce, sizeof(o->nonce));
 
-	if (n <= 0)
-		return assay_err_set(err, -EINVAL,
-				     "the nonce is 1 to %d bytes in hexadecimal, two digits each",
-				     ASSAY_NONCE_MAX);
-	o->nonce_len = (size_t)n;
-	return 0;
+	return quote_nonce_parse(text, o->nonce, &o->nonce_len, err);
 }
 
 static int take_demanded(void *options, const char *text, struct assay_err *err)

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "backends/crypto_openssl/crypto_openssl.h"
+#include "formats/attest.h"
 #include "formats/tpm_public.h"
 #include "programs/assay/options.h"
 
@@ -10,6 +11,10 @@
 
 extern const struct option_row quote_verify_rows[];
 int cmd_quote_verify(int argc, char **argv);
+
+/* What a verifier sent, in hexadecimal: 1 to ASSAY_NONCE_MAX bytes, or -EINVAL. */
+int quote_nonce_parse(const char *text, uint8_t ret[static ASSAY_NONCE_MAX], size_t *ret_len,
+		      struct assay_err *err);
 
 /* A public key from a file of any form: PEM or DER, key or certificate, TPM2B_PUBLIC or
  * TPMT_PUBLIC. @ret_public is filled, with *@ret_is_tpm, if its attributes are told; it borrows
