@@ -74,19 +74,27 @@ static int check_kernel_list(const struct row *r, struct assay_bytes value, stru
 /* sun_path of unix(7), with its NUL. */
 #define SOCKET_PATH_MAX 108
 
-static int check_socket(const struct row *r, struct assay_bytes value, struct assay_err *err)
+static int want_socket(const struct row *r, struct assay_bytes value, struct assay_err *err)
 {
 	if (value.len < SOCKET_PATH_MAX)
-		return check_path(r, value, err);
+		return 0;
 	return assay_err_set(err, -E2BIG, "the path '%s' is longer than %u bytes", r->key,
 			     SOCKET_PATH_MAX - 1);
+}
+
+static int check_socket(const struct row *r, struct assay_bytes value, struct assay_err *err)
+{
+	int rc = want_socket(r, value, err);
+
+	return rc < 0 ? rc : check_path(r, value, err);
 }
 
 static int check_socket_or_none(const struct row *r, struct assay_bytes value,
 				struct assay_err *err)
 {
-	return value.len < SOCKET_PATH_MAX ? check_path_or_none(r, value, err)
-					   : check_socket(r, value, err);
+	int rc = want_socket(r, value, err);
+
+	return rc < 0 ? rc : check_path_or_none(r, value, err);
 }
 
 /* The ways that the process which has the TPM can take (anchor_sandbox.c); their options are
