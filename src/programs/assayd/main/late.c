@@ -87,7 +87,8 @@ static bool take_missed(struct late *l, uint64_t now, struct late_file *ret)
 		return false;
 	*ret = l->missed[first];
 	l->missed[first] = l->missed[--l->n_missed];
-	return l->tries = true;
+	l->tries = true;
+	return true;
 }
 
 static void want(struct late *l, uint64_t dev)
