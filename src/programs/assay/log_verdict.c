@@ -19,6 +19,11 @@ static const char *entries(uint64_t n)
 	return n == 1 ? "entry" : "entries";
 }
 
+static const char *entries_are(uint64_t n)
+{
+	return n == 1 ? "entry is" : "entries are";
+}
+
 static const char *kind_name(const struct assay_reach *r)
 {
 	return r->kind == ASSAY_EXTEND_REAL ? "digests of its own" : "padded SHA-1 digests";
@@ -51,8 +56,7 @@ static void print_reached(const struct assay_pcr_finding *f)
 		printf("; %llu of its %llu entries, behind that, are not proved by these values\n",
 		       U(f->uncovered), U(f->entries));
 	else
-		printf("; all of its %llu %s proved\n", U(f->entries),
-		       f->entries == 1 ? "entry is" : "entries are");
+		printf("; all of its %llu %s proved\n", U(f->entries), entries_are(f->entries));
 }
 
 static void print_pcr(const struct assay_pcr_finding *f)
@@ -64,7 +68,7 @@ static void print_pcr(const struct assay_pcr_finding *f)
 		break;
 	case ASSAY_PCR_NO_CLAIM:
 		printf("no value was given; its %llu %s not proved\n", U(f->entries),
-		       f->entries == 1 ? "entry is" : "entries are");
+		       entries_are(f->entries));
 		return;
 	case ASSAY_PCR_UNTOUCHED:
 		printf("NOT REACHED: still at its first value, but the list has %llu %s for it\n",
