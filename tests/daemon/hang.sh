@@ -55,6 +55,35 @@ kill_servers() {
 	return $status
 }
 
+# hold_execs COUNT: so many of a user's processes whose exec waits for his FUSE server, so that whoever reads their memory
+# maps in /proc waits, too; ${HOLDERS[@]} are their pids.
+hold_execs() {
+	cp "$SOURCE/tests/daemon/exec_holders.py" "$SCRATCH/holders.py"
+	silent_server fuse write
+	touch "$SCRATCH/fuse.stall"
+	"${USER_RUNS[@]}" python3 "$SCRATCH/holders.py" "$SCRATCH/fuse/file" "$1" >"$SCRATCH/holders" &
+	_pids+=("$!")
+	wait_for 60 grep -q silent "$SCRATCH/fuse.log"
+	mapfile -t HOLDERS <"$SCRATCH/holders"
+}
+
+# run_behind SECONDS: what comes behind them, as its pid is higher: it runs a file that has no name any more. is_behind:
+# that was measured.
+run_behind() {
+	cp /bin/sleep "$MNT/runs"
+	BEHIND=$(sha256sum "$MNT/runs" | cut -d ' ' -f 1)
+	background "$MNT/runs" "$1"
+	wait_for 60 runs_behind
+	[ "$PID" -gt "${HOLDERS[-1]}" ] || skip 'process numbers have begun again'
+	rm "$MNT/runs"
+}
+runs_behind() {
+	[ "$(readlink "/proc/$PID/exe")" = "$MNT/runs" ]
+}
+is_behind() {
+	entries | grep -q "sha256:$BEHIND $MNT/"
+}
+
 # freeze_test: hang_test, and $MNT, which has the list, too, is to be frozen.
 freeze_test() {
 	need fsfreeze

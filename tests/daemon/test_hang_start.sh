@@ -10,13 +10,7 @@ hang_test mount
 printf 'measure func=%s\n' BPRM_CHECK 'MMAP_CHECK mask=MAY_EXEC' >"$SCRATCH/policy"
 N=8 # more than are waited for at the start
 
-cp "$SOURCE/tests/daemon/exec_holders.py" "$SCRATCH/holders.py"
-silent_server fuse write
-touch "$SCRATCH/fuse.stall"
-"${USER_RUNS[@]}" python3 "$SCRATCH/holders.py" "$SCRATCH/fuse/file" $N >"$SCRATCH/holders" &
-_pids+=("$!")
-wait_for 60 grep -q silent "$SCRATCH/fuse.log"
-mapfile -t holders <"$SCRATCH/holders"
+hold_execs $N
 keeps() {
 	local status=0
 	timeout -s KILL 2 cat "/proc/$1/maps" >/dev/null 2>&1 || status=$?
@@ -24,22 +18,14 @@ keeps() {
 }
 keep_all() {
 	local p asked=()
-	for p in "${holders[@]}"; do
+	for p in "${HOLDERS[@]}"; do
 		keeps "$p" &
 		asked+=("$!")
 	done
 	for p in "${asked[@]}"; do wait "$p" || return 1; done
 }
 wait_for 60 keep_all
-
-# What comes behind them: its pid is higher.
-cp /bin/sleep "$MNT/runs"
-digest=$(sha256sum "$MNT/runs" | cut -d ' ' -f 1)
-background "$MNT/runs" 120
-runs_it() { [ "$(readlink "/proc/$PID/exe")" = "$MNT/runs" ]; }
-wait_for 60 runs_it
-[ "$PID" -gt "${holders[-1]}" ] || skip 'process numbers have begun again'
-rm "$MNT/runs"
+run_behind 120
 
 began=$SECONDS
 start_assayd "policy=$SCRATCH/policy"
@@ -47,10 +33,7 @@ took=$((SECONDS - began))
 echo "up after $took s, beside $N processes that nobody can look at"
 [ $took -le 60 ] || fail "the start took $took s"
 wait_for 60 records_are 'event=late;processes=.*;unreadable=[1-9]' = 1 'the scan is not recorded, with those that were left out'
-log_says "cannot open '/proc/${holders[0]}/maps' of process ${holders[0]}: " || fail 'the log does not name the process'
-is_behind() {
-	entries | grep -q "sha256:$digest $MNT/"
-}
+log_says "cannot open '/proc/${HOLDERS[0]}/maps' of process ${HOLDERS[0]}: " || fail 'the log does not name the process'
 wait_for 90 is_behind
 unmeasured() {
 	status not_protected | grep -qE '"late_unmeasured", "reason": "[1-9][0-9]* '
@@ -61,10 +44,10 @@ wait_for 90 unmeasured
 stop_assayd
 wait_for 60 records_are 'event=late-unmeasured;count=' -ge 1 'what was never measured is not recorded'
 kill_servers
-for p in "${holders[@]}"; do wait_for 60 cat "/proc/$p/maps" >/dev/null; done
+for p in "${HOLDERS[@]}"; do wait_for 60 cat "/proc/$p/maps" >/dev/null; done
 start_assayd "policy=$SCRATCH/policy" "list_dir=$SCRATCH/after"
 LIST=$SCRATCH/after
 wait_for 60 is_behind
-! grep -q 'Connection timed out' < <(tail -n +"$LOG_FROM" "$LOG" | grep -E "process ($(IFS='|' && echo "${holders[*]}")):") ||
+! grep -q 'Connection timed out' < <(tail -n +"$LOG_FROM" "$LOG" | grep -E "process ($(IFS='|' && echo "${HOLDERS[*]}")):") ||
 	fail 'one of them is left out though it answers'
 stop_assayd

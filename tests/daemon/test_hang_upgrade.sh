@@ -10,9 +10,8 @@ hang_test mount
 printf 'measure func=%s\n' BPRM_CHECK 'MMAP_CHECK mask=MAY_EXEC' >"$SCRATCH/policy"
 N=40 # a tenth of a second each, and a walker
 
-cp "$SOURCE/tests/daemon/exec_holders.py" "$SCRATCH/holders.py"
 upgrade_begin
-silent_server fuse write
+hold_execs $N
 end_all() {
 	local status=$?
 	kill_servers || true
@@ -20,24 +19,10 @@ end_all() {
 	return $status
 }
 trap 'end_all || _cleanup; _cleanup' EXIT
-touch "$SCRATCH/fuse.stall"
-"${USER_RUNS[@]}" python3 "$SCRATCH/holders.py" "$SCRATCH/fuse/file" $N >"$SCRATCH/holders" &
-_pids+=("$!")
-wait_for 60 grep -q silent "$SCRATCH/fuse.log"
-mapfile -t holders <"$SCRATCH/holders"
-cp /bin/sleep "$MNT/runs"
-digest=$(sha256sum "$MNT/runs" | cut -d ' ' -f 1)
-background "$MNT/runs" 300
-runs_it() { [ "$(readlink "/proc/$PID/exe")" = "$MNT/runs" ]; }
-wait_for 60 runs_it
-[ "$PID" -gt "${holders[-1]}" ] || skip 'process numbers have begun again'
-rm "$MNT/runs"
+run_behind 300
 
 start_assayd "policy=$SCRATCH/policy"
 guard "$DAEMON"
-is_behind() {
-	entries | grep -q "sha256:$digest $MNT/"
-}
 install_assayd "$INSTALLED"
 before=$DAEMON
 expect 0 timeout 100 "$ASSAY" upgrade --control "$CONTROL"

@@ -20,9 +20,10 @@
 
 /* A user: in a user namespace of his own, in our mount namespace. */
 struct user {
-	pid_t pid, thread;
-	int orders, replies; /* a byte each; behind an exec the end of replies */
-	uint64_t user_ns;    /* ours */
+	pid_t pid;
+	int orders, replies;	      /* a byte each; behind an exec the end of replies */
+	uint64_t user_ns;	      /* ours */
+	struct mount_table_task task; /* that is looked at */
 };
 
 static int orders[2], replies[2];
@@ -93,9 +94,19 @@ static int32_t order(struct user *u, char what)
 	return hear(u);
 }
 
+static void end_user(struct user *u)
+{
+	kill(u->pid, SIGKILL);
+	assert_int_equal(waitpid(u->pid, NULL, 0), u->pid);
+	close(u->orders);
+	close(u->replies);
+	if (u->task.dir >= 0)
+		close(u->task.dir);
+}
+
 static struct user begin_user(void)
 {
-	struct user u = { 0 };
+	struct user u = { .task.dir = -1 };
 	struct stat st;
 
 	assert_int_equal(stat("/proc/self/ns/user", &st), 0);
@@ -109,36 +120,23 @@ static struct user begin_user(void)
 	u.orders = orders[1];
 	u.replies = replies[0];
 	u.user_ns = st.st_ino;
+	if (hear(&u) != 0) { /* users have no namespaces here */
+		end_user(&u);
+		skip();
+	}
 	return u;
 }
 
-static void end_user(struct user *u)
-{
-	kill(u->pid, SIGKILL);
-	assert_int_equal(waitpid(u->pid, NULL, 0), u->pid);
-	close(u->orders);
-	close(u->replies);
-}
-
-/* False: users have no namespaces here. */
-static bool is_up(struct user *u)
-{
-	if (hear(u) == 0)
-		return true;
-	end_user(u);
-	return false;
-}
-
-static int open_task(const struct user *u, pid_t thread)
+/* @thread: 0: the one that leads. */
+static void open_task(struct user *u, pid_t thread)
 {
 	char path[64];
-	int fd;
 
 	snprintf(path, sizeof(path), thread ? "/proc/%d/task/%d" : "/proc/%d", (int)u->pid,
 		 (int)thread);
-	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	assert_true(fd >= 0);
-	return fd;
+	u->task.leads = thread == 0;
+	u->task.dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	assert_true(u->task.dir >= 0);
 }
 
 static void our_own_is_ours(void **state)
@@ -163,14 +161,10 @@ static void who_left_our_users_alone_is_where_root_mounts(void **state)
 {
 	AUTO(mount_table) struct mount_table t = { .fd = -1 };
 	struct user u = begin_user();
-	struct mount_table_task task = { .leads = true };
 
-	if (!is_up(&u))
-		skip();
-	task.dir = open_task(&u, 0);
-	assert_int_equal(mount_table_open(&t, &task, u.user_ns), 0);
+	open_task(&u, 0);
+	assert_int_equal(mount_table_open(&t, &u.task, u.user_ns), 0);
 	assert_true(t.is_sure);
-	close(task.dir);
 	end_user(&u);
 }
 
@@ -178,15 +172,11 @@ static void a_users_own_is_not_ours(void **state)
 {
 	AUTO(mount_table) struct mount_table t = { .fd = -1 };
 	struct user u = begin_user();
-	struct mount_table_task task = { .leads = true };
 
-	if (!is_up(&u))
-		skip();
 	assert_int_equal(order(&u, 'm'), 0);
-	task.dir = open_task(&u, 0);
-	assert_int_equal(mount_table_open(&t, &task, u.user_ns), 0);
+	open_task(&u, 0);
+	assert_int_equal(mount_table_open(&t, &u.task, u.user_ns), 0);
 	assert_true(t.is_sure && !t.is_ours);
-	close(task.dir);
 	end_user(&u);
 }
 
@@ -194,16 +184,12 @@ static void who_has_moved_says_nothing(void **state)
 {
 	AUTO(mount_table) struct mount_table t = { .fd = -1 };
 	struct user u = begin_user();
-	struct mount_table_task task = { .leads = true };
 
-	if (!is_up(&u))
-		skip();
-	task.dir = open_task(&u, 0);
-	assert_int_equal(mount_table_begin(&t, &task), 0);
+	open_task(&u, 0);
+	assert_int_equal(mount_table_begin(&t, &u.task), 0);
 	assert_int_equal(order(&u, 'm'), 0);
-	assert_int_equal(mount_table_pin(&t, &task), 0);
-	assert_int_equal(mount_table_end(&t, &task, u.user_ns), -ESRCH);
-	close(task.dir);
+	assert_int_equal(mount_table_pin(&t, &u.task), 0);
+	assert_int_equal(mount_table_end(&t, &u.task, u.user_ns), -ESRCH);
 	end_user(&u);
 }
 
@@ -212,22 +198,18 @@ static void back_by_exec(bool has_thread_before)
 {
 	AUTO(mount_table) struct mount_table t = { .fd = -1 };
 	struct user u = begin_user();
-	struct mount_table_task task = { .leads = true };
 
-	if (!is_up(&u))
-		skip();
 	if (has_thread_before)
 		assert_true(order(&u, 'T') > 0);
-	task.dir = open_task(&u, 0);
-	assert_int_equal(mount_table_begin(&t, &task), 0);
+	open_task(&u, 0);
+	assert_int_equal(mount_table_begin(&t, &u.task), 0);
 	if (!has_thread_before)
 		assert_true(order(&u, 't') > 0);
 	assert_int_equal(order(&u, 'm'), 0);
-	assert_int_equal(mount_table_pin(&t, &task), 0);
+	assert_int_equal(mount_table_pin(&t, &u.task), 0);
 	assert_int_equal(order(&u, 'x'), -1);
-	assert_int_equal(mount_table_end(&t, &task, u.user_ns), 0);
+	assert_int_equal(mount_table_end(&t, &u.task, u.user_ns), 0);
 	assert_false(t.is_ours && t.is_sure);
-	close(task.dir);
 	end_user(&u);
 }
 
@@ -245,19 +227,14 @@ static void a_thread_that_does_not_lead_stays_itself(void **state)
 {
 	AUTO(mount_table) struct mount_table t = { .fd = -1 };
 	struct user u = begin_user();
-	struct mount_table_task task = { .leads = false };
 
-	if (!is_up(&u))
-		skip();
-	u.thread = order(&u, 't');
-	task.dir = open_task(&u, u.thread);
-	assert_int_equal(mount_table_open(&t, &task, u.user_ns), 0);
+	open_task(&u, order(&u, 't'));
+	assert_int_equal(mount_table_open(&t, &u.task, u.user_ns), 0);
 	assert_true(t.is_sure);
 	assay_auto_mount_table(&t);
-	assert_int_equal(mount_table_begin(&t, &task), 0);
+	assert_int_equal(mount_table_begin(&t, &u.task), 0);
 	assert_int_equal(order(&u, 'x'), -1);
-	assert_true(mount_table_pin(&t, &task) < 0);
-	close(task.dir);
+	assert_true(mount_table_pin(&t, &u.task) < 0);
 	end_user(&u);
 }
 
