@@ -448,6 +448,11 @@ const struct assay_tail_step *assay_replay_tail(struct assay_replay *r, uint32_t
 	return pcr < PCRS && back > 0 ? assay_tail_at(&r->tail, pcr, back) : NULL;
 }
 
+uint32_t assay_replay_steps_from(const struct assay_replay *r, uint64_t index)
+{
+	return assay_tail_from(&r->tail, index);
+}
+
 uint64_t assay_replay_floor(const struct assay_replay *r, uint32_t pcr)
 {
 	return pcr < PCRS ? r->tail.floor[pcr] : NOWHERE;

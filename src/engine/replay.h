@@ -123,6 +123,9 @@ uint32_t assay_replay_behind(const struct assay_replay *r);
 const struct assay_tail_step *assay_replay_tail(struct assay_replay *r, uint32_t pcr,
 						uint32_t back);
 
+/* How many of the last ASSAY_TAIL_MAX steps, of all PCRs, are entry @index or behind it. */
+uint32_t assay_replay_steps_from(const struct assay_replay *r, uint64_t index);
+
 /* The lowest index before whose steps something may still go in @pcr. */
 uint64_t assay_replay_floor(const struct assay_replay *r, uint32_t pcr);
 

@@ -53,3 +53,12 @@ int assay_tail_count(const struct assay_tail *t, uint32_t pcr, uint64_t index, u
 	}
 	return 0;
 }
+
+uint32_t assay_tail_from(const struct assay_tail *t, uint64_t index)
+{
+	uint32_t n = 0;
+
+	for (uint64_t i = first_kept(t); i < t->pushed; i++)
+		n += t->step[i % ASSAY_TAIL_MAX].index >= index;
+	return n;
+}

@@ -38,3 +38,6 @@ struct assay_tail_step *assay_tail_at(struct assay_tail *t, uint32_t pcr, uint32
 
 /* How many steps of @pcr have an index of at least @index. -ERANGE: it is below the floor. */
 int assay_tail_count(const struct assay_tail *t, uint32_t pcr, uint64_t index, uint32_t *ret);
+
+/* How many steps that are kept, of all PCRs, have an index of at least @index. */
+uint32_t assay_tail_from(const struct assay_tail *t, uint64_t index);

@@ -142,6 +142,116 @@ static void kernel_between_any_two_of_ours(void **state)
 	}
 }
 
+static unsigned to_come; /* records that it will still count, as it goes */
+
+static void kernel_goes_on(unsigned counts, unsigned extends)
+{
+	for (; counts > 0 && to_come > 0; counts--, to_come--)
+		kernel_counts(other, 1);
+	kernel_extend(other, extends);
+}
+
+static int extend_amid(void *ctx, uint32_t pcr, const struct assay_pcr_value *digests,
+		       struct assay_err *err)
+{
+	int rc;
+
+	kernel_goes_on(2, 1);
+	rc = alone->extend(ctx, pcr, digests, err);
+	kernel_goes_on(2, 3);
+	return rc;
+}
+
+static int read_amid(void *ctx, uint32_t pcrs, struct assay_pcr_value values[ASSAY_PCRS],
+		     struct assay_tpm_clock *clock, struct assay_err *err)
+{
+	int rc = alone->read(ctx, pcrs, values, clock, err);
+
+	kernel_goes_on(1, 1);
+	return rc;
+}
+
+/* It extends faster than we do, before each step of ours and behind it, in one PCR or two; counts
+ * all before, or on whenever we look. We go on, and what that adds to the list does not push what
+ * waits out of the few last steps of a replay. */
+static void kernel_faster_than_we(void **state)
+{
+	struct assay_anchor_ops ops;
+	struct fixture f;
+	struct kernel k;
+
+	for (unsigned m = 0; m < 8; m++) {
+		kernel_init(&k, &f, m & 1 ? ANCHOR_GROUP : ANCHOR_EACH);
+		k.two_pcrs = m & 2;
+		kernel_measures(&k, 3);
+		other = &k;
+		alone = f.config.anchor.ops;
+		ops = *alone;
+		ops.extend = extend_amid;
+		ops.read = read_amid;
+		f.config.anchor.ops = &ops;
+		to_come = 0;
+		fixture_start(&f);
+		assert_int_equal(recorder_flush(f.recorder, FLUSH_MS), 0);
+		if (m & 4)
+			to_come = TRIES(400);
+		else
+			kernel_counts(&k, TRIES(400));
+		measure_files(&f, 10);
+		assert_int_equal(recorder_flush(f.recorder, FLUSH_MS), 0);
+		fixture_stop(&f);
+		f.config.anchor.ops = alone;
+		assert_int_equal(assert_agrees(&f), 1);
+		assert_all_there(&f, true);
+		kernel_done(&k);
+	}
+}
+
+/* @n entries are written and not extended: the TPM is gone, and assayd was told to go on. */
+static void leave_unextended(struct fixture *f, unsigned n)
+{
+	struct recorder_counts counts;
+
+	assay_fake_anchor_fault(f->tpm, ASSAY_FAKE_EXTEND, ASSAY_FAKE_GONE, 0, 1);
+	measure_files(f, 1);
+	do {
+		usleep(1000);
+		recorder_counts(f->recorder, &counts);
+	} while (!counts.tpm_lost);
+	measure_files(f, n - 1);
+	fixture_stop(f);
+	assay_fake_anchor_back(f->tpm);
+	assert_int_equal(f->config.anchor.ops->reopen(f->config.anchor.ctx, NULL), 0);
+}
+
+/* The kernel extends while about as much of ours waits as a replay can go back over. That fits, or
+ * the segment breaks: no list comes of it that does not replay. */
+static void as_far_back_as_a_replay_reaches(void **state)
+{
+	bool fits = false, breaks = false;
+	struct fixture f;
+	struct kernel k;
+
+	for (unsigned n = ASSAY_TAIL_MAX - 12; n < ASSAY_TAIL_MAX; n++) {
+		kernel_init(&k, &f, ANCHOR_EACH);
+		f.config.on_tpm_loss = ON_STALL_RELEASE;
+		kernel_measures(&k, 3);
+		fixture_run(&f, 3);
+		fixture_start(&f);
+		assert_int_equal(recorder_flush(f.recorder, FLUSH_MS), 0);
+		leave_unextended(&f, n);
+		kernel_measures(&k, 3);
+		fixture_run(&f, 3);
+		if (assert_agrees(&f) == 1)
+			fits = true;
+		else
+			breaks = true;
+		assert_all_there(&f, false);
+		kernel_done(&k);
+	}
+	assert_true(fits && breaks);
+}
+
 static int read_and_kernel(void *ctx, uint32_t pcrs, struct assay_pcr_value values[ASSAY_PCRS],
 			   struct assay_tpm_clock *clock, struct assay_err *err)
 {
@@ -401,6 +511,8 @@ int main(void)
 		cmocka_unit_test(later_records_are_merged),
 		cmocka_unit_test(the_same_kernel_boots_again),
 		cmocka_unit_test(kernel_between_any_two_of_ours),
+		cmocka_unit_test(kernel_faster_than_we),
+		cmocka_unit_test(as_far_back_as_a_replay_reaches),
 		cmocka_unit_test(kernel_busy_in_two_pcrs_at_a_start),
 		cmocka_unit_test(list_that_explains_nothing_is_not_adopted),
 		cmocka_unit_test(nobody_waits_while_the_pcrs_are_read_again),

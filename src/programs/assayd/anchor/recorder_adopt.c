@@ -297,13 +297,44 @@ static int append_plain(struct recorder *r, const struct kernel_list *k, uint64_
 	return rc < 0 ? rc : said;
 }
 
+static bool lacks_any(const struct assay_merge *m)
+{
+	for (uint32_t p = 0; p < ASSAY_PCRS; p++)
+		if (assay_merge_lack(m, p) > 0)
+			return true;
+	return false;
+}
+
+/* What the list has where the kernel's records are announced. With the lock. */
+struct later_place {
+	bool each, at_end;
+	bool waits;	   /* steps of ours that are still to be extended */
+	uint64_t unwalked; /* records that the replay did not take yet */
+	uint64_t said;	   /* announcements, each a step itself in mode "each" */
+};
+
+/* Whether a replay of the list can still go back before entry @at when it has read one more. */
+static bool reaches(const struct recorder *r, const struct later_place *l, uint64_t at)
+{
+	return assay_replay_steps_from(r->replay, at) + l->unwalked + l->said < ASSAY_TAIL_MAX;
+}
+
 /* Those that came before the same entry are announced together. After all that was extended is,
  * with the lock, still before what is written and was not. In mode "each", if no step of ours is
- * behind the kernel's, the list stays in the PCR's order without a word. */
+ * behind the kernel's, the list stays in the PCR's order without a word.
+ *
+ * There an announcement is a step: one that waits behind others. While any wait no more than one is
+ * made for each that is extended, or a kernel faster than we are would push what waits out of a
+ * replay's reach. The rest, all behind our last extend, is found before the next one. */
 static int append_later(struct recorder *r, const struct kernel_list *k,
 			const struct assay_merge *m, struct assay_err *err)
 {
-	bool each = is_each(r), at_end = r->cursor == assay_list_file_records(r->list).len;
+	bool at_end = r->cursor == assay_list_file_records(r->list).len;
+	struct later_place l = { .each = is_each(r),
+				 .at_end = at_end,
+				 .waits = !at_end || lacks_any(m),
+				 .unwalked = assay_core_records(r->core) -
+					     assay_replay_records(r->replay) };
 	struct assay_rd in = assay_rd(k->records);
 	struct assay_merge_walk walk;
 	uint64_t at;
@@ -311,11 +342,15 @@ static int append_later(struct recorder *r, const struct kernel_list *k,
 	int rc = 0;
 
 	assay_merge_walk_init(&walk, m, k->records);
-	while (rc == 0 && assay_merge_next(&walk, m, r->replay, &n, &at)) {
-		if (at == NOWHERE && each && at_end && n == m->n && !m->padded)
+	for (; rc == 0 && assay_merge_next(&walk, m, r->replay, &n, &at); l.said++) {
+		if (at == NOWHERE && l.each && at_end && n == m->n && !m->padded)
 			return append_plain(r, k, n, err);
-		if (at == NOWHERE && (each || !at_end))
+		if (at == NOWHERE && (l.each || !at_end))
 			at = assay_replay_records(r->replay);
+		if (l.each && l.said > 0 && l.waits)
+			break;
+		if (l.each && !reaches(r, &l, at))
+			return l.said > 0 ? 0 : -ERANGE;
 		rc = announce(r, &in, n, at, err);
 	}
 	return rc;
@@ -324,18 +359,16 @@ static int append_later(struct recorder *r, const struct kernel_list *k,
 /* The walk goes on where it is, or begins anew if some of our steps are still to be extended. */
 static int settle(struct recorder *r, const struct assay_merge *m, struct assay_err *err)
 {
-	bool missing = false;
-
-	for (uint32_t p = 0; p < ASSAY_PCRS; p++) {
+	for (uint32_t p = 0; p < ASSAY_PCRS; p++)
 		r->have[p] -= assay_merge_lack(m, p);
-		missing |= assay_merge_lack(m, p) > 0;
-	}
 	r->places++;
+	r->placed = true;
 	r->padded |= m->padded;
 	r->check_from = assay_list_file_records(r->list).len;
-	return missing ? recorder_rewind(r, err) : 0;
+	return lacks_any(m) ? recorder_rewind(r, err) : 0;
 }
 
+/* -ERANGE: too much waits; nothing is written. */
 static int take_over(struct recorder *r, const struct kernel_list *k, const struct assay_merge *m,
 		     struct assay_err *err)
 {
@@ -378,6 +411,7 @@ static int try_later(struct recorder *r, uint64_t skip, struct recorder_seen *se
 		     bool *ret_done, struct assay_err *err)
 {
 	AUTO(kernel_list) struct kernel_list *k = NULL;
+	uint64_t total = r->kernel_total;
 	struct assay_merge_input in;
 	struct assay_merge m;
 	int rc = load_later(r, skip, seen, &k, err);
@@ -391,8 +425,14 @@ static int try_later(struct recorder *r, uint64_t skip, struct recorder_seen *se
 	if (rc < 0 || m.n == 0)
 		return 0;
 	r->kernel_total = skip;
-	*ret_done = true;
-	return take_over(r, k, &m, err);
+	rc = take_over(r, k, &m, err);
+	*ret_done = rc != -ERANGE;
+	if (*ret_done)
+		return rc;
+	r->kernel_total = total;
+	recorder_log(r, LOG_WARNING,
+		     "the kernel extended before entries of the list that are too far back");
+	return 0;
 }
 
 /* A kernel that another one has started (kexec) begins a list of its own, or goes on with that of
@@ -450,13 +490,13 @@ bool recorder_kernel_moved(const struct recorder *r)
 
 int recorder_look_again(struct recorder *r, bool *ret_looked, struct assay_err *err)
 {
-	uint64_t count;
+	int rc;
 
-	*ret_looked = r->cursor < r->check_from && read_count(r, &count) &&
-		      count != r->kernel_total && count != r->kernel_looked;
+	*ret_looked = r->cursor < r->check_from && !r->placed && recorder_kernel_moved(r);
 	if (!*ret_looked)
 		return 0;
-	r->kernel_looked = count;
 	r->places++;
-	return recorder_place(r, false, NULL, err);
+	rc = recorder_place(r, false, NULL, err);
+	r->placed = rc == 0;
+	return rc;
 }

@@ -179,7 +179,7 @@ static int take_step(struct recorder *r, const struct assay_step *step, uint64_t
 			rc = extend(r, step, err);
 		if (rc == 0) {
 			r->have[step->pcr]++;
-			r->kernel_looked = 0; /* it may have gone on meanwhile, uncounted */
+			r->placed = false;
 		}
 	}
 	if (rc == 0)

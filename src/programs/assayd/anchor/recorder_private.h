@@ -90,14 +90,15 @@ struct recorder {
 	uint64_t synced;     /* bytes */
 	uint64_t places;     /* how often the place was found anew: the cursor may differ */
 	uint64_t check_from; /* bytes; a cursor below is behind what the PCRs hold */
+	bool placed; /* the place was found since our last extend: no other step of ours can be
+		      * among what the kernel has extended since */
 	uint64_t last_check_ns, suspended_ns, last_extend_ns;
 	/* Events with records: since the last batch, of that, and how many are to come before the
 	 * next: who waited already when that was anchored, and who was released. */
 	uint32_t gathered_n, covered_n, expected_n;
-	uint64_t kernel_total;	/* of the kernel's records that are in the segment */
-	uint64_t kernel_doubt;	/* of these, the last may be ours: recorder_adopt_unsaid() */
-	uint64_t looked;	/* bytes of the list that the replay of a place took in */
-	uint64_t kernel_looked; /* its count when the place was last found, since our last extend */
+	uint64_t kernel_total;	     /* of the kernel's records that are in the segment */
+	uint64_t kernel_doubt;	     /* of these, the last may be ours: recorder_adopt_unsaid() */
+	uint64_t looked;	     /* bytes of the list that the replay of a place took in */
 	uint64_t kernel_unexplained; /* records that did not lead to the PCRs: the base has them */
 	uint32_t padded; /* bit per bank: the kernel extended it with padded SHA-1 digests */
 	struct recorder_past past;
@@ -193,7 +194,7 @@ int recorder_adopt_say(struct recorder *r, struct assay_err *err);
 /* Whether the kernel has records that are not in the segment. */
 bool recorder_kernel_moved(const struct recorder *r);
 /* Before a step is extended that stands before what the PCRs were last compared with: finds the
- * place anew if the kernel has moved since that was last done here. */
+ * place anew if the kernel has moved, once for each step: however fast it is, we go on. */
 int recorder_look_again(struct recorder *r, bool *ret_looked, struct assay_err *err);
 
 /* ---- recorder_state.c; with the lock */
