@@ -3,6 +3,9 @@
 #include "unit/test.h"
 
 #include <errno.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
 
 #include "programs/common/control_msg.h"
 
@@ -64,11 +67,32 @@ static void an_unknown_op_is_answered(void **state)
 	json_decref(reply);
 }
 
+/* Who stops behind our connect() is away as one who has stopped before it. */
+static void who_is_gone_is_no_other_error(void **state)
+{
+	const struct control_request request = { .op = CONTROL_STATUS };
+	const struct timeval limit = { .tv_usec = 1000 };
+	json_t *message = control_request_pack(&request);
+	int pair[2], r = 0;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	assert_int_equal(setsockopt(pair[0], SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)), 0);
+	while (r == 0)
+		r = control_send(pair[0], message, NULL);
+	assert_int_equal(r, -ETIMEDOUT);
+	close(pair[1]); /* who did not read all */
+	assert_int_equal(control_send(pair[0], message, NULL), -ECONNRESET);
+	assert_int_equal(control_send(pair[0], message, NULL), -EPIPE);
+	close(pair[0]);
+	json_decref(message);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_value_has_a_pcr),
 		cmocka_unit_test(an_unknown_op_is_answered),
+		cmocka_unit_test(who_is_gone_is_no_other_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

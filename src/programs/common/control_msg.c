@@ -407,7 +407,8 @@ int control_send(int fd, const json_t *message, struct assay_err *err)
 	while (n < 0 && errno == EINTR);
 	if (n == (ssize_t)len)
 		return 0;
-	return assay_err_set(err, -EIO, "cannot send a control message: %s", strerror(errno));
+	return assay_err_set(err, errno == EAGAIN ? -ETIMEDOUT : -errno,
+			     "cannot send a control message: %s", strerror(errno));
 }
 
 int control_receive(int fd, int timeout_ms, json_t **ret, struct assay_err *err)

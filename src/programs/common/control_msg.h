@@ -87,7 +87,7 @@ int control_ask(const char *path, const struct control_request *request, int tim
 /* -ENOENT or -ECONNREFUSED: nobody there; -ETIMEDOUT: others are before us, and it took longer than
  * @timeout_ms. The same limit holds for each control_send(). */
 int control_connect(const char *path, int timeout_ms, int *ret_fd, struct assay_err *err);
-/* One packet. -E2BIG, -EIO. */
+/* One packet. -E2BIG; -EPIPE or -ECONNRESET: who was there has gone. */
 int control_send(int fd, const json_t *message, struct assay_err *err);
 /* One packet, within @timeout_ms. The caller owns *@ret. -EPIPE the other side is gone,
  * -ETIMEDOUT, -EBADMSG not JSON, -E2BIG. */
