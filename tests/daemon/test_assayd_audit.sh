@@ -156,19 +156,11 @@ cp "$SCRATCH/policy" "$SCRATCH/policy.good"
 rm -rf "$LIST"
 start_assayd "policy=$SCRATCH/policy"
 echo 'audit func=BOGUS' >"$SCRATCH/policy"
+kill -HUP "$DAEMON"
 has_refused() {
 	[ "$(records 'r.get("op") == "policy_update" and r["res"] == 0 and r["cause"] == "failed" and r["errno"] == 22')" = 1 ]
 }
-# Where the machine has far too much to do nobody may have read it in five seconds: another errno, and it is asked again.
-tries=0
-was_answered() {
-	has_refused || [ "$(records 'r.get("op") == "policy_update" and r["res"] == 0')" -ge $tries ]
-}
-until has_refused; do
-	[ $((tries += 1)) -le 10 ] || fail 'the policy is not refused for what it is'
-	kill -HUP "$DAEMON"
-	wait_for 10 was_answered
-done
+wait_for 10 has_refused
 stop_assayd
 
 # ---- a storm beyond the rate ----------------------------------------------------------------------------------------
@@ -246,8 +238,12 @@ journal_has_all() {
 }
 wait_for 20 journal_has_all
 lost=$(status audit.journal.lost)
+# Each such record has those since the last one: on a busy machine the ring may be full before the journal is.
+lost_in_list() {
+	state_texts | sed -n 's/.*event=audit_lost;sink=journal;count=\([0-9]*\);.*/\1/p' | awk '{ n += $1 } END { print n + 0 }'
+}
 list_has_lost() {
-	[ "$(state_records "event=audit_lost;sink=journal;count=$lost;")" = 1 ]
+	[ "$(lost_in_list)" = "$lost" ]
 }
 wait_for 10 list_has_lost
 stop_assayd
@@ -262,7 +258,7 @@ records_made=$(status audit.records) sent=$(status audit.journal.sent)
 SECONDS=0
 stop_assayd
 [ $SECONDS -lt $PATIENCE ] || fail "assayd waits $SECONDS seconds for the journal at its end"
-[ "$(state_records "event=audit_lost;sink=journal;count=$((records_made - sent));")" = 1 ] ||
+[ "$(lost_in_list)" = $((records_made - sent)) ] ||
 	fail "$records_made records, $sent sent: $(state_texts | grep audit_lost)"
 kill -CONT "$JOURNAL_PID"
 end_journal
