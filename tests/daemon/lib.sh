@@ -142,6 +142,17 @@ child_pid() {
 	return 1
 }
 
+# halt PID...: they are stopped, all threads of them. kill -STOP tells one thread, which tells the others when it gets a
+# processor; until then these go on, and answer.
+halt() {
+	local pid
+	kill -STOP "$@"
+	for pid; do wait_for 10 has_halted "$pid"; done
+}
+has_halted() {
+	! grep -h '^State:' "/proc/$1/task/"*/status | grep -qv 'T (stopped)'
+}
+
 # workers: pids of the daemon's, one a line.
 workers() {
 	pgrep -f '^assayd: worker' -P "$(pgrep -P "$DAEMON" | head -n 1)" || true

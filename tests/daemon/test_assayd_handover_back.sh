@@ -69,7 +69,7 @@ need_proved
 # A good one, but an anchor that could not end: nobody is held back for it.
 install_assayd "$INSTALLED"
 anchor=$(child_pid anchor)
-kill -STOP "$anchor"
+halt "$anchor"
 expect 1 timeout 100 "$ASSAY" upgrade --control "$CONTROL"
 expect_text "$ERR" "process $DAEMON goes on: the anchor process does not answer"
 kill -CONT "$anchor"

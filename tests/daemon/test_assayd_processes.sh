@@ -134,7 +134,7 @@ cat "$MNT/one" >/dev/null
 need_measured "$MNT/one" 1
 # One that is stopped when its main is killed holds the lock until it is killed too, which is soon.
 anchor=$(child_pid anchor)
-kill -STOP "$anchor"
+halt "$anchor"
 kill -KILL "$DAEMON"
 wait "$DAEMON" || true
 kill -KILL "$GUARD"
@@ -148,7 +148,7 @@ stop_assayd
 LIST=$SCRATCH/list-hang
 start_assayd deadline_ms=700
 anchor=$(child_pid anchor)
-kill -STOP "$anchor"
+halt "$anchor"
 echo hang >"$MNT/hang"
 SECONDS=0
 timeout $((2 * PATIENCE)) cat "$MNT/hang" >/dev/null || fail 'an opener was refused'

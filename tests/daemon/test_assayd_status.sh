@@ -200,7 +200,7 @@ set_conf deadline_ms 500
 expect 0 "$ASSAY" reload --control "$CONTROL"
 expect_text "$OUT" "^'deadline_ms' is as"
 anchor=$(child_pid anchor)
-kill -STOP "$anchor"
+halt "$anchor"
 expect 1 timeout $PATIENCE "$ASSAY" status --control "$CONTROL"
 expect_text "$OUT" '^! anchor_gone '
 expect_text "$OUT" "anchor $anchor \\(stopped\\)"

@@ -56,7 +56,7 @@ fi
 
 # ---- the process with the list hangs -----------------------------------------------------------------------------
 anchor=$(child_pid anchor)
-kill -STOP "$anchor"
+halt "$anchor"
 refused "$ASSAY" reload --control "$CONTROL"
 kill -CONT "$anchor"
 expect_text "$OUT$ERR" 'does not answer'

@@ -65,7 +65,7 @@ with_each() {
 		mapfile -t stopped < <(child_pids $role)
 		[ ${#stopped[@]} != 0 ] || { echo "no process '$role'" && continue; }
 		before=$(status events.deadlines)
-		kill -STOP "${stopped[@]}"
+		halt "${stopped[@]}"
 		"$@"
 	done
 }
