@@ -118,7 +118,7 @@ static inline size_t good_msgs(struct anchor_msg ret[static GOOD_MSGS_MAX])
 	ret[n++] = good_state();
 	ret[n++] = good_policy();
 	ret[n++] = (struct anchor_msg){ .type = ANCHOR_MSG_COUNTS };
-	ret[n++] = (struct anchor_msg){ .type = ANCHOR_MSG_FLUSH, .timeout_ms = 200 };
+	ret[n++] = (struct anchor_msg){ .type = ANCHOR_MSG_FLUSH, .flush = { 200, 1234 } };
 	ret[n++] = (struct anchor_msg){ .type = ANCHOR_MSG_PCRS, .pcr_mask = 0xffffff };
 	ret[n++] = good_quote();
 	ret[n++] = (struct anchor_msg){ .type = ANCHOR_MSG_ENDING };

@@ -145,6 +145,24 @@ static void a_pause_ends_when_all_have_come(void **state)
 	fixture_done(&f);
 }
 
+/* Or who waits for the TPM in slices would never see the end while others write. */
+static void what_comes_later_is_not_waited_for(void **state)
+{
+	struct recorder_counts counts;
+	struct fixture f;
+
+	fixture_start_gathering(&f, false);
+	measure_files(&f, 1);
+	recorder_counts(f.recorder, &counts);
+	assert_int_equal(recorder_await(f.recorder, counts.records, FLUSH_MS), 0);
+	atomic_store(&coming, true);
+	measure_files(&f, 1);
+	assert_int_equal(recorder_await(f.recorder, counts.records, 20), 0);
+	assert_int_equal(recorder_flush(f.recorder, 20), -ETIMEDOUT);
+	fixture_stop(&f);
+	fixture_done(&f);
+}
+
 static void an_end_waits_for_nobody(void **state)
 {
 	struct fixture f;
@@ -360,6 +378,7 @@ int main(void)
 		cmocka_unit_test(list_and_pcrs_agree),
 		cmocka_unit_test(second_run_goes_on),
 		cmocka_unit_test(a_pause_ends_when_all_have_come),
+		cmocka_unit_test(what_comes_later_is_not_waited_for),
 		cmocka_unit_test(an_end_waits_for_nobody),
 		cmocka_unit_test(a_slow_tpm_is_worth_the_pause),
 		cmocka_unit_test(who_was_released_is_waited_for),

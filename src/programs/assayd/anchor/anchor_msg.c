@@ -169,7 +169,8 @@ static void put_of_main(struct assay_wr *w, const struct anchor_msg *m)
 		put_policy(w, &m->policy);
 		break;
 	case ANCHOR_MSG_FLUSH:
-		assay_wr_u32(w, m->timeout_ms);
+		assay_wr_u32(w, m->flush.timeout_ms);
+		assay_wr_u64(w, m->flush.upto);
 		break;
 	case ANCHOR_MSG_PCRS:
 		assay_wr_u32(w, m->pcr_mask);
@@ -199,7 +200,8 @@ static bool get_of_main(struct assay_rd *in, struct anchor_msg *m)
 	case ANCHOR_MSG_POLICY:
 		return get_policy(in, &m->policy);
 	case ANCHOR_MSG_FLUSH:
-		return assay_rd_u32(in, &m->timeout_ms) && m->timeout_ms <= TIMEOUT_MS_MAX;
+		return assay_rd_u32(in, &m->flush.timeout_ms) &&
+		       m->flush.timeout_ms <= TIMEOUT_MS_MAX && assay_rd_u64(in, &m->flush.upto);
 	case ANCHOR_MSG_PCRS:
 		return assay_rd_u32(in, &m->pcr_mask) && !(m->pcr_mask & ~PCRS_ALL);
 	case ANCHOR_MSG_QUOTE:

@@ -95,6 +95,13 @@ struct anchor_policy {
 	struct assay_digest digest; /* of the text: SHA-256 */
 };
 
+/* In slices, that others get their turn: with the same index, or it would go away for ever from who
+ * waits for it while others write. */
+struct anchor_flush {
+	uint32_t timeout_ms;
+	uint64_t upto; /* records below it are to be anchored */
+};
+
 struct anchor_values {
 	uint32_t mask; /* bit per PCR that was asked for */
 	struct assay_banks banks;
@@ -112,7 +119,7 @@ struct anchor_msg {
 		enum assay_segment_start segment; /* SEGMENT */
 		struct anchor_state state;	  /* STATE */
 		struct anchor_policy policy;	  /* POLICY */
-		uint32_t timeout_ms;		  /* FLUSH */
+		struct anchor_flush flush;	  /* FLUSH */
 		uint32_t pcr_mask;		  /* PCRS */
 		struct assay_quote_request quote; /* QUOTE */
 		struct assay_bytes why;		  /* STOP; borrowed from the body */

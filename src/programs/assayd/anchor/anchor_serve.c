@@ -202,7 +202,7 @@ static int call_counts(struct anchor_line *l)
 
 static int call_flush(struct anchor_line *l, struct assay_err *err)
 {
-	int r = recorder_flush(l->server->recorder, l->ask.timeout_ms);
+	int r = recorder_await(l->server->recorder, l->ask.flush.upto, l->ask.flush.timeout_ms);
 
 	return r < 0 ? assay_err_set(err, r, "not all is anchored yet") : 0;
 }
@@ -312,7 +312,7 @@ static bool guest_may(const struct anchor_msg *ask)
 {
 	return ask->type == ANCHOR_MSG_COUNTS || ask->type == ANCHOR_MSG_PCRS ||
 	       ask->type == ANCHOR_MSG_QUOTE ||
-	       (ask->type == ANCHOR_MSG_FLUSH && ask->timeout_ms <= ANCHOR_GUEST_MS_MAX);
+	       (ask->type == ANCHOR_MSG_FLUSH && ask->flush.timeout_ms <= ANCHOR_GUEST_MS_MAX);
 }
 
 static int one_call(struct anchor_line *l, const struct ipc_message *m)

@@ -460,20 +460,28 @@ void recorder_gathered(struct recorder *r)
 	pthread_mutex_unlock(&r->lock);
 }
 
-int recorder_flush(struct recorder *r, uint32_t timeout_ms)
+int recorder_await(struct recorder *r, uint64_t upto, uint32_t timeout_ms)
 {
 	struct timespec until = assay_clock_at(assay_clock_ns() + timeout_ms * 1000000ull);
-	uint64_t upto;
 	int rc = 0;
 
 	pthread_mutex_lock(&r->lock);
-	upto = records_so_far(r);
 	while (rc == 0 && r->upto < upto && !r->ended)
 		rc = -pthread_cond_timedwait(&r->progress, &r->lock, &until);
 	if (rc == 0 && r->upto < upto)
 		rc = -ETIMEDOUT;
 	pthread_mutex_unlock(&r->lock);
 	return rc;
+}
+
+int recorder_flush(struct recorder *r, uint32_t timeout_ms)
+{
+	uint64_t upto;
+
+	pthread_mutex_lock(&r->lock);
+	upto = records_so_far(r);
+	pthread_mutex_unlock(&r->lock);
+	return recorder_await(r, upto, timeout_ms);
 }
 
 void recorder_counts(struct recorder *r, struct recorder_counts *ret)

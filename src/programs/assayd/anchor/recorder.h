@@ -87,7 +87,10 @@ int recorder_state(struct recorder *r, const char *what,
 /* more_coming() says no from now on: a gather pause need not go on. Thread-safe. */
 void recorder_gathered(struct recorder *r);
 
-/* Blocks until everything written so far is anchored, at most @timeout_ms. 0, -ETIMEDOUT. */
+/* Blocks until the records below the index @upto are anchored, at most @timeout_ms. 0, -ETIMEDOUT.
+ */
+int recorder_await(struct recorder *r, uint64_t upto, uint32_t timeout_ms);
+/* The same, for everything written so far. */
 int recorder_flush(struct recorder *r, uint32_t timeout_ms);
 
 /* Run by the anchor thread between two extends; blocks the caller. */

@@ -23,12 +23,19 @@ static int send_ask(struct control_tpm *t, enum tpm_step step, const struct anch
 	return ipc_send(t->line, &m);
 }
 
+/* What is written by now is to be in the TPM. */
+static int ask_counts(struct control_tpm *t)
+{
+	return send_ask(t, TPM_COUNTS, &(struct anchor_msg){ .type = ANCHOR_MSG_COUNTS });
+}
+
 /* In slices: the anchor answers before a client goes. */
 static int ask_flush(struct control_tpm *t)
 {
 	return send_ask(t, TPM_FLUSH,
-			&(struct anchor_msg){ .type = ANCHOR_MSG_FLUSH,
-					      .timeout_ms = FLUSH_SLICE_MS });
+			&(struct anchor_msg){
+				.type = ANCHOR_MSG_FLUSH,
+				.flush = { .timeout_ms = FLUSH_SLICE_MS, .upto = t->flush_upto } });
 }
 
 /* No more than are asked for: a TPM gives a few at a time, and they may not move meanwhile. */
@@ -126,9 +133,13 @@ static int on_flushed(struct control_tpm *t, uint64_t now_ms, struct assay_err *
 
 static enum anchor_msg_type expected(enum tpm_step step)
 {
-	if (step == TPM_FLUSH)
-		return ANCHOR_MSG_DONE;
-	return step == TPM_QUOTE ? ANCHOR_MSG_QUOTED : ANCHOR_MSG_VALUES;
+	static const enum anchor_msg_type answers[] = {
+		[TPM_COUNTS] = ANCHOR_MSG_COUNTED, [TPM_FLUSH] = ANCHOR_MSG_DONE,
+		[TPM_BEFORE] = ANCHOR_MSG_VALUES,  [TPM_QUOTE] = ANCHOR_MSG_QUOTED,
+		[TPM_AFTER] = ANCHOR_MSG_VALUES,
+	};
+
+	return answers[step];
 }
 
 /* With @err set: the client hears it, and the line is good. */
@@ -140,6 +151,10 @@ static int go_on(struct control_tpm *t, uint64_t now_ms, struct assay_err *err)
 		return on_flushed(t, now_ms, err);
 	if (m->type == ANCHOR_MSG_FAILED)
 		return assay_err_set(err, -(int)m->text.number, "%s", m->text.text);
+	if (t->step == TPM_COUNTS) {
+		t->flush_upto = m->counts.records;
+		return ask_flush(t);
+	}
 	if (t->step == TPM_BEFORE)
 		return on_before(t, now_ms, err);
 	if (t->step == TPM_AFTER)
@@ -186,5 +201,5 @@ int control_tpm_begin(struct control_tpm *t, uint64_t now_ms)
 	t->request = *c->request;
 	t->tries = 0;
 	t->flush_end_ms = now_ms + FLUSH_MS;
-	return t->request.op == CONTROL_QUOTE ? ask_flush(t) : ask_pcrs(t, TPM_BEFORE);
+	return t->request.op == CONTROL_QUOTE ? ask_counts(t) : ask_pcrs(t, TPM_BEFORE);
 }

@@ -416,14 +416,14 @@ int anchor_counts_within(struct anchor *a, int timeout_ms, struct recorder_count
 /* ---- the TPM -------------------------------------------------------------------------------- */
 
 /* In slices: who else waits for the line gets a turn. */
-int anchor_flush(struct anchor *a, uint32_t timeout_ms)
+int anchor_await(struct anchor *a, uint64_t upto, uint32_t timeout_ms)
 {
-	struct anchor_msg ask = { .type = ANCHOR_MSG_FLUSH }, answer;
+	struct anchor_msg ask = { .type = ANCHOR_MSG_FLUSH, .flush.upto = upto }, answer;
 	int rc;
 
 	do {
-		ask.timeout_ms = timeout_ms < FLUSH_SLICE_MS ? timeout_ms : FLUSH_SLICE_MS;
-		timeout_ms -= ask.timeout_ms;
+		ask.flush.timeout_ms = timeout_ms < FLUSH_SLICE_MS ? timeout_ms : FLUSH_SLICE_MS;
+		timeout_ms -= ask.flush.timeout_ms;
 		rc = call(a, &a->tpm, &ask, -1, ANCHOR_MSG_DONE, &answer, NULL);
 	} while (rc == -ETIMEDOUT && timeout_ms > 0);
 	return rc;

@@ -56,7 +56,7 @@ int anchor_set_policy(struct anchor *a, const struct loaded_policy *policy, stru
  * -ETIMEDOUT, and *ret is what it said last. anchor_open_counts() first. */
 int anchor_open_counts(struct anchor *a, struct assay_err *err);
 int anchor_counts_within(struct anchor *a, int timeout_ms, struct recorder_counts *ret);
-int anchor_flush(struct anchor *a, uint32_t timeout_ms);
+int anchor_await(struct anchor *a, uint64_t upto, uint32_t timeout_ms);
 void anchor_ending(struct anchor *a);
 /* A socket over which another process may ask for counts, PCRs and quotes, and for nothing else. It
  * is the caller's. Errors: -EAGAIN there are too many. */

@@ -97,12 +97,14 @@ static void let_end(struct daemon *d)
 /* From here to its end the anchor is waited for, and openers wait too. */
 static int ask_anchor(struct handover *h, struct assay_err *err)
 {
+	struct anchor *anchor = h->r->daemon->anchor;
 	struct recorder_counts counts;
-	int rc = anchor_counts_within(h->r->daemon->anchor, HANDOVER_ANSWER_MS, &counts);
+	int rc = anchor_counts_within(anchor, HANDOVER_ANSWER_MS, &counts);
 
 	if (rc < 0)
 		return assay_err_set(err, rc, "the anchor process does not answer");
-	if (counts.tpm_lost || anchor_flush(h->r->daemon->anchor, HANDOVER_ANSWER_MS) == -ETIMEDOUT)
+	if (counts.tpm_lost ||
+	    anchor_await(anchor, counts.records, HANDOVER_ANSWER_MS) == -ETIMEDOUT)
 		return assay_err_set(err, -EIO, "the TPM does not answer");
 	return 0;
 }
