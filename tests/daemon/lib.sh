@@ -79,7 +79,7 @@ start_assayd() {
 		fi
 		for kv; do echo "${kv%%=*} = ${kv#*=}"; done
 	} | awk -F' = ' '{ last[$1] = NR; line[NR] = $0; key[NR] = $1 }
-		END { for (i = 1; i <= NR; i++) if (key[i] == "mount" || last[key[i]] == i) print line[i] }' >"$CONF"
+		END { for (i = 1; i <= NR; i++) if (key[i] ~ /^(mount|exempt_pid)$/ || last[key[i]] == i) print line[i] }' >"$CONF"
 	background "$ASSAYD" --config "$CONF" >>"$LOG" 2>&1
 	DAEMON=$PID
 	guard "$DAEMON"

@@ -5,77 +5,14 @@
 # those that come are. Who only looks like one is not.
 . "$TEST_LIB"
 . "$SOURCE/tests/daemon/lib.sh"
-# A tree of cgroups of its own, for whoever is in it.
-if [ -z "${ASSAY_TEST_CGROUP:-}" ]; then
-	[ "$(id -u)" = 0 ] || skip 'needs root'
-	top=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
-	group=$top/assay-test.$$
-	{ [ -n "$top" ] && mkdir "$group" && unshare -C true; } 2>/dev/null || skip 'needs cgroup v2'
-	status=0
-	# shellcheck disable=SC2016
-	ASSAY_TEST_CGROUP=$group bash -c 'echo $$ >"$1/cgroup.procs" && exec unshare -C -m "$2"' \
-		cgroup "$group" "$0" || status=$?
-	echo 1 >"$group/cgroup.kill" 2>/dev/null || true
-	for _ in {1..50}; do # who was killed is in it for a moment
-		find "$group" -depth -type d -exec rmdir {} \; 2>/dev/null
-		[ -d "$group" ] || break
-		sleep 0.1
-	done
-	exit $status
-fi
+. "$SOURCE/tests/daemon/service.sh"
 daemon_test mount
 need setpriv
 swtpm_begin
 tcti=$TCTI TCTI=''
-umount -R /sys/fs/cgroup
-mount -t cgroup2 none /sys/fs/cgroup
-UNIT=/sys/fs/cgroup/system.slice/systemd-journald.service
-mkdir -p "$UNIT"
-_mounts+=(/sys/fs/cgroup)
+services_begin
 echo 'measure func=FILE_CHECK mask=^MAY_READ' >"$SCRATCH/policy"
-chmod 711 "$SCRATCH"
 
-# service NAME FOLDER PREFIX...: the child of process 1, as the service manager's are, in that cgroup; opens each path
-# that is written into $SCRATCH/NAME.in, and says so in NAME.out. Its pid is in $SERVICE.
-service() {
-	local name=$1 folder=$2
-	shift 2
-	mkfifo -m 666 "$SCRATCH/$name.in"
-	: >"$SCRATCH/$name.out"
-	chmod 666 "$SCRATCH/$name.out"
-	cat >"$SCRATCH/$name.py" <<-EOF
-		import os
-		open("$SCRATCH/$name.pid", "w").write(str(os.getpid()))
-		while True:
-		    for line in open("$SCRATCH/$name.in"):
-		        if line.startswith("exec "): os.execvp(line.split()[1], line.split()[1:])
-		        open(line.strip()).read()
-		        open("$SCRATCH/$name.out", "a").write("ok " + line)
-	EOF
-	: >"$SCRATCH/$name.pid"
-	chmod 666 "$SCRATCH/$name.pid"
-	# shellcheck disable=SC2016
-	bash -c 'echo $$ >"$1/cgroup.procs"; shift; "$@" </dev/null >/dev/null 2>&1 & exit 0' \
-		start "$folder" "$@" /usr/bin/python3 "$SCRATCH/$name.py"
-	wait_for 10 test -s "$SCRATCH/$name.pid"
-	SERVICE=$(<"$SCRATCH/$name.pid")
-	SERVICES+=("$SERVICE")
-}
-SERVICES=()
-end_services() {
-	local status=$?
-	kill -KILL "${SERVICES[@]}" 2>/dev/null || true
-	kill -CONT "$SWTPM_PID" 2>/dev/null || true
-	return $status
-}
-trap 'end_services || _cleanup; _cleanup' EXIT
-
-is_exempt() {
-	status exempt | grep -q "\"name\": \"$1\", \"pid\": $2}"
-}
-opened() {
-	grep -q "^ok $MNT/$2\$" "$SCRATCH/$1.out"
-}
 measured() {
 	entries | grep -q " $MNT/$1\$"
 }
@@ -97,10 +34,10 @@ for name in by_journald by_fake; do echo $name >"$MNT/$name"; done
 kill -STOP "$SWTPM_PID"
 echo "$MNT/by_fake" >"$SCRATCH/fake.in"
 echo "$MNT/by_journald" >"$SCRATCH/journald.in"
-wait_for 10 opened journald by_journald
-! opened fake by_fake || fail 'nobody waits for the TPM: this shows nothing'
+wait_for 10 opened journald "$MNT/by_journald"
+! opened fake "$MNT/by_fake" || fail 'nobody waits for the TPM: this shows nothing'
 kill -CONT "$SWTPM_PID"
-wait_for 20 opened fake by_fake
+wait_for 20 opened fake "$MNT/by_fake"
 wait_for 20 measured by_journald
 need_measured "$MNT/by_journald" 1
 [ "$(status events.exempt)" -gt 0 ] || fail 'it was not exempt'

@@ -394,6 +394,16 @@ static void record_some(struct daemon *d)
 	late_record(d->late, false);
 }
 
+/* Milliseconds until the next time. */
+static int tend_children(struct running *r)
+{
+	struct daemon *d = r->daemon;
+	int ms = staff_tend(&r->staff, d, TICK_MS);
+
+	ms = needed_tend(d->needed, assay_clock_ns(), ms);
+	return peek_tend(d->peek, assay_clock_ns(), ms);
+}
+
 /* Until SIGTERM or SIGINT (0), until another one has all (1), or until nothing can be recorded any
  * more. */
 static int run(struct running *r, struct assay_err *err)
@@ -406,6 +416,7 @@ static int run(struct running *r, struct assay_err *err)
 		{ .events = POLLIN },
 		{ .events = POLLIN },
 		{ .events = POLLIN },
+		{ .events = POLLIN },
 	};
 	struct signalfd_siginfo info;
 	int pause_ms = TICK_MS, rc;
@@ -415,6 +426,7 @@ static int run(struct running *r, struct assay_err *err)
 		p[3].fd = d->scout ? scout_fd(d->scout) : -1;
 		p[4].fd = view_link_fd(d->view);
 		p[5].fd = handover_fd(d->handover);
+		p[6].fd = needed_fd(d->needed);
 		poll(p, ARRAY_LEN(p), pause_ms);
 		tell_manager(d);
 		while (read(r->signal_fd, &info, sizeof(info)) == sizeof(info)) {
@@ -439,9 +451,7 @@ static int run(struct running *r, struct assay_err *err)
 			daemon_forget_verdicts(d);
 			view_link_segment(d->view);
 		}
-		needed_tend(d->needed, assay_clock_ns());
-		pause_ms = staff_tend(&r->staff, d, TICK_MS);
-		pause_ms = peek_tend(d->peek, assay_clock_ns(), pause_ms);
+		pause_ms = tend_children(r);
 		if (p[2].revents)
 			on_mounts(d);
 		if (d->scout) {
@@ -502,8 +512,8 @@ static void stop(struct running *r, const char *why)
 		anchor_stop(d->anchor, why, NULL);
 	else
 		anchor_free(d->anchor);
-	assay_fanotify_free(d->group);
 	needed_free(d->needed);
+	assay_fanotify_free(d->group);
 	peek_free(d->peek);
 	handover_free(d->handover);
 	spawner_free(d->spawner);

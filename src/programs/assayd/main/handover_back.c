@@ -62,7 +62,7 @@ bool handover_wait(void *ctx)
 	uint64_t now = assay_clock_ns();
 
 	tell_manager(h);
-	needed_tend(r->daemon->needed, now); /* the TPM's process may be another one by now */
+	needed_tend(r->daemon->needed, now, 0); /* the TPM's process may be another one by now */
 	if (now <= h->due_ns)
 		return true;
 	if (r->daemon->conf.on_tpm_loss == ASSAY_CONF_LOSS_RELEASE)

@@ -11,7 +11,7 @@
 #include "programs/assayd/main/held.h"
 #include "programs/assayd/process/ipc.h"
 
-#define HANDOVER_EXEMPT_MAX 8u
+#define HANDOVER_EXEMPT_MAX 16u
 #define HANDOVER_TAKE_MS    5000
 #define HANDOVER_ANSWER_MS  5000 /* the anchor, if its TPM is well */
 

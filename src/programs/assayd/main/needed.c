@@ -3,30 +3,27 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "backends/source_fanotify/content.h"
 #include "base/clock.h"
-#include "base/file.h"
-#include "base/fmt.h"
-#include "formats/batch.h"
+#include "base/macros.h"
 #include "programs/assayd/main/needed_find.h"
+#include "programs/assayd/main/needed_private.h"
+#include "programs/assayd/main/running.h"
 #include "programs/assayd/process/log.h"
-#include "programs/assayd/process/rate.h"
 
-#define HELD_MAX    (ASSAY_CONF_LIST_MAX + 8u)
-#define PROGRAM_MAX (256 << 20)	   /* bytes */
 #define LISTENER_NS 10000000000ull /* between two searches for who listens */
-#define AGAIN_NS    10000000000ull /* between two tries with the same process */
-#define UNSAID_MAX  64u
+#define SOON_NS	    1000000000ull  /* until the next try, when it was nobody's fault */
+/* So long may who looks take: microseconds, if nobody keeps it. */
+#define LOOK_MS	      1000u
+#define LOOK_AGAIN_MS 100u /* at one that has kept it */
+#define DIGEST_MS     10000u
+#define SEARCH_MS     5000u
 /* What they open because we have measured what they opened: that must end. */
 #define AFTERWARDS    256u
 #define AFTERWARDS_NS 10000000000ull
@@ -44,55 +41,9 @@ static const struct service {
 	{ "tpm2-abrmd", "tpm2-abrmd.service", false, "tabrmd" },
 	{ "dbus", "dbus.service", false, "tabrmd" }, /* by which that one is reached */
 };
-
-/* What a process runs. The number of a file that is gone may be another's; when it was born
- * differs, where the filesystem knows it. */
-struct program {
-	uint32_t major, minor;
-	uint64_t ino;
-	struct statx_timestamp born;
-};
-
-struct held {
-	const char *name;
-	pid_t pid;
-	int pidfd;
-	struct program program;
-};
-
-/* Whom we have looked at in vain. */
-struct refusal {
-	pid_t pid;
-	int why;
-	uint64_t again_ns;
-};
-
-struct exempt_record {
-	const char *name;
-	pid_t pid;
-	char path[PATH_MAX];
-	struct assay_digest digest;
-};
-
-/* A record for which there was no list. */
-struct unsaid {
-	struct unsaid *next;
-	bool ended;
-	struct exempt_record record;
-};
-
-struct needed {
-	struct daemon *daemon;
-	struct unsaid *unsaid, **last_unsaid;
-	size_t n_unsaid;
-	pthread_mutex_t lock; /* guards these */
-	struct held held[HELD_MAX];
-	size_t n;
-	struct refusal refused[ARRAY_LEN(services) + 1]; /* of each the last */
-	uint64_t listener_ns;
-	struct rate afterwards; /* the reader's */
-	_Atomic uint64_t unmeasured;
-};
+#define OF_LISTENER ARRAY_LEN(services) /* behind them */
+#define OF_CONF	    (OF_LISTENER + 1)	/* exempt_pid */
+_Static_assert(OF_CONF < NEEDED_OF_MAX, "a refusal each");
 
 /* ---- what they open ------------------------------------------------------------------------- */
 
@@ -119,277 +70,168 @@ static void measure_afterwards(void *ctx, int fd, int32_t tid, bool exec)
 	close(fd);
 }
 
-/* ---- who ------------------------------------------------------------------------------------ */
-
-static int look_at_program(int dir_fd, const char *path, struct program *ret)
-{
-	const int flags = AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC;
-	struct statx st;
-
-	if (statx(dir_fd, path, flags, STATX_INO | STATX_BTIME, &st) < 0)
-		return -errno;
-	*ret = (struct program){ .major = st.stx_dev_major,
-				 .minor = st.stx_dev_minor,
-				 .ino = st.stx_ino,
-				 .born = st.stx_mask & STATX_BTIME
-						 ? st.stx_btime
-						 : (struct statx_timestamp){ 0 } };
-	return 0;
-}
-
-/* One that ends has no program any more, before it has ended. */
-static bool runs_another(pid_t pid, const struct program *than)
-{
-	struct program now = { 0 };
-	char link[64];
-	int r;
-
-	assay_fmt(link, sizeof(link), "/proc/%d/exe", (int)pid);
-	r = look_at_program(AT_FDCWD, link, &now);
-	if (r < 0)
-		return r != -ENOENT && r != -ESRCH;
-	return now.ino != than->ino || now.major != than->major || now.minor != than->minor ||
-	       now.born.tv_sec != than->born.tv_sec || now.born.tv_nsec != than->born.tv_nsec;
-}
-
-static void fill_ended(void *ctx, struct assay_wr *w)
-{
-	const struct exempt_record *r = ctx;
-
-	assay_state_add(w, "kind", assay_bytes_str(r->name));
-	assay_state_add_u64(w, "pid", (uint64_t)r->pid);
-	assay_state_add(w, "path", assay_bytes_str(r->path));
-}
-
-static void fill_exempt(void *ctx, struct assay_wr *w)
-{
-	const struct exempt_record *r = ctx;
-
-	fill_ended(ctx, w);
-	assay_state_add(w, "alg", assay_bytes_str(assay_hash_name(r->digest.alg)));
-	assay_state_add_hex(w, "digest", assay_digest_bytes(&r->digest));
-}
-
-static int write_record(struct needed *n, bool ended, const struct exempt_record *r)
-{
-	struct anchor *a = n->daemon->anchor;
-	struct assay_err err;
-
-	if (ended)
-		return anchor_state(a, "exempt-ended", fill_ended, (void *)r, false, NULL, &err);
-	return anchor_state(a, "exempt", fill_exempt, (void *)r, false, NULL, &err);
-}
-
-/* While an upgrade is undone there may be no anchor: it waits for the next one. */
-static int say(struct needed *n, bool ended, const struct exempt_record *r)
-{
-	struct unsaid *u;
-
-	if (n->daemon->anchor)
-		return write_record(n, ended, r);
-	if (n->n_unsaid == UNSAID_MAX)
-		return -ENOBUFS;
-	if (!(u = malloc(sizeof(*u))))
-		return -ENOMEM;
-	*u = (struct unsaid){ .ended = ended, .record = *r };
-	*n->last_unsaid = u;
-	n->last_unsaid = &u->next;
-	n->n_unsaid++;
-	return 0;
-}
-
-static void say_rest(struct needed *n)
-{
-	struct unsaid *u;
-	int r;
-
-	while (n->daemon->anchor && (u = n->unsaid)) {
-		r = write_record(n, u->ended, &u->record);
-		if (r < 0)
-			log_line(LOG_ERR, "that %s (process %d) is exempt%s is not in the list: %s",
-				 u->record.name, (int)u->record.pid, u->ended ? " no more" : "",
-				 strerror(-r));
-		if (!(n->unsaid = u->next))
-			n->last_unsaid = &n->unsaid;
-		n->n_unsaid--;
-		free(u);
-	}
-}
-
-/* Of the record all but the digest. The text is of /proc, where the program can be opened. */
-static void describe(const char *name, pid_t pid, struct exempt_record *ret, char link[static 64])
-{
-	ssize_t len;
-
-	ret->name = name;
-	ret->pid = pid;
-	assay_fmt(link, 64, "/proc/%d/exe", (int)pid);
-	len = readlink(link, ret->path, sizeof(ret->path) - 1);
-	ret->path[len < 0 ? 0 : len] = '\0';
-}
-
-static int digest_of(struct needed *n, int fd, struct assay_digest *ret)
-{
-	AUTO(content) struct assay_content *content = NULL;
-	struct assay_err err;
-	uint64_t bytes;
-	struct stat st;
-	int r = fstat(fd, &st) < 0 ? -errno : 0;
-
-	/* The main thread reads it: nothing that takes long is a service's program. */
-	if (r == 0 && (!S_ISREG(st.st_mode) || st.st_size > PROGRAM_MAX))
-		r = -EFBIG;
-	if (r == 0)
-		r = assay_content_new(&n->daemon->crypto, &n->daemon->hash, 1, &content, &err);
-	return r < 0 ? r : assay_content_digest(content, fd, NULL, NULL, ret, &bytes);
-}
-
-/* What it runs is in the list, whatever the policy says: it is let do what others are not. */
-static int record(struct needed *n, const char *name, pid_t pid, struct program *ret)
-{
-	struct exempt_record r = { 0 };
-	AUTO(fd) int fd = -1;
-	char link[64];
-	int rc;
-
-	describe(name, pid, &r, link);
-	fd = open(link, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	rc = fd < 0 ? -errno : look_at_program(fd, "", ret);
-	if (rc == 0)
-		rc = digest_of(n, fd, &r.digest);
-	return rc < 0 ? rc : say(n, false, &r);
-}
-
-/* It is another program that would open what it likes. */
-static void record_ended(struct needed *n, const struct held *h)
-{
-	struct exempt_record r = { 0 };
-	char link[64];
-	int rc;
-
-	describe(h->name, h->pid, &r, link);
-	log_line(LOG_WARNING, "%s (process %d) runs '%s' now, and is exempt no more", h->name,
-		 (int)h->pid, r.path);
-	rc = say(n, true, &r);
-	if (rc < 0)
-		log_line(LOG_ERR, "that is not in the list: %s", strerror(-rc));
-}
-
-static void hold(struct needed *n, const struct held *h)
-{
-	pthread_mutex_lock(&n->lock);
-	n->held[n->n++] = *h;
-	pthread_mutex_unlock(&n->lock);
-	log_line(LOG_NOTICE, "%s (process %d) opens what it likes, and is measured afterwards",
-		 h->name, (int)h->pid);
-}
-
-static bool has_ended(int pidfd)
-{
-	struct pollfd p = { .fd = pidfd, .events = POLLIN };
-
-	return poll(&p, 1, 0) != 0;
-}
-
-/* What it was found by. */
-static bool is_needed(const struct needed *n, const char *name, pid_t pid, const struct service *of)
-{
-	if (of)
-		return needed_is_service(pid, of->unit, of->root);
-	return strcmp(name, LISTENER) != 0 || needed_find_listener(n->daemon->conf.tcti) == pid;
-}
-
-/* That it is needed is asked again once the process is held, as the number may have been another's
- * before. @of: NULL: no service. */
-static int exempt(struct needed *n, const char *name, pid_t pid, const struct service *of)
-{
-	struct assay_fanotify *group = n->daemon->group;
-	AUTO(fd) int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	struct held h = { .name = name, .pid = pid };
-	int r = pidfd < 0 ? -errno : 0;
-
-	if (n->n == HELD_MAX)
-		return -E2BIG;
-	if (r == 0 && !is_needed(n, name, pid, of))
-		r = -ESRCH;
-	if (r == 0)
-		r = assay_fanotify_exempt_other(group, pid, NULL);
-	if (r < 0)
-		return r;
-	r = record(n, name, pid, &h.program);
-	if (r == 0 && (has_ended(pidfd) || runs_another(pid, &h.program)))
-		r = -ESRCH;
-	if (r < 0) {
-		assay_fanotify_unexempt(group, pid);
-		return r;
-	}
-	h.pidfd = TAKE_FD(pidfd);
-	hold(n, &h);
-	return 0;
-}
-
-/* ---- when ----------------------------------------------------------------------------------- */
-
-static void drop(struct needed *n, size_t i)
-{
-	assay_fanotify_unexempt(n->daemon->group, n->held[i].pid);
-	close(n->held[i].pidfd);
-	pthread_mutex_lock(&n->lock);
-	n->held[i] = n->held[--n->n];
-	pthread_mutex_unlock(&n->lock);
-	n->listener_ns = 0;
-}
-
-/* Who ends, or becomes somebody else: a service that was found before the service manager's child
- * had executed its program, or whoever executes another one. */
-static void look_again(struct needed *n)
-{
-	for (size_t i = 0; i < n->n;) {
-		const struct held h = n->held[i];
-		bool ended = has_ended(h.pidfd);
-
-		if (!ended && !runs_another(h.pid, &h.program)) {
-			i++;
-			continue;
-		}
-		drop(n, i);
-		if (!ended)
-			record_ended(n, &h);
-	}
-}
-
-static bool is_held(const struct needed *n, const char *name, pid_t pid)
-{
-	for (size_t i = 0; i < n->n; i++)
-		if (n->held[i].pid == pid || strcmp(n->held[i].name, name) == 0)
-			return true;
-	return false;
-}
+/* ---- one more ------------------------------------------------------------------------------- */
 
 /* What is wrong with the process stays so; what is wrong with us may pass. */
 static uint64_t again_ns(int error, uint64_t now_ns)
 {
 	if (error == -EACCES || error == -EPERM || error == -ENOENT || error == -EFBIG)
 		return UINT64_MAX;
-	return error == -ESRCH ? now_ns : now_ns + AGAIN_NS;
+	if (error == -ESRCH || error == -ESTALE || error == -EAGAIN)
+		return now_ns + SOON_NS;
+	return now_ns + NEEDED_AGAIN_NS;
 }
 
-static void take(struct needed *n, size_t i, pid_t pid, uint64_t now_ns)
+/* The end of what is asked about n->one: exempt, or not. */
+static void end_try(struct needed *n, int r, uint64_t now_ns)
 {
-	const struct service *of = i < ARRAY_LEN(services) ? &services[i] : NULL;
-	const char *name = of ? of->name : LISTENER;
-	struct refusal *was = &n->refused[i];
-	bool again = pid == was->pid;
+	struct needed_refusal *was = &n->refused[n->of];
+	struct needed_held *one = &n->one;
+	bool again = was->pid == one->pid;
+
+	n->asked = ASKED_NOTHING;
+	if (r < 0 && n->one_is_exempt)
+		assay_fanotify_unexempt(n->daemon->group, one->pid);
+	if (r < 0 && r != -ESRCH && n->of != OF_CONF && (!again || r != was->why))
+		log_line(LOG_WARNING, "%s (process %d) is not exempt: %s", one->name, (int)one->pid,
+			 strerror(-r));
+	*was = (struct needed_refusal){ r < 0 ? one->pid : 0, r, again_ns(r, now_ns) };
+	if (r == 0) {
+		one->seen_ns = now_ns;
+		one->next_ns = now_ns + NEEDED_LOOK_NS;
+		needed_hold(n, one);
+	} else if (one->pidfd >= 0) {
+		close(one->pidfd);
+	}
+	one->pidfd = -1;
+	n->one_is_exempt = false;
+}
+
+static int ask(struct needed *n, enum needed_asked what, uint64_t now_ns)
+{
+	const bool has_hung =
+		what == ASKED_HELD ? n->one.has_hung : n->refused[n->of].why == -ETIMEDOUT;
+	const uint32_t look_ms = has_hung ? LOOK_AGAIN_MS : LOOK_MS;
+	struct vouch_question q = { .type = VOUCH_PROGRAM,
+				    .digests = what == ASKED_NEW || what == ASKED_RECORD,
+				    .pid = n->one.pid,
+				    .alg = n->daemon->hash,
+				    .patience_ms = look_ms };
 	int r;
 
-	if (pid == 0 || is_held(n, name, pid) || (again && now_ns < was->again_ns))
-		return;
-	r = exempt(n, name, pid, of);
-	if (r < 0 && r != -ESRCH && (!again || r != was->why))
-		log_line(LOG_WARNING, "%s (process %d) is not exempt: %s", name, (int)pid,
-			 strerror(-r));
-	*was = (struct refusal){ r < 0 ? pid : 0, r, again_ns(r, now_ns) };
+	if (what == ASKED_RECORD) {
+		q.type = VOUCH_RECORD;
+		q.patience_ms = DIGEST_MS;
+	} else if (what == ASKED_LISTENER || what == ASKED_AGAIN) {
+		q.type = VOUCH_LISTENER;
+		q.pid = 1;
+		q.tcti = n->daemon->conf.tcti;
+		q.patience_ms = SEARCH_MS;
+	}
+	r = vouch_ask(n->vouch, &q, now_ns);
+	n->asked = r == 0 ? what : ASKED_NOTHING;
+	return r;
 }
+
+/* Whether @pid is one to be exempt of that kind, as far as it is seen without looking into it. That
+ * is what main sees itself: who looks for it at what can hang has no say in this. */
+static bool may_be_exempt(size_t of, pid_t pid)
+{
+	if (of < OF_LISTENER)
+		return needed_is_service(pid, services[of].unit, services[of].root);
+	return of == OF_CONF || needed_is_roots(pid);
+}
+
+/* That it is needed is asked once the process is held, as the number may have been another's
+ * before. False: it comes to nothing. */
+static bool try(struct needed *n, size_t of, const char *name, pid_t pid, uint64_t now_ns)
+{
+	int r = n->n == NEEDED_HELD_MAX ? -E2BIG : 0;
+
+	n->of = of;
+	n->one = (struct needed_held){ .name = name, .pid = pid, .pidfd = -1 };
+	n->one_is_exempt = false;
+	if (r == 0 && (n->one.pidfd = (int)syscall(SYS_pidfd_open, pid, 0)) < 0)
+		r = -errno;
+	if (r == 0 && !may_be_exempt(of, pid))
+		r = -ESRCH;
+	if (r == 0)
+		r = ask(n, of == OF_LISTENER ? ASKED_AGAIN : ASKED_NEW, now_ns);
+	if (r < 0)
+		end_try(n, r, now_ns);
+	return r == 0;
+}
+
+/* Exempt a moment before it is in the list, which may be what waits for it. */
+static int exempt(struct needed *n, uint64_t now_ns)
+{
+	int r = assay_fanotify_exempt_other(n->daemon->group, n->one.pid, NULL);
+
+	n->one_is_exempt = r == 0;
+	return r < 0 ? r : ask(n, ASKED_RECORD, now_ns);
+}
+
+/* What it runs is in the list, whatever the policy says: it is let do what others are not. */
+static int write_down(struct needed *n)
+{
+	struct needed_about about = { .name = n->one.name,
+				      .pid = n->one.pid,
+				      .digest = n->told.digest };
+
+	if (needed_has_ended(n->one.pidfd))
+		return -ESRCH;
+	memcpy(about.path, n->told.path, sizeof(about.path));
+	n->one.program = n->told.program;
+	return needed_record(&n->records, NEEDED_EXEMPT, &about);
+}
+
+/* ---- what is told --------------------------------------------------------------------------- */
+
+/* One that exempt_pid names is not searched for until somebody has ended. */
+static void take_listener(struct needed *n, int r, uint64_t now_ns)
+{
+	const pid_t pid = r < 0 ? 0 : n->told.listener;
+	struct needed_refusal *was = &n->refused[OF_LISTENER];
+
+	n->asked = ASKED_NOTHING;
+	if (pid != was->pid)
+		*was = (struct needed_refusal){ 0 };
+	n->listener_ns = now_ns + LISTENER_NS;
+	if (pid == 0)
+		return;
+	if (needed_is_held(n, "", pid))
+		n->listener_ns = UINT64_MAX;
+	else if (now_ns >= was->again_ns)
+		(void)try(n, OF_LISTENER, LISTENER, pid, now_ns);
+}
+
+/* @r: 0 or why nobody has answered. */
+static void take_answer(struct needed *n, int r, uint64_t now_ns)
+{
+	const enum needed_asked asked = n->asked;
+
+	if (asked == ASKED_HELD) {
+		n->asked = ASKED_NOTHING;
+		needed_take_look(n, r, now_ns);
+		return;
+	}
+	if (r == 0)
+		r = n->told.error;
+	if (asked == ASKED_LISTENER) {
+		take_listener(n, r, now_ns);
+		return;
+	}
+	if (r == 0 && asked == ASKED_AGAIN)
+		r = n->told.listener == n->one.pid ? ask(n, ASKED_NEW, now_ns) : -ESRCH;
+	else if (r == 0 && asked == ASKED_NEW)
+		r = exempt(n, now_ns);
+	else if (r == 0 && (r = write_down(n)) == 0)
+		end_try(n, 0, now_ns);
+	if (r < 0)
+		end_try(n, r, now_ns);
+}
+
+/* ---- what is to be asked -------------------------------------------------------------------- */
 
 static bool reaches_by(const struct daemon *d, const char *way)
 {
@@ -399,70 +241,174 @@ static bool reaches_by(const struct daemon *d, const char *way)
 	       (d->conf.tcti[len] == ':' || d->conf.tcti[len] == '\0');
 }
 
-static void find_listener(struct needed *n, uint64_t now_ns)
+static bool ask_for_service(struct needed *n, size_t of, uint64_t now_ns)
 {
-	const struct daemon *d = n->daemon;
+	const struct service *s = &services[of];
+	struct needed_refusal *was = &n->refused[of];
 	pid_t pid;
 
-	if (!reaches_by(d, "swtpm") && !reaches_by(d, "mssim"))
-		return;
-	if (now_ns < n->listener_ns || is_held(n, LISTENER, 0))
-		return;
-	pid = needed_find_listener(d->conf.tcti);
-	/* One that exempt_pid names is not searched for until somebody has ended. */
-	n->listener_ns = is_held(n, "", pid) ? UINT64_MAX : now_ns + LISTENER_NS;
-	take(n, ARRAY_LEN(services), pid, now_ns);
+	if ((s->tcti && !reaches_by(n->daemon, s->tcti)) || needed_is_held(n, s->name, 0))
+		return false;
+	pid = needed_find_service(s->unit, s->root);
+	if (pid != was->pid)
+		*was = (struct needed_refusal){ 0 };
+	if (pid == 0 || needed_is_held(n, s->name, pid) || (was->pid && now_ns < was->again_ns))
+		return false;
+	return try(n, of, s->name, pid, now_ns);
 }
 
-void needed_tend(struct needed *n, uint64_t now_ns)
+static bool ask_for_listener(struct needed *n, uint64_t now_ns)
 {
-	if (!n)
-		return;
-	say_rest(n);
-	look_again(n);
-	for (size_t i = 0; i < ARRAY_LEN(services); i++) {
-		const struct service *s = &services[i];
+	const struct daemon *d = n->daemon;
 
-		if ((!s->tcti || reaches_by(n->daemon, s->tcti)) && !is_held(n, s->name, 0))
-			take(n, i, needed_find_service(s->unit, s->root), now_ns);
+	if ((!reaches_by(d, "swtpm") && !reaches_by(d, "mssim")) || now_ns < n->listener_ns ||
+	    needed_is_held(n, LISTENER, 0))
+		return false;
+	n->of = OF_LISTENER;
+	n->listener_ns = now_ns + LISTENER_NS;
+	return ask(n, ASKED_LISTENER, now_ns) == 0;
+}
+
+/* One question is asked, if there is one. */
+static bool ask_next(struct needed *n, uint64_t now_ns)
+{
+	struct needed_held *due;
+	int r;
+
+	if (n->only_given)
+		return false;
+	for (size_t of = 0; of < ARRAY_LEN(services); of++)
+		if (ask_for_service(n, of, now_ns))
+			return true;
+	if (ask_for_listener(n, now_ns))
+		return true;
+	while ((due = needed_find_due(n, now_ns))) {
+		n->one = *due;
+		n->one.pidfd = -1; /* is not ours */
+		r = ask(n, ASKED_HELD, now_ns);
+		if (r == 0)
+			return true;
+		needed_take_look(n, r, now_ns);
 	}
-	find_listener(n, now_ns);
+	return false;
+}
+
+static void count_unseen(struct needed *n)
+{
+	uint32_t unseen = 0;
+
+	for (size_t i = 0; i < n->n; i++)
+		unseen += n->held[i].is_unseen;
+	for (size_t of = 0; of < OF_CONF; of++)
+		unseen += n->refused[of].pid && n->refused[of].why == -ETIMEDOUT;
+	atomic_store(&n->unseen, unseen);
+}
+
+int needed_tend(struct needed *n, uint64_t now_ns, int most_ms)
+{
+	int r = -ENOENT;
+
+	if (!n)
+		return most_ms;
+	needed_record_rest(&n->records);
+	needed_drop_ended(n);
+	do {
+		if (n->asked) {
+			r = vouch_hear(n->vouch, now_ns, &n->told);
+			if (r == -EAGAIN)
+				break;
+			take_answer(n, r, now_ns);
+		}
+	} while (n->asked || ask_next(n, now_ns));
+	count_unseen(n);
+	return vouch_wait_ms(n->vouch, most_ms);
+}
+
+int needed_fd(const struct needed *n)
+{
+	return n && n->asked ? vouch_fd(n->vouch) : -1;
+}
+
+/* ---- from the start to the end -------------------------------------------------------------- */
+
+/* Its opens are answered at once: who waits for what it looks at would wait for itself. */
+static int start_looking(void *ctx, bool digests, struct child *ret, struct assay_err *err)
+{
+	struct daemon *d = ctx;
+	int r = spawner_start(d->spawner, digests ? CHILD_VOUCH_DIGEST : CHILD_VOUCH, NULL, 0,
+			      daemon_admit, d, ret, err);
+
+	if (r == 0)
+		(void)fcntl(ret->socket, F_SETFL, O_NONBLOCK);
+	return r;
+}
+
+/* Nobody opens anything yet: all that is asked is told, or will not be. */
+static void wait_for_answers(struct needed *n)
+{
+	int ms = needed_tend(n, assay_clock_ns(), NEEDED_LOOK_NS / 1000000u);
+
+	while (n->asked) {
+		struct pollfd p = { .fd = needed_fd(n), .events = POLLIN };
+
+		poll(&p, 1, ms);
+		ms = needed_tend(n, assay_clock_ns(), NEEDED_LOOK_NS / 1000000u);
+	}
+}
+
+/* Before anybody is looked for, who may be one of them. */
+static int exempt_given(struct needed *n, struct assay_err *err)
+{
+	const struct daemon *d = n->daemon;
+
+	n->only_given = true;
+	for (uint32_t i = 0; i < d->conf.exempt_pid.n; i++) {
+		const pid_t pid = (pid_t)d->conf.exempt_pid.value[i];
+		const struct needed_refusal *was = &n->refused[OF_CONF];
+
+		if (try(n, OF_CONF, "exempt_pid", pid, assay_clock_ns()))
+			wait_for_answers(n);
+		if (was->pid)
+			return assay_err_set(err, was->why,
+					     "exempt_pid: cannot exempt process %u: %s",
+					     d->conf.exempt_pid.value[i], strerror(-was->why));
+	}
+	n->only_given = false;
+	return 0;
 }
 
 int needed_new(struct daemon *d, struct needed **ret, struct assay_err *err)
 {
+	const struct vouch_ops ops = { .start = start_looking,
+				       .dismiss = daemon_dismiss,
+				       .ctx = d };
 	struct needed *n = calloc(1, sizeof(*n));
-	int r;
 
-	if (!n)
+	if (!n || vouch_new(&ops, &n->vouch) < 0) {
+		free(n);
 		return assay_err_set(err, -ENOMEM, "out of memory");
+	}
 	n->daemon = d;
-	n->last_unsaid = &n->unsaid;
+	n->one.pidfd = -1;
+	needed_records_init(&n->records, d);
 	n->afterwards = (struct rate){ .each_ns = AFTERWARDS_NS, .burst = AFTERWARDS };
 	pthread_mutex_init(&n->lock, NULL);
 	*ret = n;
 	assay_fanotify_on_exempted(d->group, measure_afterwards, n);
-	for (uint32_t i = 0; i < d->conf.exempt_pid.n; i++) {
-		r = exempt(n, "exempt_pid", (pid_t)d->conf.exempt_pid.value[i], NULL);
-		if (r < 0)
-			return assay_err_set(err, r, "exempt_pid: cannot exempt process %u: %s",
-					     d->conf.exempt_pid.value[i], strerror(-r));
-	}
-	needed_tend(n, assay_clock_ns());
+	if (exempt_given(n, err) < 0)
+		return err->code;
+	wait_for_answers(n);
 	return 0;
 }
 
 void needed_free(struct needed *n)
 {
-	struct unsaid *u, *next;
-
 	if (!n)
 		return;
-
-	for (u = n->unsaid; u; u = next) {
-		next = u->next;
-		free(u);
-	}
+	vouch_free(n->vouch);
+	needed_records_done(&n->records);
+	if (n->one.pidfd >= 0)
+		close(n->one.pidfd);
 	while (n->n > 0)
 		close(n->held[--n->n].pidfd);
 	pthread_mutex_destroy(&n->lock);
@@ -495,6 +441,11 @@ uint32_t needed_count(struct needed *n)
 	count = (uint32_t)n->n;
 	pthread_mutex_unlock(&n->lock);
 	return count;
+}
+
+uint32_t needed_unseen(const struct needed *n)
+{
+	return n ? atomic_load(&n->unseen) : 0;
 }
 
 uint64_t needed_unmeasured(const struct needed *n)

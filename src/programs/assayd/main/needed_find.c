@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "programs/assayd/main/needed_find.h"
 
-#include <dirent.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,14 +12,12 @@
 #include "base/file.h"
 #include "base/fmt.h"
 #include "base/num.h"
-#include "programs/assayd/main/needed_lines.h"
 
-#define SLICE		 "system.slice"
-#define TEXT_MAX	 (64u << 10)
-#define SOCKETS_MAX	 (16u << 20)
-#define SERVICE_PIDS	 64u   /* of one service that are looked at */
-#define SOCKETS_SAME_MAX 32u   /* that listen under the name of one */
-#define PORT		 2321u /* of tpm2-tss's, if none is given */
+#define SLICE	     "system.slice"
+#define TEXT_MAX     (64u << 10)
+#define CHILDREN     "/proc/1/task/1/children"
+#define CHILDREN_MAX (4u << 20)
+#define SERVICE_PIDS 64u /* of one service that are looked at */
 
 /* ---- small files of /proc and cgroups ------------------------------------------------------- */
 
@@ -69,18 +65,29 @@ static bool parse_pid(const char *text, pid_t *ret)
 
 /* ---- who a process is ----------------------------------------------------------------------- */
 
-/* All four ids, and its parent. */
-static bool look_at_status(pid_t pid, bool root, bool child_of_init)
+/* By the owner of its folder, which is its effective user, whatever it lets others see. */
+bool needed_is_roots(pid_t pid)
 {
-	char *text = read_of(pid, "status"), *at = text, *line;
-	bool is_roots = !root, is_child = !child_of_init;
+	char path[64];
+	struct stat st;
 
-	while (text && (line = next_line(&at))) {
-		is_roots |= strcmp(line, "Uid:\t0\t0\t0\t0") == 0;
-		is_child |= strcmp(line, "PPid:\t1") == 0;
-	}
+	assay_fmt(path, sizeof(path), "/proc/%d", (int)pid);
+	return stat(path, &st) == 0 && st.st_uid == 0;
+}
+
+/* Numbers with a blank behind each. A kernel that does not list them (CONFIG_PROC_CHILDREN) has it
+ * told by the cgroup alone. */
+static bool is_child_of_init(pid_t pid)
+{
+	char *text = read_text(CHILDREN, CHILDREN_MAX), *save = NULL;
+	bool is = !text;
+	pid_t child;
+
+	for (char *word = text ? strtok_r(text, " ", &save) : NULL; word && !is;
+	     word = strtok_r(NULL, " ", &save))
+		is = parse_pid(word, &child) && child == pid;
 	free(text);
-	return is_roots && is_child;
+	return is;
 }
 
 static bool is_in_cgroup(pid_t pid, const char *unit)
@@ -97,7 +104,7 @@ static bool is_in_cgroup(pid_t pid, const char *unit)
 
 bool needed_is_service(pid_t pid, const char *unit, bool root)
 {
-	return is_in_cgroup(pid, unit) && look_at_status(pid, root, true);
+	return is_in_cgroup(pid, unit) && (!root || needed_is_roots(pid)) && is_child_of_init(pid);
 }
 
 /* Where the one hierarchy is, or beside the old ones. */
@@ -127,112 +134,4 @@ pid_t needed_find_service(const char *unit, bool root)
 			found = pid;
 	free(text);
 	return found;
-}
-
-/* ---- who listens ---------------------------------------------------------------------------- */
-
-/* A name can be that of many: any user may bind() the same one in a mount namespace of his own. */
-struct sockets {
-	uint64_t ino[SOCKETS_SAME_MAX];
-	size_t n;
-};
-
-static void find_sockets(const char *table, const char *what,
-			 uint64_t (*look)(char *line, const char *what), struct sockets *ret)
-{
-	char *text = read_text(table, SOCKETS_MAX), *at = text, *line;
-
-	while (text && ret->n < ARRAY_LEN(ret->ino) && (line = next_line(&at)))
-		if ((ret->ino[ret->n] = look(line, what)))
-			ret->n++;
-	free(text);
-}
-
-static void sockets_of(const char *tcti, struct sockets *ret)
-{
-	char text[PATH_MAX], port[8];
-	uint64_t number = PORT;
-
-	*ret = (struct sockets){ 0 };
-	if (needed_option(tcti, "path", text, sizeof(text))) {
-		find_sockets("/proc/net/unix", text, needed_unix_inode, ret);
-		return;
-	}
-	if (needed_option(tcti, "host", text, sizeof(text)) && strcmp(text, "localhost") != 0 &&
-	    strcmp(text, "127.0.0.1") != 0 && strcmp(text, "::1") != 0)
-		return;
-	if (needed_option(tcti, "port", text, sizeof(text)) &&
-	    assay_num_parse(assay_bytes_str(text), 10, UINT16_MAX, &number) < 0)
-		return;
-	assay_fmt(port, sizeof(port), "%04X", (unsigned)number);
-	find_sockets("/proc/net/tcp", port, needed_tcp_inode, ret);
-	find_sockets("/proc/net/tcp6", port, needed_tcp_inode, ret);
-}
-
-static bool is_one_of(const struct sockets *s, const char *link)
-{
-	char name[64];
-
-	for (size_t i = 0; i < s->n; i++) {
-		assay_fmt(name, sizeof(name), "socket:[%llu]", (unsigned long long)s->ino[i]);
-		if (strcmp(link, name) == 0)
-			return true;
-	}
-	return false;
-}
-
-static bool holds(pid_t pid, const struct sockets *sockets)
-{
-	char path[64], link[64];
-	struct dirent *entry;
-	bool found = false;
-	DIR *fds;
-
-	assay_fmt(path, sizeof(path), "/proc/%d/fd", (int)pid);
-	fds = opendir(path);
-	while (fds && !found && (entry = readdir(fds))) {
-		ssize_t n = readlinkat(dirfd(fds), entry->d_name, link, sizeof(link) - 1);
-
-		link[n < 0 ? 0 : n] = '\0';
-		found = is_one_of(sockets, link);
-	}
-	if (fds)
-		closedir(fds);
-	return found;
-}
-
-/* Root of a container is not the machine's. */
-static bool is_in_our(pid_t pid, const char *ns)
-{
-	char path[64], own[64];
-	struct stat theirs, ours;
-
-	assay_fmt(path, sizeof(path), "/proc/%d/ns/%s", (int)pid, ns);
-	assay_fmt(own, sizeof(own), "/proc/self/ns/%s", ns);
-	return stat(path, &theirs) == 0 && stat(own, &ours) == 0 && theirs.st_ino == ours.st_ino &&
-	       theirs.st_dev == ours.st_dev;
-}
-
-/* Two who could be meant: neither is. */
-pid_t needed_find_listener(const char *tcti)
-{
-	struct sockets sockets;
-	struct dirent *entry;
-	pid_t pid, found = 0;
-	bool several = false;
-	DIR *proc;
-
-	sockets_of(tcti, &sockets);
-	proc = sockets.n ? opendir("/proc") : NULL;
-	while (proc && !several && (entry = readdir(proc))) {
-		if (!parse_pid(entry->d_name, &pid) || pid == 1 || pid == getpid() ||
-		    !look_at_status(pid, true, false) || !is_in_our(pid, "pid") ||
-		    !is_in_our(pid, "user") || !holds(pid, &sockets))
-			continue;
-		several = found != 0;
-		found = pid;
-	}
-	if (proc)
-		closedir(proc);
-	return several ? 0 : found;
 }

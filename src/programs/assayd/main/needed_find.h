@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Finds the processes that assayd, or somebody it waits for, may wait for. By what nobody but root
- * can bring about: the cgroup that the service manager puts a service into, or who holds the socket
- * that is connected to. Names of processes are anybody's. Exempts nobody.
+ * Finds the services that assayd, or somebody it waits for, may wait for. By what nobody but root
+ * can bring about: the cgroup that the service manager puts a service into. Names of processes are
+ * anybody's. Reads only what the kernel says without a lock that the process can hold, and without
+ * holding its memory: for main, which nobody may keep waiting. Exempts nobody.
  */
 #pragma once
 
@@ -10,11 +11,9 @@
 #include <sys/types.h>
 
 /* The process that the service manager started for @unit, as "auditd.service", of the system's; 0:
- * there is none. @root: it must be root's. */
+ * there is none. @root: its effective user must be root. */
 pid_t needed_find_service(const char *unit, bool root);
 /* Whether @pid is that. */
 bool needed_is_service(pid_t pid, const char *unit, bool root);
-
-/* The process of root's that listens where @tcti leads to, on this machine; 0: there is none. Looks
- * at all descriptors of all processes: not for every second. */
-pid_t needed_find_listener(const char *tcti);
+/* Whether @pid is root's, by its effective user. */
+bool needed_is_roots(pid_t pid);

@@ -80,6 +80,11 @@ json_t *health_json(struct daemon *d, const struct health_facts *f)
 	if (d->peek && peek_is_blind(d->peek))
 		add(list, "openers_unseen",
 		    "nobody can look at who opens: all is measured that would be for anybody");
+	if (needed_unseen(d->needed))
+		add(list, "exempt_unseen",
+		    "%u processes that are to be exempt cannot be looked at: what they run is not "
+		    "known",
+		    needed_unseen(d->needed));
 	add_search_troubles(list, f);
 	if (f->reload.refused != RELOAD_FINE)
 		add(list, reload_refused_name(f->reload.refused), "%s", f->reload.reason);
