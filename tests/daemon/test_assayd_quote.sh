@@ -4,6 +4,7 @@
 # public key; over a session, and from the software anchor.
 . "$TEST_LIB"
 . "$SOURCE/tests/daemon/lib.sh"
+need setpriv
 daemon_test mount tpm
 
 NONCE=0011223344556677
@@ -48,6 +49,25 @@ for session in none hmac; do
 	expect_text "$OUT" '^PCR 10: reached after entry .*, behind that, are not proved'
 	stop_assayd
 	swtpm_reset
+done
+
+# While a dozen openers have it extend all the time: what is quoted stands still meanwhile.
+cp "$STEADY" "$SCRATCH/steady"
+chmod 711 "$SCRATCH"
+chmod 755 "$SCRATCH/steady" "$MNT"
+delay_begin 20000
+for mode in each group; do
+	rm -rf "$LIST" "$SCRATCH/stop"
+	mkdir -m 777 "$MNT/$mode"
+	start_assayd policy=tcb tpm_session=hmac "anchor_mode=$mode"
+	background setpriv --reuid=65534 --regid=65534 --clear-groups "$SCRATCH/steady" "$MNT/$mode" "$SCRATCH/stop" 12 >"$SCRATCH/load"
+	load=$PID
+	wait_for 20 test -e "$MNT/$mode/3-5"
+	run_tools 1 2 3
+	quote_and_verify "$SCRATCH/ak.pub" --ak "$SCRATCH/ak"
+	touch "$SCRATCH/stop"
+	wait "$load" || fail 'who opens gave up'
+	stop_assayd
 done
 
 # A TPM with another endorsement key is not talked to.

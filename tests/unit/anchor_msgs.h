@@ -101,10 +101,11 @@ static inline struct anchor_msg good_quoted(void)
 {
 	struct anchor_msg m = { .type = ANCHOR_MSG_QUOTED };
 
-	m.quoted.attest_len = 100;
-	memset(m.quoted.attest, 1, 100);
-	m.quoted.signature_len = 70;
-	memset(m.quoted.signature, 2, 70);
+	m.quoted.reply.attest_len = 100;
+	memset(m.quoted.reply.attest, 1, 100);
+	m.quoted.reply.signature_len = 70;
+	memset(m.quoted.reply.signature, 2, 70);
+	m.quoted.values = good_values().values;
 	return m;
 }
 

@@ -163,6 +163,54 @@ static void what_comes_later_is_not_waited_for(void **state)
 	fixture_done(&f);
 }
 
+static unsigned foreign_left; /* quotes behind which somebody else extends */
+
+static int quote_and_foreign(void *ctx, const struct assay_quote_request *request,
+			     struct assay_quote_reply *ret, struct assay_err *err)
+{
+	static const struct assay_pcr_value v = { { "somebody" } };
+	int rc = quick->quote(ctx, request, ret, err);
+
+	if (foreign_left > 0) {
+		foreign_left--;
+		assay_fake_anchor_foreign(ctx, 16, &v);
+	}
+	return rc;
+}
+
+/* Somebody may extend behind the quote, and before the values are read: then both are asked again,
+ * a few times. */
+static void a_quote_is_over_its_values(void **state)
+{
+	const struct assay_quote_request request = { .pcr_mask = 1u << 10 | 1u << 16 };
+	struct assay_anchor_ops ops;
+	struct recorder_quote q;
+	struct fixture f;
+
+	fixture_init(&f, ANCHOR_GROUP);
+	quick = f.config.anchor.ops;
+	ops = *quick;
+	ops.quote = quote_and_foreign;
+	f.config.anchor.ops = &ops;
+	fixture_start(&f);
+	for (unsigned n = 0; n < 4; n++) {
+		foreign_left = n;
+		measure_files(&f, 1);
+		assert_int_equal(recorder_quote(f.recorder, &request, &q, NULL), 0);
+		assert_int_equal(foreign_left, 0);
+		assert_int_equal(q.banks.n, 2);
+		assert_memory_equal(q.reply.attest, q.pcr[10].value[0], ASSAY_HASH_SIZE_MAX);
+		assert_memory_equal(q.reply.attest + ASSAY_HASH_SIZE_MAX, q.pcr[16].value[0],
+				    ASSAY_HASH_SIZE_MAX);
+	}
+	foreign_left = 1000;
+	assert_int_equal(recorder_quote(f.recorder, &request, &q, NULL), -EAGAIN);
+	assert_true(foreign_left > 900);
+	fixture_stop(&f);
+	f.config.anchor.ops = quick;
+	fixture_done(&f);
+}
+
 static void an_end_waits_for_nobody(void **state)
 {
 	struct fixture f;
@@ -379,6 +427,7 @@ int main(void)
 		cmocka_unit_test(second_run_goes_on),
 		cmocka_unit_test(a_pause_ends_when_all_have_come),
 		cmocka_unit_test(what_comes_later_is_not_waited_for),
+		cmocka_unit_test(a_quote_is_over_its_values),
 		cmocka_unit_test(an_end_waits_for_nobody),
 		cmocka_unit_test(a_slow_tpm_is_worth_the_pause),
 		cmocka_unit_test(who_was_released_is_waited_for),

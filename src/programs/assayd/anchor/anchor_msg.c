@@ -312,14 +312,18 @@ static bool get_values(struct assay_rd *in, struct anchor_values *v)
 	return true;
 }
 
-static void put_quoted(struct assay_wr *w, const struct assay_quote_reply *q)
+static void put_quoted(struct assay_wr *w, const struct anchor_quoted *m)
 {
+	const struct assay_quote_reply *q = &m->reply;
+
 	assay_wr_field(w, assay_bytes(q->attest, q->attest_len));
 	assay_wr_field(w, assay_bytes(q->signature, q->signature_len));
+	put_values(w, &m->values);
 }
 
-static bool get_quoted(struct assay_rd *in, struct assay_quote_reply *q)
+static bool get_quoted(struct assay_rd *in, struct anchor_quoted *m)
 {
+	struct assay_quote_reply *q = &m->reply;
 	struct assay_bytes attest, signature;
 
 	if (!get_field(in, sizeof(q->attest), &attest) ||
@@ -329,7 +333,7 @@ static bool get_quoted(struct assay_rd *in, struct assay_quote_reply *q)
 	q->signature_len = signature.len;
 	memcpy(q->attest, attest.data, attest.len);
 	memcpy(q->signature, signature.data, signature.len);
-	return true;
+	return get_values(in, &m->values);
 }
 
 static void put_of_anchor(struct assay_wr *w, const struct anchor_msg *m)

@@ -109,6 +109,11 @@ struct anchor_values {
 	struct assay_pcr_value pcr[ASSAY_PCRS];
 };
 
+struct anchor_quoted {
+	struct assay_quote_reply reply;
+	struct anchor_values values; /* that it is over */
+};
+
 /* One message that is not EVENTS or RESULTS. */
 struct anchor_msg {
 	enum anchor_msg_type type;
@@ -126,7 +131,7 @@ struct anchor_msg {
 		uint64_t index;			  /* INDEX */
 		struct recorder_counts counts;	  /* COUNTED */
 		struct anchor_values values;	  /* VALUES */
-		struct assay_quote_reply quoted;  /* QUOTED */
+		struct anchor_quoted quoted;	  /* QUOTED */
 	};
 };
 

@@ -218,8 +218,19 @@ static int call_pcrs(struct anchor_line *l, struct assay_err *err)
 
 static int call_quote(struct anchor_line *l, struct assay_err *err)
 {
+	struct anchor_quoted *to = &l->answer.quoted;
+	struct recorder_quote q;
+	int r = recorder_quote(l->server->recorder, &l->ask.quote, &q, err);
+
 	l->answer.type = ANCHOR_MSG_QUOTED;
-	return recorder_quote(l->server->recorder, &l->ask.quote, &l->answer.quoted, err);
+	if (r < 0)
+		return r;
+	to->reply = q.reply;
+	to->values.mask = l->ask.quote.pcr_mask;
+	to->values.banks = q.banks;
+	to->values.clock = q.clock;
+	memcpy(to->values.pcr, q.pcr, sizeof(q.pcr));
+	return 0;
 }
 
 /* Its socket is the message's, which is closed after the call. */

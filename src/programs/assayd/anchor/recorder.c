@@ -15,6 +15,7 @@
 #include "base/hex.h"
 
 #define STOP_MS		 10000u
+#define QUOTE_TRIES	 8u
 #define EACH_WAITING_MAX (ASSAY_TAIL_MAX / 2 - 8) /* records about ourselves come on top */
 
 void recorder_log(struct recorder *r, int priority, const char *fmt, ...)
@@ -157,7 +158,7 @@ static int run(struct recorder *r, struct recorder_job *job)
 
 struct quote_args {
 	const struct assay_quote_request *request;
-	struct assay_quote_reply *reply;
+	struct recorder_quote *ret;
 };
 
 /* Values that leave here shall be in the list: the kernel may have extended since its last record
@@ -167,6 +168,41 @@ static int take_kernels(struct recorder *r, struct assay_err *err)
 	return recorder_kernel_moved(r) ? recorder_check(r, err) : 0;
 }
 
+/* Those of the PCRs that were asked for; others may hold what was there. */
+static int read_quoted(struct recorder *r, uint32_t pcrs, struct recorder_quote *q,
+		       struct assay_err *err)
+{
+	const struct assay_anchor *a = &r->config.anchor;
+
+	return a->ops->read(a->ctx, pcrs, q->pcr, &q->clock, err);
+}
+
+/* We extend nothing meanwhile; the kernel may. So the values are read before and behind the quote,
+ * until both are the same. */
+static int quote_values(struct recorder *r, const struct assay_quote_request *request,
+			struct recorder_quote *ret, struct assay_err *err)
+{
+	const struct assay_anchor *a = &r->config.anchor;
+	struct recorder_quote before;
+	int rc;
+
+	memset(ret, 0, sizeof(*ret)); /* compared whole */
+	rc = a->ops->banks(a->ctx, &ret->banks, err);
+	if (rc == 0)
+		rc = read_quoted(r, request->pcr_mask, ret, err);
+	for (unsigned i = 0; rc == 0 && i < QUOTE_TRIES; i++) {
+		before = *ret;
+		rc = a->ops->quote(a->ctx, request, &ret->reply, err);
+		if (rc == 0)
+			rc = read_quoted(r, request->pcr_mask, ret, err);
+		if (rc == 0 && memcmp(before.pcr, ret->pcr, sizeof(ret->pcr)) == 0)
+			return 0;
+	}
+	return rc < 0 ? rc
+		      : assay_err_set(err, -EAGAIN,
+				      "the PCRs change too fast to be quoted; try again");
+}
+
 static int job_quote(struct recorder *r, void *arg, struct assay_err *err)
 {
 	struct quote_args *a = arg;
@@ -174,12 +210,12 @@ static int job_quote(struct recorder *r, void *arg, struct assay_err *err)
 
 	if (!recorder_has_anchor(r) || !r->config.anchor.ops->quote)
 		return assay_err_set(err, -EOPNOTSUPP, "there is no TPM");
-	rc = r->config.anchor.ops->quote(r->config.anchor.ctx, a->request, a->reply, err);
+	rc = quote_values(r, a->request, a->ret, err);
 	return rc < 0 ? rc : take_kernels(r, err);
 }
 
 int recorder_quote(struct recorder *r, const struct assay_quote_request *request,
-		   struct assay_quote_reply *ret, struct assay_err *err)
+		   struct recorder_quote *ret, struct assay_err *err)
 {
 	struct quote_args args = { request, ret };
 	struct recorder_job job = { .run = job_quote, .arg = &args, .err = err };

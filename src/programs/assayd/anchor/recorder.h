@@ -93,9 +93,18 @@ int recorder_await(struct recorder *r, uint64_t upto, uint32_t timeout_ms);
 /* The same, for everything written so far. */
 int recorder_flush(struct recorder *r, uint32_t timeout_ms);
 
-/* Run by the anchor thread between two extends; blocks the caller. */
+/* A quote, and the values that it is over: nothing was extended between. */
+struct recorder_quote {
+	struct assay_quote_reply reply;
+	struct assay_banks banks;
+	struct assay_tpm_clock clock;
+	struct assay_pcr_value pcr[ASSAY_PCRS]; /* of the request's PCRs */
+};
+
+/* Run by the anchor thread between two extends; blocks the caller. -EAGAIN: somebody else extends
+ * all the time. */
 int recorder_quote(struct recorder *r, const struct assay_quote_request *request,
-		   struct assay_quote_reply *ret, struct assay_err *err);
+		   struct recorder_quote *ret, struct assay_err *err);
 int recorder_read_pcrs(struct recorder *r, uint32_t pcr_mask,
 		       struct assay_pcr_value values[ASSAY_PCRS], struct assay_banks *ret_banks,
 		       struct assay_tpm_clock *ret_clock, struct assay_err *err);

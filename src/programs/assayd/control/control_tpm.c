@@ -6,7 +6,6 @@
 
 #define FLUSH_MS       30000 /* until what was measured is in the TPM */
 #define FLUSH_SLICE_MS 200u
-#define QUOTE_TRIES    8u
 
 /* ---- to the anchor -------------------------------------------------------------------------- */
 
@@ -39,9 +38,9 @@ static int ask_flush(struct control_tpm *t)
 }
 
 /* No more than are asked for: a TPM gives a few at a time, and they may not move meanwhile. */
-static int ask_pcrs(struct control_tpm *t, enum tpm_step step)
+static int ask_pcrs(struct control_tpm *t)
 {
-	return send_ask(t, step,
+	return send_ask(t, TPM_VALUES,
 			&(struct anchor_msg){ .type = ANCHOR_MSG_PCRS,
 					      .pcr_mask =
 						      control_pcr_mask(&t->request.selection) });
@@ -83,41 +82,37 @@ static void give(struct control_tpm *t, json_t *reply, uint64_t now_ms)
 
 /* ---- steps ---------------------------------------------------------------------------------- */
 
-static int pick(const struct control_tpm *t, struct assay_quote_pcrs *ret, struct assay_err *err)
+static int pick(const struct control_tpm *t, const struct anchor_values *v,
+		struct assay_quote_pcrs *ret, struct assay_err *err)
 {
-	memset(ret, 0, sizeof(*ret)); /* compared whole */
-	return control_pick(&t->request.selection, &t->answer.values.banks, t->answer.values.pcr,
-			    ret, err);
+	if (v->mask != control_pcr_mask(&t->request.selection))
+		return -EBADMSG;
+	return control_pick(&t->request.selection, &v->banks, v->pcr, ret, err);
 }
 
-static int on_before(struct control_tpm *t, uint64_t now_ms, struct assay_err *err)
+/* What is asked for, or which banks there are to be quoted. */
+static int on_values(struct control_tpm *t, uint64_t now_ms, struct assay_err *err)
 {
-	int r = pick(t, &t->before, err);
+	const struct anchor_values *v = &t->answer.values;
+	struct assay_quote_pcrs pcrs = { 0 };
+	int r = pick(t, v, &pcrs, err);
 
 	if (r == 0 && t->request.op == CONTROL_PCRS)
-		give(t, control_pcrs_pack(&t->before, &t->answer.values.clock), now_ms);
+		give(t, control_pcrs_pack(&pcrs, &v->clock), now_ms);
 	else if (r == 0)
 		r = ask_quote(t, err);
 	return r;
 }
 
-/* The values that the quote is over: read before and after it until both are the same. */
-static int on_after(struct control_tpm *t, uint64_t now_ms, struct assay_err *err)
+static int on_quoted(struct control_tpm *t, uint64_t now_ms, struct assay_err *err)
 {
-	struct assay_quote_pcrs after;
-	int r = pick(t, &after, err);
+	const struct anchor_quoted *q = &t->answer.quoted;
+	struct assay_quote_pcrs pcrs = { 0 };
+	int r = pick(t, &q->values, &pcrs, err);
 
-	if (r < 0)
-		return r;
-	if (memcmp(&t->before, &after, sizeof(after)) == 0) {
-		give(t, control_quote_pack(&t->quote, &t->before), now_ms);
-		return 0;
-	}
-	if (++t->tries == QUOTE_TRIES)
-		return assay_err_set(err, -EAGAIN,
-				     "the PCRs change too fast to be quoted; try again");
-	t->before = after;
-	return ask_quote(t, err);
+	if (r == 0)
+		give(t, control_quote_pack(&q->reply, &pcrs), now_ms);
+	return r;
 }
 
 static int on_flushed(struct control_tpm *t, uint64_t now_ms, struct assay_err *err)
@@ -125,7 +120,7 @@ static int on_flushed(struct control_tpm *t, uint64_t now_ms, struct assay_err *
 	const struct anchor_msg *m = &t->answer;
 
 	if (m->type == ANCHOR_MSG_DONE)
-		return ask_pcrs(t, TPM_BEFORE);
+		return ask_pcrs(t);
 	if (m->text.number == ETIMEDOUT && now_ms < t->flush_end_ms)
 		return ask_flush(t);
 	return assay_err_set(err, -(int)m->text.number, "what was measured is not in the TPM yet");
@@ -134,9 +129,10 @@ static int on_flushed(struct control_tpm *t, uint64_t now_ms, struct assay_err *
 static enum anchor_msg_type expected(enum tpm_step step)
 {
 	static const enum anchor_msg_type answers[] = {
-		[TPM_COUNTS] = ANCHOR_MSG_COUNTED, [TPM_FLUSH] = ANCHOR_MSG_DONE,
-		[TPM_BEFORE] = ANCHOR_MSG_VALUES,  [TPM_QUOTE] = ANCHOR_MSG_QUOTED,
-		[TPM_AFTER] = ANCHOR_MSG_VALUES,
+		[TPM_COUNTS] = ANCHOR_MSG_COUNTED,
+		[TPM_FLUSH] = ANCHOR_MSG_DONE,
+		[TPM_VALUES] = ANCHOR_MSG_VALUES,
+		[TPM_QUOTE] = ANCHOR_MSG_QUOTED,
 	};
 
 	return answers[step];
@@ -155,12 +151,7 @@ static int go_on(struct control_tpm *t, uint64_t now_ms, struct assay_err *err)
 		t->flush_upto = m->counts.records;
 		return ask_flush(t);
 	}
-	if (t->step == TPM_BEFORE)
-		return on_before(t, now_ms, err);
-	if (t->step == TPM_AFTER)
-		return on_after(t, now_ms, err);
-	t->quote = m->quoted;
-	return ask_pcrs(t, TPM_AFTER);
+	return t->step == TPM_QUOTE ? on_quoted(t, now_ms, err) : on_values(t, now_ms, err);
 }
 
 static int finish_step(struct control_tpm *t, int r, const struct assay_err *err, uint64_t now_ms)
@@ -185,9 +176,6 @@ int control_tpm_receive(struct control_tpm *t, uint64_t now_ms)
 	    anchor_msg_decode(ANCHOR_MSG_ANCHOR, m.type, m.body, &t->answer, NULL) < 0 ||
 	    (t->answer.type != ANCHOR_MSG_FAILED && t->answer.type != expected(t->step)))
 		return -EBADMSG;
-	if (t->answer.type == ANCHOR_MSG_VALUES &&
-	    t->answer.values.mask != control_pcr_mask(&t->request.selection))
-		return -EBADMSG;
 	return finish_step(t, go_on(t, now_ms, &err), &err, now_ms);
 }
 
@@ -199,7 +187,6 @@ int control_tpm_begin(struct control_tpm *t, uint64_t now_ms)
 		return 0;
 	t->client = c->id;
 	t->request = *c->request;
-	t->tries = 0;
 	t->flush_end_ms = now_ms + FLUSH_MS;
-	return t->request.op == CONTROL_QUOTE ? ask_counts(t) : ask_pcrs(t, TPM_BEFORE);
+	return t->request.op == CONTROL_QUOTE ? ask_counts(t) : ask_pcrs(t);
 }

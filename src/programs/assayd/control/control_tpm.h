@@ -8,7 +8,7 @@
 #include "programs/assayd/anchor/anchor_msg.h"
 #include "programs/assayd/control/control_clients.h"
 
-enum tpm_step { TPM_IDLE, TPM_COUNTS, TPM_FLUSH, TPM_BEFORE, TPM_QUOTE, TPM_AFTER };
+enum tpm_step { TPM_IDLE, TPM_COUNTS, TPM_FLUSH, TPM_VALUES, TPM_QUOTE };
 
 struct control_tpm {
 	int line;
@@ -17,10 +17,7 @@ struct control_tpm {
 	enum tpm_step step;
 	uint64_t client; /* id of his question */
 	struct control_request request;
-	unsigned tries;
 	uint64_t flush_upto, flush_end_ms;
-	struct assay_quote_pcrs before;
-	struct assay_quote_reply quote;
 	struct anchor_msg answer;
 	struct ipc_buffer in;
 	uint8_t out[IPC_BODY_MAX];
