@@ -65,11 +65,24 @@ start_assayd deadline_ms=300 deadline_answer=deny
 need_proved # what the run before wrote too
 ! with_stopped_tpm cat "$MNT/a" || fail 'nobody is denied at the deadline'
 stop_assayd
+start_assayd max_file_size_mib=1 too_large=deny
+truncate -s 2M "$MNT/too-large"
+! cat "$MNT/too-large" >/dev/null 2>&1 || fail 'what is too large is not refused'
+stop_assayd
 command_line assay=off assay=log
 echo b >"$MNT/b"
-start_assayd deadline_ms=300 deadline_answer=deny
+truncate -s 2M "$MNT/large" "$MNT/larger"
+start_assayd deadline_ms=300 deadline_answer=deny max_file_size_mib=1 too_large=deny
 with_stopped_tpm cat "$MNT/b" || fail 'somebody is denied though the command line has assay=log'
 need_record 'event=cmdline;value=log;obeyed=1;'
+cat "$MNT/large" >/dev/null || fail 'what is too large is refused though the command line has assay=log'
+reload_as() {
+	sed -i "s/^too_large = .*/too_large = $1/" "$CONF"
+	"$ASSAY" reload --control "$CONTROL"
+}
+reload_as measure-late
+reload_as deny
+cat "$MNT/larger" >/dev/null || fail 'a reload undoes assay=log'
 stop_assayd
 
 # ---- forbidden, unknown ----------------------------------------------------------------------------

@@ -84,13 +84,13 @@ static struct cmdline judged(const char *line, uint32_t rule, struct assay_conf 
 	assay_conf_init(conf);
 	conf->kernel_cmdline = rule;
 	conf->deadline_answer = ASSAY_CONF_ANSWER_DENY;
-	conf->deadline_ms = 0;
+	conf->too_large = ASSAY_CONF_TOO_LARGE_DENY;
 	cmdline_parse(assay_bytes_str(line), conf, &c);
 	cmdline_apply(&c, conf);
 	return c;
 }
 
-static void log_denies_nobody_and_holds_nobody_for_ever(void **state)
+static void log_denies_nobody(void **state)
 {
 	struct assay_conf conf;
 	struct cmdline c = judged("assay=log", ASSAY_CONF_CMDLINE_OBEY, &conf);
@@ -98,7 +98,18 @@ static void log_denies_nobody_and_holds_nobody_for_ever(void **state)
 	assert_int_equal(c.order, CMDLINE_LOG);
 	assert_true(c.obeyed);
 	assert_int_equal(conf.deadline_answer, ASSAY_CONF_ANSWER_ALLOW);
-	assert_int_not_equal(conf.deadline_ms, 0);
+	assert_int_equal(conf.too_large, ASSAY_CONF_TOO_LARGE_ALLOW);
+}
+
+/* It refuses nobody by itself. */
+static void log_leaves_what_is_measured_late(void **state)
+{
+	struct assay_conf conf;
+	struct cmdline c = judged("assay=log", ASSAY_CONF_CMDLINE_OBEY, &conf);
+
+	conf.too_large = ASSAY_CONF_TOO_LARGE_LATER;
+	cmdline_apply(&c, &conf);
+	assert_int_equal(conf.too_large, ASSAY_CONF_TOO_LARGE_LATER);
 }
 
 static void off_is_an_order_and_no_setting(void **state)
@@ -134,7 +145,7 @@ static void what_is_forbidden_or_unknown_changes_nothing(void **state)
 		assert_false(c.obeyed);
 		assert_string_equal(c.value, cases[i].value);
 		assert_int_equal(conf.deadline_answer, ASSAY_CONF_ANSWER_DENY);
-		assert_int_equal(conf.deadline_ms, 0);
+		assert_int_equal(conf.too_large, ASSAY_CONF_TOO_LARGE_DENY);
 	}
 }
 
@@ -153,7 +164,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(words_as_the_kernel_cuts_them),
 		cmocka_unit_test(longer_than_any_is_not_read),
-		cmocka_unit_test(log_denies_nobody_and_holds_nobody_for_ever),
+		cmocka_unit_test(log_denies_nobody),
+		cmocka_unit_test(log_leaves_what_is_measured_late),
 		cmocka_unit_test(off_is_an_order_and_no_setting),
 		cmocka_unit_test(what_is_forbidden_or_unknown_changes_nothing),
 		cmocka_unit_test(a_long_value_is_cut),

@@ -9,8 +9,6 @@
 #include "formats/cmdline.h"
 #include "programs/assayd/process/log.h"
 
-#define DEADLINE_MS 30000u /* where the configuration has none, with "assay=log" */
-
 static enum cmdline_order order_of(struct assay_bytes value)
 {
 	if (assay_bytes_is(value, "off"))
@@ -69,8 +67,8 @@ void cmdline_apply(const struct cmdline *c, struct assay_conf *conf)
 	if (c->order != CMDLINE_LOG || !c->obeyed)
 		return;
 	conf->deadline_answer = ASSAY_CONF_ANSWER_ALLOW;
-	if (conf->deadline_ms == 0)
-		conf->deadline_ms = DEADLINE_MS;
+	if (conf->too_large == ASSAY_CONF_TOO_LARGE_DENY)
+		conf->too_large = ASSAY_CONF_TOO_LARGE_ALLOW;
 }
 
 void cmdline_fill(void *ctx, struct assay_wr *w)

@@ -27,8 +27,8 @@ struct cmdline {
 void cmdline_read(const struct assay_conf *conf, struct cmdline *ret);
 void cmdline_parse(struct assay_bytes line, const struct assay_conf *conf, struct cmdline *ret);
 
-/* With "assay=log" obeyed: every key by which somebody could be denied, or held for ever, becomes
- * one by which nobody is. */
+/* With "assay=log" obeyed: every key by which somebody could be denied becomes one by which nobody
+ * is. */
 void cmdline_apply(const struct cmdline *c, struct assay_conf *conf);
 
 static inline bool cmdline_is_off(const struct cmdline *c)
