@@ -62,6 +62,7 @@ expect 0 "$SOURCE/tools/check-style" "$tree"
 
 plant docs src/programs/y.c '	recorder_state_locked(r, "sleeping", NULL);'
 plant docs src/programs/y.c '	assay_state_add_u64(w, "dreams", 1);'
+plant docs src/programs/y.c '	[LEDGER_DREAMS] = "dreams",'
 plant docs src/formats/conf.h '	STRING(colour, "red", any) \'
 plant docs src/formats/policy.h '	X(SLEEP, 0x0400, "sleep") \'
 

@@ -32,6 +32,12 @@ opens() {
 	EOP
 }
 
+# audited NAME CAUSE RES: there is an audit record of it.
+audited() {
+	"$ASSAY" audit --control "$CONTROL" --json --path "$MNT/$1" |
+		grep -q "\"op\":\"deadline\",\"cause\":\"$2\",\"res\":$3,.*\"name\":\"$MNT/$1\""
+}
+
 # ---- alone -----------------------------------------------------------------------------------------------
 # Who opens a file while nobody else does waits for no pause: each of these would take 100 ms. One of them shows it.
 LIST=$SCRATCH/list-alone
@@ -62,17 +68,26 @@ for answer in deny allow; do
 	wait_for 10 status_is events.deadlines 1
 	wait_for 60 records_are "event=deadline;path=$MNT/slow-$answer;" = 1 "$answer: the gap is not in the list"
 	[ $answer = allow ] && res=1 || res=0
-	audited() {
-		"$ASSAY" audit --control "$CONTROL" --json --path "$MNT/slow-$answer" |
-			grep -q "\"op\":\"deadline\",\"cause\":\"deadline_ms\",\"res\":$res,.*\"name\":\"$MNT/slow-$answer\""
-	}
-	wait_for 60 audited
+	wait_for 60 audited "slow-$answer" deadline_ms $res
 	# Nothing is lost: once the extend is done the next open is as ever, and the file's record stands.
 	wait_for 10 all_anchored
 	read -r what took < <(opens "$MNT/slow-$answer")
 	[ "$what" = ok ] || fail "a measured file is refused: $what"
 	need_measured "$MNT/slow-$answer" 1
 	need_proved
+	stop_assayd
+done
+
+# ---- too large -------------------------------------------------------------------------------------------
+# What its opener is told has nothing to do with what others are told at the deadline.
+for what in 'allow deny 0' 'deny allow 1' 'deny measure-late 1'; do
+	read -r answer large res <<<"$what"
+	LIST=$SCRATCH/list-large-$large
+	start_assayd "policy=$SCRATCH/policy" max_file_size_mib=1 deadline_answer=$answer too_large=$large
+	truncate -s 2M "$MNT/large-$large"
+	read -r told _ < <(opens "$MNT/large-$large")
+	[ "$res $told" = '0 EPERM' ] || [ "$res $told" = '1 ok' ] || fail "too_large=$large gives $told"
+	wait_for 60 audited "large-$large" too_large $res
 	stop_assayd
 done
 

@@ -27,12 +27,6 @@ void audit_policy(struct daemon *d, const char *name, int r)
 	audit_put(d->audit, &record);
 }
 
-static void begin_late(const struct daemon *d, const char *cause, struct assay_audit *ret)
-{
-	audit_begin(d->audit, "deadline", cause, d->conf.deadline_answer == ASSAY_CONF_ANSWER_ALLOW,
-		    ret);
-}
-
 void audit_late(struct daemon *d, const struct ledger_entry *late)
 {
 	static const char *const causes[LEDGER_WHY_COUNT] = {
@@ -44,17 +38,17 @@ void audit_late(struct daemon *d, const struct ledger_entry *late)
 	};
 	struct assay_audit r;
 
-	begin_late(d, causes[late->why], &r);
+	audit_begin(d->audit, "deadline", causes[late->why], late->allowed, &r);
 	assay_audit_set_number(&r, ASSAY_AUDIT_WAITED_MS, late->waited_ms);
 	assay_audit_set_text(&r, ASSAY_AUDIT_NAME, assay_bytes_str(late->path));
 	audit_put(d->audit, &r);
 }
 
-void audit_late_count(struct daemon *d, uint64_t n)
+void audit_late_count(struct daemon *d, bool allowed, uint64_t n)
 {
 	struct assay_audit r;
 
-	begin_late(d, "unnamed", &r);
+	audit_begin(d->audit, "deadline", "unnamed", allowed, &r);
 	assay_audit_set_number(&r, ASSAY_AUDIT_COUNT, n);
 	audit_put(d->audit, &r);
 }

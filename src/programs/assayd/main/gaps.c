@@ -109,29 +109,32 @@ static void record_unmeasured(struct gaps *g, struct daemon *d)
 }
 
 /* Files without a name were more than the ledger keeps. */
-static void record_unnamed(struct gaps *g, struct daemon *d, const uint64_t n[LEDGER_WHY_COUNT])
+static void record_unnamed(struct gaps *g, struct daemon *d, const struct ledger_counts *n)
 {
 	for (unsigned why = 0; why < LEDGER_WHY_COUNT; why++) {
-		struct counted c = { .n = n[why], .why = why_words[why] };
+		struct counted c = { .n = n->n[why], .why = why_words[why] };
 
 		if (c.n == 0 || why == LEDGER_TOO_LARGE)
 			continue;
-		audit_late_count(d, c.n);
+		if (n->refused[why] < c.n)
+			audit_late_count(d, true, c.n - n->refused[why]);
+		if (n->refused[why])
+			audit_late_count(d, false, n->refused[why]);
 		daemon_record_gap(d, "deadline", fill_counted, &c);
 	}
-	for (uint64_t i = 0; i < n[LEDGER_TOO_LARGE]; i++)
+	for (uint64_t i = 0; i < n->n[LEDGER_TOO_LARGE]; i++)
 		if (tally_add(&g->tally, TOO_LARGE, assay_clock_ns()))
 			daemon_record_gap(d, TOO_LARGE, NULL, NULL);
 }
 
 static void record_ledger(struct gaps *g, struct daemon *d)
 {
-	uint64_t n[LEDGER_WHY_COUNT], sum = 0, too_large;
-	struct ledger_entry *e = ledger_take(&d->ledger, n), *next;
+	struct ledger_counts n;
+	struct ledger_entry *e = ledger_take(&d->ledger, &n), *next;
+	uint64_t sum = 0, too_large = n.n[LEDGER_TOO_LARGE];
 
 	for (unsigned why = 0; why < LEDGER_WHY_COUNT; why++)
-		sum += why == LEDGER_TOO_LARGE ? 0 : n[why];
-	too_large = n[LEDGER_TOO_LARGE];
+		sum += why == LEDGER_TOO_LARGE ? 0 : n.n[why];
 	for (; e; e = next) {
 		next = e->next;
 		if (e->why == LEDGER_TOO_LARGE)
@@ -140,10 +143,11 @@ static void record_ledger(struct gaps *g, struct daemon *d)
 			daemon_record_gap(d, "deadline", fill_entry, e);
 		if (e->why != LEDGER_TOO_LARGE)
 			audit_late(d, e);
-		n[e->why]--;
+		n.n[e->why]--;
+		n.refused[e->why] -= !e->allowed;
 		free(e);
 	}
-	record_unnamed(g, d, n);
+	record_unnamed(g, d, &n);
 	/* Who sees the count finds the records. */
 	atomic_fetch_add(&d->totals.deadlines, sum);
 	atomic_fetch_add(&d->totals.too_large, too_large);

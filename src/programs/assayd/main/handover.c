@@ -149,9 +149,9 @@ static int give_list(struct handover *h, struct assay_err *err)
 }
 
 /* Openers whose number would be one of the new one's own. */
-static uint32_t let_rest_go(struct handover *h)
+static void let_rest_go(struct handover *h)
 {
-	uint32_t left = 0, gone = 0;
+	uint32_t left = 0;
 
 	for (uint32_t i = 0; i < h->held.n; i++) {
 		struct held_event *e = &h->held.event[i];
@@ -160,26 +160,33 @@ static uint32_t let_rest_go(struct handover *h)
 			h->held.event[left++] = *e;
 			continue;
 		}
-		handover_answer_early(h, e);
-		gone++;
+		ledger_add(&h->r->daemon->ledger, LEDGER_STOP, handover_answer_early(h, e), NULL, 0,
+			   0);
 	}
 	h->held.n = left;
-	return gone;
 }
 
 /* In the ledger, of those that were held: the list is another's. */
-static uint32_t take_lost(struct daemon *d)
+static uint32_t take_lost(struct daemon *d, struct ledger_counts *ret)
 {
-	uint64_t n[LEDGER_WHY_COUNT], sum = 0;
-	struct ledger_entry *e = ledger_take(&d->ledger, n), *next;
+	struct ledger_entry *e = ledger_take(&d->ledger, ret), *next;
+	uint64_t sum = 0;
 
 	for (; e; e = next) {
 		next = e->next;
 		free(e);
 	}
 	for (unsigned why = 0; why < LEDGER_WHY_COUNT; why++)
-		sum += n[why];
+		sum += ret->n[why];
 	return sum < UINT32_MAX ? (uint32_t)sum : UINT32_MAX;
+}
+
+/* The list is ours again. */
+static void put_lost_back(struct daemon *d, const struct ledger_counts *lost)
+{
+	for (unsigned why = 0; why < LEDGER_WHY_COUNT; why++)
+		for (uint64_t i = 0; i < lost->n[why]; i++)
+			ledger_add(&d->ledger, LEDGER_STOP, i >= lost->refused[why], NULL, 0, 0);
 }
 
 /* What exempt processes have opened since the list was closed, and nobody measures. */
@@ -233,14 +240,14 @@ static int send_events(struct handover *h, uint32_t first)
 static int give_group(struct handover *h, struct assay_err *err)
 {
 	struct running *r = h->r;
-	uint32_t lost;
+	struct ledger_counts lost;
 	int rc;
 
 	reader_stop(r->reader);
 	r->reader = NULL;
 	loop_leave_rest(r->daemon->loop, &h->held);
-	lost = let_rest_go(h) + take_lost(r->daemon);
-	rc = send_group(h, lost);
+	let_rest_go(h);
+	rc = send_group(h, take_lost(r->daemon, &lost));
 	for (uint32_t i = 0; rc == 0 && i < h->held.n; i += HANDOVER_ONCE)
 		rc = send_events(h, i);
 	if (rc == -EPIPE)
@@ -249,8 +256,8 @@ static int give_group(struct handover *h, struct assay_err *err)
 		assay_err_set(err, rc, "the group cannot be sent: %s", strerror(-rc));
 	else
 		rc = handover_await(h, HANDOVER_TAKEN, HANDOVER_TAKE_MS, err);
-	while (rc < 0 && lost-- > 0)
-		ledger_add(&r->daemon->ledger, LEDGER_STOP, NULL, 0, 0);
+	if (rc < 0)
+		put_lost_back(r->daemon, &lost);
 	return rc;
 }
 

@@ -24,14 +24,15 @@
 #define AGAIN_MS 1000 /* between two tries */
 #define STEP_MS	 100
 
-void handover_answer_early(struct handover *h, const struct held_event *e)
+bool handover_answer_early(struct handover *h, const struct held_event *e)
 {
 	struct daemon *d = h->r->daemon;
-	bool allow = d->conf.deadline_answer == ASSAY_CONF_ANSWER_ALLOW;
+	bool allow = e->event.answered || d->conf.deadline_answer == ASSAY_CONF_ANSWER_ALLOW;
 
 	if (!e->event.answered)
 		(void)assay_fanotify_answer(d->group, e->event.fd, allow);
 	close(e->event.fd);
+	return allow;
 }
 
 /* ---- while the anchor is waited for --------------------------------------------------------- */
@@ -145,10 +146,9 @@ static int release(struct handover *h, struct assay_err *err)
 	atomic_store(&d->arrivals.spill, NULL);
 	rc = daemon_start_reader(r, NULL, err);
 	while (held_take(&h->held, UINT64_MAX, &e))
-		if (!arrivals_put_since(&d->arrivals, &e.event, e.arrived_ns)) {
-			handover_answer_early(h, &e);
-			ledger_add(&d->ledger, LEDGER_FULL, NULL, 0, 0);
-		}
+		if (!arrivals_put_since(&d->arrivals, &e.event, e.arrived_ns))
+			ledger_add(&d->ledger, LEDGER_FULL, handover_answer_early(h, &e), NULL, 0,
+				   0);
 	return rc;
 }
 

@@ -54,7 +54,8 @@ int handover_await(struct handover *h, enum handover_type type, int timeout_ms,
 /* For anchor_start() and anchor_stop(), of a struct handover: what is to be done while the anchor
  * is waited for. False: the TPM hangs, and we are asked to end. */
 bool handover_wait(void *ctx);
-void handover_answer_early(struct handover *h, const struct held_event *e);
+/* True: the opener goes on. */
+bool handover_answer_early(struct handover *h, const struct held_event *e);
 /* Who was held back is worked on again, as before. Errors: -EINTR asked to end before the TPM had
  * answered; others: there is nothing to go on with. */
 int handover_go_back(struct handover *h, struct assay_err *err);

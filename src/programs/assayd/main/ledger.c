@@ -15,41 +15,43 @@ void ledger_init(struct ledger *l, int wake_fd)
 
 void ledger_done(struct ledger *l)
 {
-	uint64_t unused[LEDGER_WHY_COUNT];
+	struct ledger_counts unused;
 	struct ledger_entry *e, *next;
 
-	for (e = ledger_take(l, unused); e; e = next) {
+	for (e = ledger_take(l, &unused); e; e = next) {
 		next = e->next;
 		free(e);
 	}
 	pthread_mutex_destroy(&l->lock);
 }
 
-static struct ledger_entry *make_entry(enum ledger_why why, const char *path, uint64_t waited_ms,
-				       uint64_t size)
+static struct ledger_entry *make_entry(const char *path)
 {
-	size_t len = path ? strlen(path) : 0;
+	size_t len = strlen(path);
 	struct ledger_entry *e = malloc(sizeof(*e) + len + 1);
 
 	if (!e)
 		return NULL;
-	*e = (struct ledger_entry){ .why = why, .waited_ms = waited_ms, .size = size };
-	if (len)
-		memcpy(e->path, path, len);
-	e->path[len] = '\0';
+	e->next = NULL;
+	memcpy(e->path, path, len + 1);
 	return e;
 }
 
-void ledger_add(struct ledger *l, enum ledger_why why, const char *path, uint64_t waited_ms,
-		uint64_t size)
+void ledger_add(struct ledger *l, enum ledger_why why, bool allowed, const char *path,
+		uint64_t waited_ms, uint64_t size)
 {
 	struct ledger_entry *e = NULL;
 
 	pthread_mutex_lock(&l->lock);
-	l->n[why]++;
+	l->counts.n[why]++;
+	l->counts.refused[why] += !allowed;
 	if (l->n_named < LEDGER_NAMED_MAX && path)
-		e = make_entry(why, path, waited_ms, size);
+		e = make_entry(path);
 	if (e) {
+		e->why = why;
+		e->allowed = allowed;
+		e->waited_ms = waited_ms;
+		e->size = size;
 		l->n_named++;
 		*l->last = e;
 		l->last = &e->next;
@@ -58,17 +60,17 @@ void ledger_add(struct ledger *l, enum ledger_why why, const char *path, uint64_
 	eventfd_write(l->wake_fd, 1);
 }
 
-struct ledger_entry *ledger_take(struct ledger *l, uint64_t ret_n[LEDGER_WHY_COUNT])
+struct ledger_entry *ledger_take(struct ledger *l, struct ledger_counts *ret)
 {
 	struct ledger_entry *first;
 
 	pthread_mutex_lock(&l->lock);
 	first = l->first;
-	memcpy(ret_n, l->n, sizeof(l->n));
+	*ret = l->counts;
 	l->first = NULL;
 	l->last = &l->first;
 	l->n_named = 0;
-	memset(l->n, 0, sizeof(l->n));
+	l->counts = (struct ledger_counts){ 0 };
 	pthread_mutex_unlock(&l->lock);
 	return first;
 }

@@ -128,11 +128,12 @@ static void add(struct loop *l, const struct arrival_batch *b, uint32_t i)
 	struct file *f = loop_file_new(l, &b->event[i]);
 
 	if (!f) {
+		bool waits = !b->late && !b->event[i].answered;
 		bool allow = l->daemon->conf.deadline_answer == ASSAY_CONF_ANSWER_ALLOW;
 
-		if (!b->late && !b->event[i].answered)
+		if (waits)
 			assay_fanotify_answer(l->daemon->group, b->event[i].fd, allow);
-		ledger_add(l->config.ledger, LEDGER_FULL, NULL, 0, 0);
+		ledger_add(l->config.ledger, LEDGER_FULL, allow || !waits, NULL, 0, 0);
 		close(b->event[i].fd);
 		if (b->late)
 			loop_late_done(l, 1);

@@ -77,6 +77,7 @@ void loop_file_answer(struct loop *l, struct file *f, bool allow)
 		return;
 	f->answered = true;
 	loop_file_unlink(l, f);
+	f->refused = !f->late && !allow;
 	if (!f->late)
 		assay_fanotify_answer(l->daemon->group, f->event.fd, allow);
 }
@@ -85,7 +86,8 @@ static void note_gap(struct loop *l, struct file *f, enum ledger_why why)
 {
 	uint64_t waited_ns = assay_clock_ns() - f->arrived_ns;
 
-	ledger_add(l->config.ledger, why, path_of(l, f), waited_ns / 1000000u, (uint64_t)f->size);
+	ledger_add(l->config.ledger, why, !f->refused, path_of(l, f), waited_ns / 1000000u,
+		   (uint64_t)f->size);
 }
 
 /* Of an exempt process, who was not held: it is a gap that it was not measured afterwards. */

@@ -20,7 +20,7 @@ static void keep(struct loop *l, struct file *f, struct held *ret)
 	if (!f->late && held_put(ret, &e))
 		f->event.fd = -1;
 	else if (f->answered)
-		ledger_add(l->config.ledger, LEDGER_STOP, NULL, 0, 0);
+		ledger_add(l->config.ledger, LEDGER_STOP, true, NULL, 0, 0);
 	else
 		loop_file_answer_early(l, f, LEDGER_STOP);
 	if (f->answered)
@@ -77,9 +77,11 @@ static void leave_batch(struct loop *l, const struct arrival_batch *b, struct he
 		const struct held_event e = { b->event[i], b->arrived_ns };
 
 		if (b->late || !held_put(ret, &e)) {
-			if (!b->late && !e.event.answered)
+			bool waits = !b->late && !e.event.answered;
+
+			if (waits)
 				assay_fanotify_answer(l->daemon->group, e.event.fd, allow);
-			ledger_add(l->config.ledger, LEDGER_FULL, NULL, 0, 0);
+			ledger_add(l->config.ledger, LEDGER_FULL, allow || !waits, NULL, 0, 0);
 			close(e.event.fd);
 		}
 		arrivals_drop(l->config.arrivals);

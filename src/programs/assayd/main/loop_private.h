@@ -31,6 +31,7 @@ struct file {
 	enum file_state state;
 	bool late;     /* it runs already: nobody waits */
 	bool answered; /* before it is settled: no mark any more */
+	bool refused;  /* what the answer was */
 	bool goes_on;  /* all the same */
 	bool owns_inode, on_way, leased, has_known;
 	struct fair *line; /* that it is queued in */

@@ -76,7 +76,7 @@ static void let_go(struct reader *r, const struct assay_fanotify_event *event, e
 
 	(void)assay_fanotify_answer(r->config.group, event->fd, allow);
 	close(event->fd);
-	ledger_add(r->config.ledger, why, NULL, waited_ms, 0);
+	ledger_add(r->config.ledger, why, allow, NULL, waited_ms, 0);
 }
 
 /* Nobody else keeps their time. */
