@@ -312,24 +312,47 @@ int assay_merge_find(const struct assay_crypto *crypto, const struct assay_banks
 
 /* ---- where they belong ---------------------------------------------------------------------- */
 
-void assay_merge_walk_init(struct assay_merge_walk *w, const struct assay_merge *m,
-			   struct assay_bytes records)
+/* The first step of ours, of all PCRs, that is still to be extended; UINT64_MAX: there is none. */
+static uint64_t first_lacking(const struct assay_merge *m, struct assay_replay *replay)
 {
-	*w = (struct assay_merge_walk){ .in = assay_rd(records), .left = m->n };
+	uint64_t index = UINT64_MAX;
+
+	for (uint32_t p = 0; p < ASSAY_PCRS; p++) {
+		const struct assay_tail_step *t =
+			assay_replay_tail(replay, p, assay_merge_lack(m, p));
+
+		if (t && t->index < index)
+			index = t->index;
+	}
+	return index;
 }
 
-/* The entries before which record number @i of the kernel's in @pcr can be said to go: those behind
- * the last step of ours that came before it, up to the first that came after it. */
-static void find_slot(const struct assay_merge *m, struct assay_replay *replay, uint32_t pcr,
-		      uint32_t i, uint64_t *ret_low, uint64_t *ret_high)
+void assay_merge_walk_init(struct assay_merge_walk *w, const struct assay_merge *m,
+			   struct assay_replay *replay, struct assay_bytes records)
+{
+	*w = (struct assay_merge_walk){ .in = assay_rd(records),
+					.left = m->n,
+					.lacking = first_lacking(m, replay) };
+}
+
+/* The entries before which the next record of the kernel's in @pcr can be said to go: those behind
+ * the last step of ours that came before it, up to the first that came after it. One that came
+ * after all that was extended goes before the first step that was not, in whatever PCR: said to go
+ * before a later one, it would keep the next of its PCR from going with those of another. */
+static void find_slot(const struct assay_merge_walk *w, const struct assay_merge *m,
+		      struct assay_replay *replay, uint32_t pcr, uint64_t *ret_low,
+		      uint64_t *ret_high)
 {
 	const struct assay_merge_place *p = &m->pcr[pcr];
-	uint32_t back = p->between && i < p->before ? p->back : assay_merge_lack(m, pcr);
+	bool before = p->between && w->taken[pcr] < p->before;
+	uint32_t back = before ? p->back : assay_merge_lack(m, pcr);
 	const struct assay_tail_step *first = assay_replay_tail(replay, pcr, back);
 	const struct assay_tail_step *last = assay_replay_tail(replay, pcr, back + 1);
 
 	*ret_high = first ? first->index : UINT64_MAX;
 	*ret_low = last ? last->index + 1 : assay_replay_floor(replay, pcr);
+	if (!before && w->lacking >= *ret_low && w->lacking < *ret_high)
+		*ret_high = w->lacking;
 }
 
 bool assay_merge_next(struct assay_merge_walk *w, const struct assay_merge *m,
@@ -343,7 +366,7 @@ bool assay_merge_next(struct assay_merge_walk *w, const struct assay_merge *m,
 
 		if (assay_record_parse(&next, &form, &record, NULL) < 0)
 			break;
-		find_slot(m, replay, record.pcr, w->taken[record.pcr], &first, &last);
+		find_slot(w, m, replay, record.pcr, &first, &last);
 		if (*ret_n > 0 && (first > high || last < low))
 			break;
 		low = first > low ? first : low;
@@ -353,4 +376,12 @@ bool assay_merge_next(struct assay_merge_walk *w, const struct assay_merge *m,
 	}
 	*ret_at = high;
 	return *ret_n > 0;
+}
+
+bool assay_merge_behind(const struct assay_merge_walk *w, const struct assay_merge *m)
+{
+	for (uint32_t p = 0; p < ASSAY_PCRS; p++)
+		if (m->pcr[p].between && w->taken[p] < m->pcr[p].before)
+			return false;
+	return true;
 }

@@ -54,11 +54,15 @@ struct assay_merge_walk {
 	struct assay_rd in;
 	uint32_t left;
 	uint32_t taken[ASSAY_PCRS];
+	uint64_t lacking; /* the first step of ours that was not extended; UINT64_MAX: none */
 };
 void assay_merge_walk_init(struct assay_merge_walk *w, const struct assay_merge *m,
-			   struct assay_bytes records);
+			   struct assay_replay *replay, struct assay_bytes records);
 
 /* The next *ret_n of them were extended before every step from entry *ret_at on; UINT64_MAX: after
  * all steps that the replay has. False: there are no more. */
 bool assay_merge_next(struct assay_merge_walk *w, const struct assay_merge *m,
 		      struct assay_replay *replay, uint32_t *ret_n, uint64_t *ret_at);
+
+/* Whether what is left came after all steps of ours that were extended. */
+bool assay_merge_behind(const struct assay_merge_walk *w, const struct assay_merge *m);

@@ -207,6 +207,66 @@ static void kernel_faster_than_we(void **state)
 	}
 }
 
+/* What it extends before and behind each step of ours, from the second on. Its records go to PCR 10
+ * and 11 by turns: that which is alone goes to 11. */
+static const unsigned by_turns[][2] = { { 1, 1 }, { 1, 0 }, { 0, 1 }, { 1, 1 },
+					{ 1, 1 }, { 1, 1 }, { 1, 1 } };
+static unsigned turn;
+static bool turns;
+
+static int extend_by_turns(void *ctx, uint32_t pcr, const struct assay_pcr_value *digests,
+			   struct assay_err *err)
+{
+	const unsigned *n = turns && turn < ARRAY_LEN(by_turns) ? by_turns[turn++] : NULL;
+	int rc;
+
+	if (n)
+		kernel_measures(other, n[0]);
+	rc = alone->extend(ctx, pcr, digests, err);
+	if (n)
+		kernel_measures(other, n[1]);
+	return rc;
+}
+
+/* A record of one PCR stands behind our last extend, and none of ours waits in that PCR, or one far
+ * behind: it does not keep the next ones of the other PCR from their place. */
+static void kernel_in_a_pcr_that_we_leave_alone(void **state)
+{
+	struct assay_decision d;
+	struct assay_anchor_ops ops;
+	struct fixture f;
+	struct kernel k;
+
+	for (unsigned m = 0; m < 4; m++) {
+		kernel_init(&k, &f, m & 1 ? ANCHOR_GROUP : ANCHOR_EACH);
+		k.two_pcrs = true;
+		kernel_measures(&k, 4);
+		other = &k;
+		alone = f.config.anchor.ops;
+		ops = *alone;
+		ops.extend = extend_by_turns;
+		f.config.anchor.ops = &ops;
+		turn = 0;
+		turns = false;
+		fixture_start(&f);
+		assert_int_equal(recorder_flush(f.recorder, FLUSH_MS), 0);
+		assay_fake_anchor_fault(f.tpm, ASSAY_FAKE_EXTEND, ASSAY_FAKE_BLOCK, 0, 1);
+		assert_int_equal(measure_file(&f, 0, 0, false, &d), 0);
+		assay_fake_anchor_await_blocked(f.tpm);
+		for (uint32_t i = 1; i < 12; i++)
+			assert_int_equal(measure_file(&f, i, m & 2 && i == 11 ? 11 : 0, false, &d),
+					 0);
+		turns = true;
+		assay_fake_anchor_release(f.tpm);
+		assert_int_equal(recorder_flush(f.recorder, FLUSH_MS), 0);
+		fixture_stop(&f);
+		f.config.anchor.ops = alone;
+		fixture_run(&f, 0);
+		assert_int_equal(assert_agrees(&f), 1);
+		kernel_done(&k);
+	}
+}
+
 /* @n entries are written and not extended: the TPM is gone, and assayd was told to go on. */
 static void leave_unextended(struct fixture *f, unsigned n)
 {
@@ -512,6 +572,7 @@ int main(void)
 		cmocka_unit_test(the_same_kernel_boots_again),
 		cmocka_unit_test(kernel_between_any_two_of_ours),
 		cmocka_unit_test(kernel_faster_than_we),
+		cmocka_unit_test(kernel_in_a_pcr_that_we_leave_alone),
 		cmocka_unit_test(as_far_back_as_a_replay_reaches),
 		cmocka_unit_test(kernel_busy_in_two_pcrs_at_a_start),
 		cmocka_unit_test(list_that_explains_nothing_is_not_adopted),

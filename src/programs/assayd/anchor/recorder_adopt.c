@@ -341,13 +341,17 @@ static int append_later(struct recorder *r, const struct kernel_list *k,
 	uint32_t n;
 	int rc = 0;
 
-	assay_merge_walk_init(&walk, m, k->records);
-	for (; rc == 0 && assay_merge_next(&walk, m, r->replay, &n, &at); l.said++) {
+	assay_merge_walk_init(&walk, m, r->replay, k->records);
+	for (; rc == 0; l.said++) {
+		bool behind = assay_merge_behind(&walk, m);
+
+		if (!assay_merge_next(&walk, m, r->replay, &n, &at))
+			break;
 		if (at == NOWHERE && l.each && at_end && n == m->n && !m->padded)
 			return append_plain(r, k, n, err);
 		if (at == NOWHERE && (l.each || !at_end))
 			at = assay_replay_records(r->replay);
-		if (l.each && l.said > 0 && l.waits)
+		if (l.each && l.said > 0 && l.waits && behind)
 			break;
 		if (l.each && !reaches(r, &l, at))
 			return l.said > 0 ? 0 : -ERANGE;
