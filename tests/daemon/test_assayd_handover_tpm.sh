@@ -64,6 +64,32 @@ for loss in hold release; do
 	stop_assayd
 done
 
+# ---- after a reload ----------------------------------------------------------------------------------------------
+# The deadline of those who are held back is the one in force, not that of the start.
+start deadline_ms=100000 deadline_answer=allow
+sed -i 's/^deadline_ms = .*/deadline_ms = 6000/; s/^deadline_answer = .*/deadline_answer = deny/' "$CONF"
+expect 0 "$ASSAY" reload --control "$CONTROL"
+date +%N >"$MNT/refused"
+hangs
+wait_for 90 log_says 'the anchor does not come back'
+told=0
+timeout 60 cat "$MNT/refused" >/dev/null 2>&1 || told=$?
+[ $told = 1 ] || fail "with a deadline of 6 s and 'deny' in force somebody is told $told (0: he goes on, 124: he waits)"
+kill -CONT "$SWTPM_PID"
+workers | xargs kill -CONT
+! wait "$opener" || fail 'who was held back goes on, as was configured before'
+! wait "$UPGRADE" || fail 'it was handed over'
+opens after-refused
+audited_refused() {
+	"$ASSAY" audit --control "$CONTROL" --json | grep '"op":"deadline"' >"$SCRATCH/audited"
+	grep -q '"cause":"unnamed","res":0,' "$SCRATCH/audited" && ! grep -q '"res":1,' "$SCRATCH/audited"
+}
+wait_for 20 audited_refused
+n=$((n + 1))
+wait_for 60 records_are 'event=handover_failed' = $n 'that it failed is not in the list'
+need_proved
+stop_assayd
+
 # ---- it does not ------------------------------------------------------------------------------------------------
 start deadline_ms=3000 on_tpm_loss=hold
 hangs

@@ -286,8 +286,7 @@ int daemon_start_reader(struct running *r, struct held *held, struct assay_err *
 		.group = d->group,
 		.arrivals = &d->arrivals,
 		.ledger = &d->ledger,
-		.deadline_allows = d->conf.deadline_answer == ASSAY_CONF_ANSWER_ALLOW,
-		.deadline_ms = d->conf.deadline_ms,
+		.deadline = &d->deadline,
 		.held = held,
 	};
 

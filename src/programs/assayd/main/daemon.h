@@ -13,6 +13,7 @@
 #include "programs/assayd/main/anchor_choose.h"
 #include "programs/assayd/main/anchor_client.h"
 #include "programs/assayd/main/cmdline.h"
+#include "programs/assayd/main/deadline.h"
 #include "programs/assayd/main/arrivals.h"
 #include "programs/assayd/main/latency.h"
 #include "programs/assayd/main/ledger.h"
@@ -53,6 +54,7 @@ struct daemon {
 	void (*blame)(const char *key, struct assay_err *err);
 	struct assay_conf given; /* what read_conf() gave last and is in force */
 	struct cmdline cmdline;
+	struct deadline deadline;
 	struct anchor_choice anchor_choice;
 	struct assay_crypto crypto;
 	enum assay_hash hash; /* of contents */

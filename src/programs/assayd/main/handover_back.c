@@ -27,7 +27,7 @@
 bool handover_answer_early(struct handover *h, const struct held_event *e)
 {
 	struct daemon *d = h->r->daemon;
-	bool allow = e->event.answered || d->conf.deadline_answer == ASSAY_CONF_ANSWER_ALLOW;
+	bool allow = e->event.answered || atomic_load(&d->deadline.allows);
 
 	if (!e->event.answered)
 		(void)assay_fanotify_answer(d->group, e->event.fd, allow);

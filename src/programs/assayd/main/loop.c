@@ -129,7 +129,7 @@ static void add(struct loop *l, const struct arrival_batch *b, uint32_t i)
 
 	if (!f) {
 		bool waits = !b->late && !b->event[i].answered;
-		bool allow = l->daemon->conf.deadline_answer == ASSAY_CONF_ANSWER_ALLOW;
+		bool allow = atomic_load(&l->daemon->deadline.allows);
 
 		if (waits)
 			assay_fanotify_answer(l->daemon->group, b->event[i].fd, allow);
@@ -167,7 +167,7 @@ static void take_arrivals(struct loop *l)
 
 static uint64_t deadline_ns(const struct loop *l)
 {
-	return (uint64_t)l->daemon->conf.deadline_ms * NS_PER_MS;
+	return (uint64_t)atomic_load(&l->daemon->deadline.ms) * NS_PER_MS;
 }
 
 /* Who is answered is in the chain no more. */

@@ -95,7 +95,7 @@ void loop_file_answer_early(struct loop *l, struct file *f, enum ledger_why why)
 {
 	if (f->answered && !f->event.answered)
 		return;
-	loop_file_answer(l, f, l->daemon->conf.deadline_answer == ASSAY_CONF_ANSWER_ALLOW);
+	loop_file_answer(l, f, atomic_load(&l->daemon->deadline.allows));
 	note_gap(l, f, why);
 }
 

@@ -71,7 +71,7 @@ static void leave_files(struct loop *l, struct held *ret)
 /* Those that the loop has not taken yet. */
 static void leave_batch(struct loop *l, const struct arrival_batch *b, struct held *ret)
 {
-	bool allow = l->daemon->conf.deadline_answer == ASSAY_CONF_ANSWER_ALLOW;
+	bool allow = atomic_load(&l->daemon->deadline.allows);
 
 	for (uint32_t i = 0; i < b->n; i++) {
 		const struct held_event e = { b->event[i], b->arrived_ns };

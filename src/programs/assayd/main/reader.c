@@ -72,7 +72,7 @@ static bool wait_for_room(struct reader *r)
 static void let_go(struct reader *r, const struct assay_fanotify_event *event, enum ledger_why why,
 		   uint64_t waited_ms)
 {
-	bool allow = r->config.deadline_allows || atomic_load(&r->hurries);
+	bool allow = atomic_load(&r->config.deadline->allows) || atomic_load(&r->hurries);
 
 	(void)assay_fanotify_answer(r->config.group, event->fd, allow);
 	close(event->fd);
@@ -82,7 +82,8 @@ static void let_go(struct reader *r, const struct assay_fanotify_event *event, e
 /* Nobody else keeps their time. */
 static void answer_overdue(struct reader *r, struct held *held)
 {
-	uint64_t now = assay_clock_ns(), most = (uint64_t)r->config.deadline_ms * 1000000u;
+	uint64_t now = assay_clock_ns(),
+		 most = (uint64_t)atomic_load(&r->config.deadline->ms) * 1000000u;
 	struct held_event e;
 
 	if (atomic_load(&r->hurries))

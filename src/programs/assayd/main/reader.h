@@ -7,6 +7,7 @@
 #pragma once
 
 #include "programs/assayd/main/arrivals.h"
+#include "programs/assayd/main/deadline.h"
 #include "programs/assayd/main/held.h"
 #include "programs/assayd/main/ledger.h"
 
@@ -16,9 +17,8 @@ struct reader_config {
 	struct assay_fanotify *group;
 	struct arrivals *arrivals;
 	struct ledger *ledger;
-	bool deadline_allows;
-	uint32_t deadline_ms; /* of those that are held back */
-	struct held *held;    /* as reader_hold(), from the first event on; NULL: none */
+	const struct deadline *deadline; /* of those that are held back */
+	struct held *held;		 /* as reader_hold(), from the first event on; NULL: none */
 };
 
 /* Errors: -ENOMEM, -EAGAIN. */

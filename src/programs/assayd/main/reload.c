@@ -168,6 +168,7 @@ static void take_keys(struct daemon *d, uint64_t keys)
 		assay_conf_copy(&d->given, &r->next, key);
 		log_line(LOG_NOTICE, "'%s' is as the configuration says now", key);
 	}
+	deadline_set(&d->deadline, &d->conf);
 	audit_set_rate(d->audit, d->conf.audit_rate);
 	loop_wake(d->loop); /* it may sleep until the deadline of before */
 }

@@ -229,6 +229,7 @@ void startup_settle(struct daemon *d)
 {
 	cmdline_read(&d->conf, &d->cmdline);
 	cmdline_apply(&d->cmdline, &d->conf);
+	deadline_set(&d->deadline, &d->conf);
 	anchor_choose(&d->conf, "/sys", TPM_DRIVER_MS, &d->anchor_choice);
 }
 
