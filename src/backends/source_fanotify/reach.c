@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "backends/source_fanotify/mountinfo.h"
+#include "backends/source_fanotify/mount_open.h"
 #include "base/file.h"
 #include "base/fmt.h"
 
@@ -72,10 +72,10 @@ static int open_again(int path_fd)
 }
 
 /* @m as it is now, if nothing is mounted over it. */
-static int open_mount(const struct assay_mount *m)
+static int open_mount(const struct assay_mount *m, struct assay_bytes table)
 {
 	union handle h = { .head.handle_bytes = ASSAY_MARK_HANDLE_MAX };
-	AUTO(fd) int fd = open(m->point, O_PATH | O_CLOEXEC);
+	AUTO(fd) int fd = assay_mount_open_path(m->point, table);
 	int mount_id;
 
 	if (fd < 0)
@@ -94,7 +94,7 @@ static int find_mount(struct assay_reach *r, uint64_t dev)
 	while (fd < 0 && assay_mountinfo_next(&rest, &r->mount, &skipped)) {
 		if (r->mount.dev != dev)
 			continue;
-		next = open_mount(&r->mount);
+		next = open_mount(&r->mount, r->mountinfo.bytes);
 		if (next >= 0 || fd == -ENXIO)
 			fd = next;
 	}

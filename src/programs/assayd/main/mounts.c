@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "backends/source_fanotify/mount_open.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/fmt.h"
@@ -21,12 +22,12 @@
 #include "programs/assayd/view/view_link.h"
 
 #define MOUNTINFO_MAX	    (64u << 20)
-#define TYPES_MAX	    65536u /* bytes of /proc/filesystems */
 #define OVERLAY_RETRY_NS    60000000000ull
 #define PASSES_BEFORE_LAYER 2u /* see layers_elsewhere_may_wait() */
 
 static const char waits[] = "another process or machine may answer for one of its layers";
 static const char answered[] = "another process or machine answers for it";
+static const char asked[] = "another process answers for the way there"; /* an automounter */
 
 struct mounts {
 	struct daemon *daemon;
@@ -50,18 +51,6 @@ struct mounts {
 	uint64_t overlay_next_ns; /* when it is tried again, if it is not known */
 };
 
-static bool has_overlay(void)
-{
-	struct assay_file text = { 0 };
-	bool has;
-
-	if (assay_file_read(AT_FDCWD, "/proc/filesystems", TYPES_MAX, &text, NULL) < 0)
-		return true;
-	has = memmem(text.bytes.data, text.bytes.len, "\toverlay\n", 9) != NULL;
-	assay_file_free(&text);
-	return has;
-}
-
 int mounts_new(struct daemon *d, struct mounts **ret, struct assay_err *err)
 {
 	struct mounts *m = calloc(1, sizeof(*m));
@@ -72,7 +61,7 @@ int mounts_new(struct daemon *d, struct mounts **ret, struct assay_err *err)
 	m->pass = 1;
 	pthread_mutex_init(&m->lock, NULL);
 	/* Now, while nothing is marked and nobody has to wait for us. */
-	if (d->conf.mount.n != 1 && has_overlay())
+	if (d->conf.mount.n != 1 && overlay_is_known())
 		m->overlay = overlay_probe(d->spawner);
 	m->fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
 	*ret = m;
@@ -321,8 +310,25 @@ static void begin_here(struct mounts *m, const struct assay_mount *mount, struct
 	ret->seen = m->scan;
 }
 
+static const char *why_shut(int error)
+{
+	return error == EBUSY	  ? "another filesystem is mounted over it"
+	       : error == EREMOTE ? asked
+				  : strerror(error);
+}
+
+/* What the kernel makes is named, and not opened. */
+static int open_mount(const struct mounts *m, const struct assay_mount *mount)
+{
+	AUTO(fd) int fd = assay_mount_open(mount, m->mountinfo);
+
+	return fd < 0 || assay_mount_is_made(mount->type) ? TAKE_FD(fd)
+							  : assay_mount_open_again(fd);
+}
+
 static void look_at(struct mounts *m, const struct assay_mount *mount)
 {
+	const struct assay_fs automount = { .magic = AUTOFS_SUPER_MAGIC, .name = "autofs" };
 	struct filesystem f;
 	struct stat st;
 	AUTO(fd) int fd = -1;
@@ -330,13 +336,12 @@ static void look_at(struct mounts *m, const struct assay_mount *mount)
 	begin_here(m, mount, &f);
 	if (f.remote) {
 		set_uncovered(&f, answered);
+	} else if (strcmp(mount->type, automount.name) == 0) {
+		set_uncovered(&f, why_not(m, &f, &automount)); /* nobody looks there */
 	} else {
-		fd = open(mount->point, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+		fd = open_mount(m, mount);
 		if (fd < 0 || fstat(fd, &st) < 0)
-			set_uncovered(&f, strerror(errno));
-		else if (st.st_dev != mount->dev && strcmp(mount->type, "btrfs") != 0 &&
-			 !assay_mount_is_overlay(mount->type))
-			set_uncovered(&f, "another filesystem is mounted over it");
+			set_uncovered(&f, why_shut(fd < 0 ? -fd : errno));
 		else
 			mark(m, &f, fd, &st);
 	}
@@ -381,7 +386,8 @@ static int scan_all(struct mounts *m, struct assay_err *err)
 	return 0;
 }
 
-/* What was mounted there is unmounted: the path is of a filesystem that nobody has named. */
+/* What was mounted there is unmounted: the path is of a filesystem that nobody has named, or of
+ * an automounter, who is not asked (no @fd). */
 static bool is_gone(struct mounts *m, uint32_t i, int fd, const struct stat *st)
 {
 	struct given *g = &m->given[i];
@@ -406,15 +412,17 @@ static int scan_given(struct mounts *m, struct assay_err *err)
 
 	for (uint32_t i = 0; i < given->n; i++) {
 		const char *point = given->value[i];
-		AUTO(fd) int fd = open(point, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+		AUTO(fd) int fd = assay_mount_open_given(point, m->mountinfo);
+		struct stat st = { 0 };
 		struct assay_fs fs;
 		struct filesystem f;
-		struct stat st;
 
+		if (fd == -EREMOTE && is_gone(m, i, fd, &st))
+			continue;
 		if (fd < 0 || fstat(fd, &st) < 0 ||
 		    assay_fs_table_get(m->daemon->fs, fd, &st, &fs) < 0)
 			return assay_err_set(err, -EINVAL, "cannot watch '%s': %s", point,
-					     strerror(errno));
+					     why_shut(fd < 0 ? -fd : errno));
 		if (is_gone(m, i, fd, &st))
 			continue;
 		begin(m, st.st_dev, point, fs.name, &f);
@@ -452,16 +460,6 @@ static int note_remote(struct mounts *m, struct assay_err *err)
 	return 0;
 }
 
-/* A parameter that is hardly ever set. */
-static bool fuse_lets_root_in(void)
-{
-	AUTO(fd)
-	int fd = open("/sys/module/fuse/parameters/allow_sys_admin_access", O_RDONLY | O_CLOEXEC);
-	char word = 'N';
-
-	return fd >= 0 && read(fd, &word, 1) == 1 && word != 'N';
-}
-
 int mounts_scan(struct mounts *m, struct assay_err *err)
 {
 	AUTO(file) struct assay_file text = { 0 };
@@ -470,7 +468,7 @@ int mounts_scan(struct mounts *m, struct assay_err *err)
 	if (r < 0)
 		return r;
 	assay_fs_table_clear(m->daemon->fs);
-	m->root_enters = fuse_lets_root_in();
+	m->root_enters = overlay_root_enters();
 	if (layers_find(text.bytes, may_wait_in, m, &m->layers) < 0)
 		return assay_err_set(err, -ENOMEM, "out of memory");
 	m->mountinfo = text.bytes;
@@ -514,7 +512,6 @@ void mounts_found_elsewhere(struct mounts *m, const struct scout_mount *what, in
 	AUTO(fd) int fd = -1;
 	struct filesystem f;
 	struct stat st;
-	char link[64];
 
 	begin_elsewhere(m, what, &f);
 	if (!reason && f.remote)
@@ -522,10 +519,9 @@ void mounts_found_elsewhere(struct mounts *m, const struct scout_mount *what, in
 	if (reason) {
 		set_uncovered(&f, reason);
 	} else {
-		assay_fmt(link, sizeof(link), "/proc/self/fd/%d", found);
-		fd = open(link, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+		fd = assay_mount_open_again(found);
 		if (fd < 0 || fstat(fd, &st) < 0)
-			set_uncovered(&f, strerror(errno));
+			set_uncovered(&f, why_shut(fd < 0 ? -fd : errno));
 		else
 			mark(m, &f, fd, &st);
 	}

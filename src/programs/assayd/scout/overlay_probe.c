@@ -3,13 +3,39 @@
 #include "programs/assayd/scout/overlay_probe.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <string.h>
 
+#include "base/file.h"
 #include "programs/assayd/process/ipc.h"
 #include "programs/assayd/process/log.h"
 
-#define START_MS 10000 /* until it is about to open: a busy machine */
-#define OPEN_MS	 3000  /* for one open by somebody who has nothing else to do, on a busy machine */
+#define TYPES_MAX 65536u /* bytes of /proc/filesystems */
+#define START_MS  10000	 /* until it is about to open: a busy machine */
+#define OPEN_MS	  3000 /* for one open by somebody who has nothing else to do, on a busy machine */
+
+bool overlay_is_known(void)
+{
+	struct assay_file text = { 0 };
+	bool has;
+
+	if (assay_file_read(AT_FDCWD, "/proc/filesystems", TYPES_MAX, &text, NULL) < 0)
+		return true;
+	has = memmem(text.bytes.data, text.bytes.len, "\toverlay\n", 9) != NULL;
+	assay_file_free(&text);
+	return has;
+}
+
+/* A parameter that is hardly ever set. */
+bool overlay_root_enters(void)
+{
+	AUTO(fd)
+	int fd = open("/sys/module/fuse/parameters/allow_sys_admin_access", O_RDONLY | O_CLOEXEC);
+	char word = 'N';
+
+	return fd >= 0 && read(fd, &word, 1) == 1 && word != 'N';
+}
 
 /* @type comes within @ms: 0; -ETIMEDOUT; -EPIPE it has ended. */
 static int wait_for(int socket, uint32_t type, int ms)

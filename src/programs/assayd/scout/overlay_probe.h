@@ -22,6 +22,10 @@ enum overlay_kind {
 	OVERLAY_QUIET,	 /* they may */
 };
 
+/* False: this kernel has none, yet. */
+bool overlay_is_known(void);
+/* Root's overlays may lie on any user's FUSE filesystem: that lets root in. */
+bool overlay_root_enters(void);
 /* Blocks for some seconds at most; best before the first mark. */
 enum overlay_kind overlay_probe(struct spawner *spawner);
 
