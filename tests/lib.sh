@@ -18,9 +18,15 @@ _cleanup() {
 	for ((i = ${#_mounts[@]} - 1; i >= 0; i--)); do
 		umount -l "${_mounts[i]}" 2>/dev/null || true
 	done
-	[ "$status" = 0 ] || [ ! -s "$SCRATCH/waited" ] || { echo 'waited for:' && tail -n 5 "$SCRATCH/waited"; }
+	[ "$status" = 0 ] || [ "$status" = 77 ] || tell_trouble
 	rm -rf "$SCRATCH"
 	exit $status
+}
+tell_trouble() {
+	local file
+	for file in waited assayd.log; do
+		[ ! -s "$SCRATCH/$file" ] || { echo "$file:" && tail -n 15 "$SCRATCH/$file"; }
+	done
 }
 trap _cleanup EXIT
 trap 'exit 130' INT TERM HUP
