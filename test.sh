@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Installs what the tests need, builds, and runs every test that this machine can run. The last line
-# is "N passed, N failed, N skipped"; exit status 0 if nothing failed. Under six minutes on 2 cores.
+# is "N passed, N failed, N skipped"; exit status 0 if nothing failed. About six minutes on 2 cores.
 #
 # What mostly waits (daemons, TPMs, whoever hangs) runs beside what mostly computes (compilers, unit
 # tests): lanes, in each one suite after the other. A suite's output comes when it is done.
