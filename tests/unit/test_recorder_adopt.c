@@ -98,6 +98,27 @@ static void later_records_are_merged(void **state)
 static struct kernel *other;
 static const struct assay_anchor_ops *alone;
 
+typedef int extend_fn(void *ctx, uint32_t pcr, const struct assay_pcr_value *digests,
+		      struct assay_err *err);
+typedef int read_fn(void *ctx, uint32_t pcrs, struct assay_pcr_value values[ASSAY_PCRS],
+		    struct assay_tpm_clock *clock, struct assay_err *err);
+
+/* From its next start on the recorder extends by @extend, and reads by @read; NULL: as the TPM,
+ * which is @alone, does it. */
+static void come_between(struct kernel *k, extend_fn *extend, read_fn *read)
+{
+	static struct assay_anchor_ops ops;
+
+	other = k;
+	alone = k->f->config.anchor.ops;
+	ops = *alone;
+	if (extend)
+		ops.extend = extend;
+	if (read)
+		ops.read = read;
+	k->f->config.anchor.ops = &ops;
+}
+
 static int extend_and_kernel(void *ctx, uint32_t pcr, const struct assay_pcr_value *digests,
 			     struct assay_err *err)
 {
@@ -110,7 +131,6 @@ static int extend_and_kernel(void *ctx, uint32_t pcr, const struct assay_pcr_val
 /* It has counted many, and extends one after each extend of ours. */
 static void kernel_between_any_two_of_ours(void **state)
 {
-	struct assay_anchor_ops ops;
 	struct fixture f;
 	struct kernel k;
 
@@ -118,11 +138,7 @@ static void kernel_between_any_two_of_ours(void **state)
 		kernel_init(&k, &f, m & 1 ? ANCHOR_GROUP : ANCHOR_EACH);
 		k.two_pcrs = m & 2;
 		kernel_measures(&k, 3);
-		other = &k;
-		alone = f.config.anchor.ops;
-		ops = *alone;
-		ops.extend = extend_and_kernel;
-		f.config.anchor.ops = &ops;
+		come_between(&k, extend_and_kernel, NULL);
 		fixture_start(&f);
 		for (unsigned i = 0; i < 3; i++) {
 			assert_int_equal(recorder_flush(f.recorder, FLUSH_MS), 0);
@@ -176,7 +192,6 @@ static int read_amid(void *ctx, uint32_t pcrs, struct assay_pcr_value values[ASS
  * waits out of the few last steps of a replay. */
 static void kernel_faster_than_we(void **state)
 {
-	struct assay_anchor_ops ops;
 	struct fixture f;
 	struct kernel k;
 
@@ -184,12 +199,7 @@ static void kernel_faster_than_we(void **state)
 		kernel_init(&k, &f, m & 1 ? ANCHOR_GROUP : ANCHOR_EACH);
 		k.two_pcrs = m & 2;
 		kernel_measures(&k, 3);
-		other = &k;
-		alone = f.config.anchor.ops;
-		ops = *alone;
-		ops.extend = extend_amid;
-		ops.read = read_amid;
-		f.config.anchor.ops = &ops;
+		come_between(&k, extend_amid, read_amid);
 		to_come = 0;
 		fixture_start(&f);
 		assert_int_equal(recorder_flush(f.recorder, FLUSH_MS), 0);
@@ -233,7 +243,6 @@ static int extend_by_turns(void *ctx, uint32_t pcr, const struct assay_pcr_value
 static void kernel_in_a_pcr_that_we_leave_alone(void **state)
 {
 	struct assay_decision d;
-	struct assay_anchor_ops ops;
 	struct fixture f;
 	struct kernel k;
 
@@ -241,11 +250,7 @@ static void kernel_in_a_pcr_that_we_leave_alone(void **state)
 		kernel_init(&k, &f, m & 1 ? ANCHOR_GROUP : ANCHOR_EACH);
 		k.two_pcrs = true;
 		kernel_measures(&k, 4);
-		other = &k;
-		alone = f.config.anchor.ops;
-		ops = *alone;
-		ops.extend = extend_by_turns;
-		f.config.anchor.ops = &ops;
+		come_between(&k, extend_by_turns, NULL);
 		turn = 0;
 		turns = false;
 		fixture_start(&f);
@@ -329,7 +334,6 @@ static int read_and_kernel(void *ctx, uint32_t pcrs, struct assay_pcr_value valu
  * there or of a new one, those two are read at one moment all the same. */
 static void kernel_busy_in_two_pcrs_at_a_start(void **state)
 {
-	struct assay_anchor_ops ops;
 	struct fixture f;
 	struct kernel k;
 
@@ -339,11 +343,7 @@ static void kernel_busy_in_two_pcrs_at_a_start(void **state)
 		kernel_measures(&k, 3);
 		if (m & 2)
 			fixture_run(&f, 10);
-		other = &k;
-		alone = f.config.anchor.ops;
-		ops = *alone;
-		ops.read = read_and_kernel;
-		f.config.anchor.ops = &ops;
+		come_between(&k, NULL, read_and_kernel);
 		kernel_counts(&k, 60);
 		fixture_start(&f);
 		f.config.anchor.ops = alone;
