@@ -4,6 +4,8 @@
 
 #include "unit/test.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
@@ -54,6 +56,16 @@ static inline int open_network(void)
 	return socket(AF_INET, SOCK_STREAM, 0) >= 0 ? 0 : -1;
 }
 
+static inline int open_socket(void)
+{
+	return socket(AF_UNIX, SOCK_STREAM, 0) >= 0 ? 0 : -1;
+}
+
+static inline int open_to_write(void)
+{
+	return open("/dev/null", O_WRONLY | O_CLOEXEC) >= 0 ? 0 : -1;
+}
+
 static inline int signal_parent(void)
 {
 	return kill(getppid(), 0);
@@ -62,6 +74,11 @@ static inline int signal_parent(void)
 static inline int be_traced(void)
 {
 	return (int)ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+}
+
+static inline int trace_parent(void)
+{
+	return ptrace(PTRACE_SEIZE, getppid(), NULL, NULL) == 0 || errno == EPERM ? 0 : -1;
 }
 
 static inline int map_executable(void)

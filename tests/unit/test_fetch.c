@@ -71,16 +71,6 @@ static int make_file(void)
 	return open("file", O_RDONLY | O_CREAT | O_CLOEXEC, 0600) >= 0 ? 0 : -1;
 }
 
-static int open_socket(void)
-{
-	return socket(AF_UNIX, SOCK_STREAM, 0) >= 0 ? 0 : -1;
-}
-
-static int trace_parent(void)
-{
-	return ptrace(PTRACE_SEIZE, getppid(), NULL, NULL) == 0 || errno == EPERM ? 0 : -1;
-}
-
 static void reads_and_nothing_else(void **state)
 {
 	static int (*const attempts[])(void) = { write_file,	make_file,     open_socket,

@@ -89,14 +89,9 @@ static int make_group(void)
 	return fanotify_init(FAN_CLASS_CONTENT | FAN_CLOEXEC, O_RDONLY) >= 0 ? 0 : -1;
 }
 
-static int write_file(void)
-{
-	return open("/dev/null", O_WRONLY | O_CLOEXEC) >= 0 ? 0 : -1;
-}
-
 static void only_opens_and_answers(void **state)
 {
-	static int (*const attempts[])(void) = { mount_something, make_group, write_file,
+	static int (*const attempts[])(void) = { mount_something, make_group, open_to_write,
 						 signal_parent,	  be_traced,  map_executable };
 
 	assert_each_is_stopped(attempts, ARRAY_LEN(attempts), enter);

@@ -340,24 +340,9 @@ static int enter(struct assay_err *err)
 	return peek_sandbox();
 }
 
-static int write_file(void)
-{
-	return open("/dev/null", O_WRONLY | O_CLOEXEC) >= 0 ? 0 : -1;
-}
-
-static int open_socket(void)
-{
-	return socket(AF_UNIX, SOCK_STREAM, 0) >= 0 ? 0 : -1;
-}
-
-static int trace_parent(void)
-{
-	return ptrace(PTRACE_SEIZE, getppid(), NULL, NULL) == 0 || errno == EPERM ? 0 : -1;
-}
-
 static void looks_and_nothing_else(void **state)
 {
-	static int (*const attempts[])(void) = { write_file,	open_socket,  fork_process,
+	static int (*const attempts[])(void) = { open_to_write, open_socket,  fork_process,
 						 signal_parent, trace_parent, map_executable };
 
 	assert_each_is_stopped(attempts, ARRAY_LEN(attempts), enter);

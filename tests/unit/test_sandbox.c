@@ -135,11 +135,6 @@ static int open_to_read(void)
 	return openat(AT_FDCWD, "/dev/null", O_RDONLY | O_CLOEXEC) >= 0 ? 0 : -1;
 }
 
-static int open_to_write(void)
-{
-	return openat(AT_FDCWD, "/dev/null", O_WRONLY | O_CLOEXEC) >= 0 ? 0 : -1;
-}
-
 static int open_to_truncate(void)
 {
 	return openat(AT_FDCWD, "/dev/null", O_RDONLY | O_TRUNC | O_CLOEXEC) >= 0 ? 0 : -1;
