@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "programs/assayd/main/needed_find.h"
 
-#include <fcntl.h>
 #include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,59 +8,14 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include "base/file.h"
 #include "base/fmt.h"
-#include "base/num.h"
+#include "programs/assayd/process/proc_text.h"
 
 #define SLICE	     "system.slice"
 #define TEXT_MAX     (64u << 10)
 #define CHILDREN     "/proc/1/task/1/children"
 #define CHILDREN_MAX (4u << 20)
 #define SERVICE_PIDS 64u /* of one service that are looked at */
-
-/* ---- small files of /proc and cgroups ------------------------------------------------------- */
-
-/* Each line in turn, cut out of @text. */
-static char *next_line(char **text)
-{
-	char *line = *text, *end;
-
-	if (!*line)
-		return NULL;
-	end = strchr(line, '\n');
-	*text = end ? end + 1 : line + strlen(line);
-	if (end)
-		*end = '\0';
-	return line;
-}
-
-/* NULL: it is not there, or too long. */
-static char *read_text(const char *path, size_t max)
-{
-	AUTO(file) struct assay_file file = { 0 };
-
-	if (assay_file_read(AT_FDCWD, path, max, &file, NULL) < 0)
-		return NULL;
-	return strndup((const char *)file.bytes.data, file.bytes.len);
-}
-
-static char *read_of(pid_t pid, const char *name)
-{
-	char path[64];
-
-	assay_fmt(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
-	return read_text(path, TEXT_MAX);
-}
-
-static bool parse_pid(const char *text, pid_t *ret)
-{
-	uint64_t pid;
-
-	if (assay_num_parse(assay_bytes_str(text), 10, INT32_MAX, &pid) < 0 || pid == 0)
-		return false;
-	*ret = (pid_t)pid;
-	return true;
-}
 
 /* ---- who a process is ----------------------------------------------------------------------- */
 
@@ -79,24 +33,24 @@ bool needed_is_roots(pid_t pid)
  * told by the cgroup alone. */
 static bool is_child_of_init(pid_t pid)
 {
-	char *text = read_text(CHILDREN, CHILDREN_MAX), *save = NULL;
+	char *text = proc_text_read(CHILDREN, CHILDREN_MAX), *save = NULL;
 	bool is = !text;
 	pid_t child;
 
 	for (char *word = text ? strtok_r(text, " ", &save) : NULL; word && !is;
 	     word = strtok_r(NULL, " ", &save))
-		is = parse_pid(word, &child) && child == pid;
+		is = proc_text_pid(word, &child) && child == pid;
 	free(text);
 	return is;
 }
 
 static bool is_in_cgroup(pid_t pid, const char *unit)
 {
-	char *text = read_of(pid, "cgroup"), *at = text, *line, wanted[256];
+	char *text = proc_text_read_of(pid, "cgroup"), *at = text, *line, wanted[256];
 	bool is = false;
 
 	assay_fmt(wanted, sizeof(wanted), "0::/" SLICE "/%s", unit);
-	while (text && (line = next_line(&at)))
+	while (text && (line = proc_text_line(&at)))
 		is |= strcmp(line, wanted) == 0;
 	free(text);
 	return is;
@@ -128,9 +82,9 @@ pid_t needed_find_service(const char *unit, bool root)
 	if (!top)
 		return 0;
 	assay_fmt(path, sizeof(path), "%s/" SLICE "/%s/cgroup.procs", top, unit);
-	text = at = read_text(path, TEXT_MAX);
-	for (size_t i = 0; text && !found && i < SERVICE_PIDS && (line = next_line(&at)); i++)
-		if (parse_pid(line, &pid) && needed_is_service(pid, unit, root))
+	text = at = proc_text_read(path, TEXT_MAX);
+	for (size_t i = 0; text && !found && i < SERVICE_PIDS && (line = proc_text_line(&at)); i++)
+		if (proc_text_pid(line, &pid) && needed_is_service(pid, unit, root))
 			found = pid;
 	free(text);
 	return found;

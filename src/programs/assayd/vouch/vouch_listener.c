@@ -2,66 +2,20 @@
 #include "programs/assayd/vouch/vouch_listener.h"
 
 #include <dirent.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/file.h"
 #include "base/fmt.h"
 #include "base/num.h"
-#include "programs/assayd/main/needed_lines.h"
+#include "programs/assayd/process/proc_text.h"
+#include "programs/assayd/vouch/vouch_lines.h"
 
-#define TEXT_MAX	 (64u << 10)
 #define SOCKETS_MAX	 (16u << 20)
 #define SOCKETS_SAME_MAX 32u   /* that listen under the name of one */
 #define PORT		 2321u /* of tpm2-tss's, if none is given */
-
-/* ---- small files of /proc ------------------------------------------------------------------- */
-
-/* Each line in turn, cut out of @text. */
-static char *next_line(char **text)
-{
-	char *line = *text, *end;
-
-	if (!*line)
-		return NULL;
-	end = strchr(line, '\n');
-	*text = end ? end + 1 : line + strlen(line);
-	if (end)
-		*end = '\0';
-	return line;
-}
-
-/* NULL: it is not there, or too long. */
-static char *read_text(const char *path, size_t max)
-{
-	AUTO(file) struct assay_file file = { 0 };
-
-	if (assay_file_read(AT_FDCWD, path, max, &file, NULL) < 0)
-		return NULL;
-	return strndup((const char *)file.bytes.data, file.bytes.len);
-}
-
-static char *read_text_of(pid_t pid, const char *name)
-{
-	char path[64];
-
-	assay_fmt(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
-	return read_text(path, TEXT_MAX);
-}
-
-static bool parse_pid(const char *text, pid_t *ret)
-{
-	uint64_t pid;
-
-	if (assay_num_parse(assay_bytes_str(text), 10, INT32_MAX, &pid) < 0 || pid == 0)
-		return false;
-	*ret = (pid_t)pid;
-	return true;
-}
 
 /* All four ids. What is not his by its effective id is not looked into, as that means to hold its
  * memory, and to free it if it ends meanwhile: a user may have that wait for a server of his. */
@@ -74,8 +28,8 @@ static bool is_roots(pid_t pid)
 	assay_fmt(path, sizeof(path), "/proc/%d", (int)pid);
 	if (stat(path, &st) < 0 || st.st_uid != 0)
 		return false;
-	text = at = read_text_of(pid, "status");
-	while (text && (line = next_line(&at)))
+	text = at = proc_text_read_of(pid, "status");
+	while (text && (line = proc_text_line(&at)))
 		is |= strcmp(line, "Uid:\t0\t0\t0\t0") == 0;
 	free(text);
 	return is;
@@ -92,9 +46,9 @@ struct sockets {
 static void find_sockets(const char *table, const char *what,
 			 uint64_t (*look)(char *line, const char *what), struct sockets *ret)
 {
-	char *text = read_text(table, SOCKETS_MAX), *at = text, *line;
+	char *text = proc_text_read(table, SOCKETS_MAX), *at = text, *line;
 
-	while (text && ret->n < ARRAY_LEN(ret->ino) && (line = next_line(&at)))
+	while (text && ret->n < ARRAY_LEN(ret->ino) && (line = proc_text_line(&at)))
 		if ((ret->ino[ret->n] = look(line, what)))
 			ret->n++;
 	free(text);
@@ -106,19 +60,19 @@ static void sockets_of(const char *tcti, struct sockets *ret)
 	uint64_t number = PORT;
 
 	*ret = (struct sockets){ 0 };
-	if (needed_option(tcti, "path", text, sizeof(text))) {
-		find_sockets("/proc/net/unix", text, needed_unix_inode, ret);
+	if (vouch_option(tcti, "path", text, sizeof(text))) {
+		find_sockets("/proc/net/unix", text, vouch_unix_inode, ret);
 		return;
 	}
-	if (needed_option(tcti, "host", text, sizeof(text)) && strcmp(text, "localhost") != 0 &&
+	if (vouch_option(tcti, "host", text, sizeof(text)) && strcmp(text, "localhost") != 0 &&
 	    strcmp(text, "127.0.0.1") != 0 && strcmp(text, "::1") != 0)
 		return;
-	if (needed_option(tcti, "port", text, sizeof(text)) &&
+	if (vouch_option(tcti, "port", text, sizeof(text)) &&
 	    assay_num_parse(assay_bytes_str(text), 10, UINT16_MAX, &number) < 0)
 		return;
 	assay_fmt(port, sizeof(port), "%04X", (unsigned)number);
-	find_sockets("/proc/net/tcp", port, needed_tcp_inode, ret);
-	find_sockets("/proc/net/tcp6", port, needed_tcp_inode, ret);
+	find_sockets("/proc/net/tcp", port, vouch_tcp_inode, ret);
+	find_sockets("/proc/net/tcp6", port, vouch_tcp_inode, ret);
 }
 
 static bool is_one_of(const struct sockets *s, const char *link)
@@ -177,7 +131,7 @@ pid_t vouch_find_listener(const char *tcti)
 	sockets_of(tcti, &sockets);
 	proc = sockets.n ? opendir("/proc") : NULL;
 	while (proc && !several && (entry = readdir(proc))) {
-		if (!parse_pid(entry->d_name, &pid) || pid == 1 || pid == getpid() ||
+		if (!proc_text_pid(entry->d_name, &pid) || pid == 1 || pid == getpid() ||
 		    !is_roots(pid) || !is_in_our(pid, "pid") || !is_in_our(pid, "user") ||
 		    !holds(pid, &sockets))
 			continue;

@@ -9,13 +9,13 @@
 
 /* The value of @key in "NAME:key=value,key=value". False: there is none, or it is @size bytes long
  * or longer. */
-bool needed_option(const char *tcti, const char *key, char *ret, size_t size);
+bool vouch_option(const char *tcti, const char *key, char *ret, size_t size);
 
 /*
  * The inode of a socket that listens, or 0. @line is cut into words.
  * Of /proc/net/unix, bound to @path: "Num RefCount Protocol Flags Type St Inode Path".
  */
-uint64_t needed_unix_inode(char *line, const char *path);
+uint64_t vouch_unix_inode(char *line, const char *path);
 /* Of /proc/net/tcp and tcp6, at an address by which localhost is reached, and @port (four digits,
  * hexadecimal): "sl local rem st tx:rx tr:tm retrnsmt uid timeout inode ...", state 0A. */
-uint64_t needed_tcp_inode(char *line, const char *port);
+uint64_t vouch_tcp_inode(char *line, const char *port);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "programs/assayd/main/needed_lines.h"
+#include "programs/assayd/vouch/vouch_lines.h"
 
 #include <string.h>
 
@@ -7,7 +7,7 @@
 #include "base/macros.h"
 #include "base/num.h"
 
-bool needed_option(const char *tcti, const char *key, char *ret, size_t size)
+bool vouch_option(const char *tcti, const char *key, char *ret, size_t size)
 {
 	const char *at = strchr(tcti, ':');
 	size_t len = strlen(key);
@@ -24,7 +24,7 @@ bool needed_option(const char *tcti, const char *key, char *ret, size_t size)
 	return false;
 }
 
-uint64_t needed_unix_inode(char *line, const char *path)
+uint64_t vouch_unix_inode(char *line, const char *path)
 {
 	char *word[8], *save = NULL;
 	uint64_t ino;
@@ -52,7 +52,7 @@ static bool is_localhost(const char *address)
 	return false;
 }
 
-uint64_t needed_tcp_inode(char *line, const char *port)
+uint64_t vouch_tcp_inode(char *line, const char *port)
 {
 	char *word[10], *save = NULL, *colon;
 	uint64_t ino;

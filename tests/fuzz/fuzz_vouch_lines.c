@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "programs/assayd/main/needed_lines.h"
+#include "programs/assayd/vouch/vouch_lines.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -24,7 +24,7 @@ static void check_option(const char *tcti, const char *key)
 {
 	char value[64], wanted[80];
 
-	if (!needed_option(tcti, key, value, sizeof(value)))
+	if (!vouch_option(tcti, key, value, sizeof(value)))
 		return;
 	snprintf(wanted, sizeof(wanted), "%s=%s", key, value);
 	if (strchr(value, ',') || !strstr(tcti, wanted))
@@ -35,8 +35,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *text = strndup((const char *)data, size);
 
-	check_line(text, "/run/tpm", needed_unix_inode);
-	check_line(text, "0911", needed_tcp_inode);
+	check_line(text, "/run/tpm", vouch_unix_inode);
+	check_line(text, "0911", vouch_tcp_inode);
 	check_option(text, "path");
 	check_option(text, "port");
 	free(text);
