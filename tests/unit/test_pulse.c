@@ -1,10 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* When the service manager is told that the loop lives, and when status says that it does not. */
+/* When the service manager is told that loop and reader live, and when status says that they do
+ * not.
+ */
 #include "unit/test.h"
 
 #include "programs/assayd/main/pulse.h"
 
 #define SECOND 1000000000ull
+
+static bool pulse_beat(struct pulse *p, uint64_t turns, uint64_t now)
+{
+	bool beats = pulse_has_turned(p, turns, now);
+
+	if (beats)
+		pulse_ask(p, turns, now);
+	return beats;
+}
 
 static void who_turns_lives(void **state)
 {
@@ -54,6 +65,21 @@ static void who_stands_for_good_has_ended(void **state)
 		assert_false(pulse_has_ended(&p, false, 7, now += SECOND));
 }
 
+/* The other one stands, so that nobody is asked: that is no sign against who turned when he was. */
+static void who_is_not_asked_again_lives(void **state)
+{
+	struct pulse p = { 0 };
+	uint64_t now = 100 * SECOND;
+
+	assert_true(pulse_beat(&p, 7, now));
+	for (unsigned i = 0; i < 100; i++) {
+		now += SECOND;
+		assert_true(pulse_has_turned(&p, 8, now));
+		assert_false(pulse_is_stuck(&p, 8, now));
+		assert_false(pulse_has_ended(&p, true, 8, now));
+	}
+}
+
 static void is_not_asked_often(void **state)
 {
 	struct pulse p = { 0 };
@@ -70,6 +96,7 @@ int main(void)
 		cmocka_unit_test(who_turns_lives),
 		cmocka_unit_test(who_stands_still_does_not),
 		cmocka_unit_test(who_stands_for_good_has_ended),
+		cmocka_unit_test(who_is_not_asked_again_lives),
 		cmocka_unit_test(is_not_asked_often),
 	};
 

@@ -149,6 +149,36 @@ static void mounts_by_line(void **state)
 	assert_int_equal(skipped, 1);
 }
 
+static void who_answers_for_a_type(void **state)
+{
+	static const char *const remote[] = {
+		"fuse", "fuseblk", "virtiofs", "9p",	 "vboxsf", "nfs",  "nfs4",    "cifs",
+		"smb3", "ceph",	   "afs",      "coda",	 "pvfs2",  "gfs2", "ocfs2",   "lustre",
+		"gpfs", "beegfs",  "orangefs", "vmhgfs", "prl_fs", "aufs", "shiftfs", "ecryptfs",
+	};
+	static const char *const local[] = {
+		"ext2",	   "ext3",	"ext4",	 "xfs",	   "btrfs",    "f2fs",	  "bcachefs",
+		"zfs",	   "vfat",	"exfat", "ntfs3",  "udf",      "iso9660", "squashfs",
+		"erofs",   "tmpfs",	"ramfs", "nilfs2", "devtmpfs", "jfs",	  "ubifs",
+		"overlay", "hugetlbfs", "proc",	 "",	   "fus",      "fused",	  "autofs",
+	};
+	/* As statfs() gives them: FUSE, NFS, 9p, eCryptfs, GFS2, OCFS2, OrangeFS, vboxsf */
+	static const uint64_t remote_magic[] = { 0x65735546, 0x6969,	 0x01021997, 0xf15f,
+						 0x01161970, 0x7461636f, 0x20030528, 0x786f4256 };
+	/* ext4, XFS, btrfs, tmpfs, overlay */
+	static const uint64_t local_magic[] = { 0xef53, 0x58465342, 0x9123683e, 0x01021994,
+						0x794c7630 };
+
+	for (size_t i = 0; i < ARRAY_LEN(remote); i++)
+		assert_true(assay_mount_is_remote(remote[i]));
+	for (size_t i = 0; i < ARRAY_LEN(local); i++)
+		assert_false(assay_mount_is_remote(local[i]));
+	for (size_t i = 0; i < ARRAY_LEN(remote_magic); i++)
+		assert_true(assay_magic_is_remote(remote_magic[i]));
+	for (size_t i = 0; i < ARRAY_LEN(local_magic); i++)
+		assert_false(assay_magic_is_remote(local_magic[i]));
+}
+
 /* The options as mountinfo has them, of overlays as container engines mount them. */
 static void layers_by_word(void **state)
 {
@@ -528,6 +558,7 @@ int main(void)
 		cmocka_unit_test(fuse_that_root_cannot_enter),
 		cmocka_unit_test(layers_that_are_long),
 		cmocka_unit_test(mounts_by_line),
+		cmocka_unit_test(who_answers_for_a_type),
 		cmocka_unit_test(marks_by_line),
 		cmocka_unit_test(cut_marks_have_no_handle),
 		cmocka_unit_test(changed_marks_stay_in_bounds),

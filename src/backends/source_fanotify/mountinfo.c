@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "backends/source_fanotify/mountinfo.h"
 
-#include <linux/magic.h>
 #include <string.h>
 #include <sys/sysmacros.h>
 
@@ -116,55 +115,8 @@ bool assay_mountinfo_next(struct assay_bytes *text, struct assay_mount *ret, uns
 	return false;
 }
 
-/* ---- types ---------------------------------------------------------------------------------- */
-
-static const char *const remote_types[] = { "fuse",	"fuseblk", "9p",    "nfs",    "nfs4",
-					    "cifs",	"smb3",	   "ceph",  "afs",    "coda",
-					    "virtiofs", "gfs2",	   "ocfs2", "lustre", NULL };
-
-static const char *const made_types[] = { "proc",     "sysfs",	  "cgroup",	 "cgroup2",
-					  "devpts",   "debugfs",  "tracefs",	 "securityfs",
-					  "configfs", "fusectl",  "mqueue",	 "bpf",
-					  "pstore",   "efivarfs", "selinuxfs",	 "nsfs",
-					  "smackfs",  "autofs",	  "binfmt_misc", "rpc_pipefs",
-					  "resctrl",  "nfsd",	  "pipefs",	 NULL };
-
-static bool is_one_of(const char *type, const char *const *list)
-{
-	for (; *list; list++)
-		if (strcmp(type, *list) == 0)
-			return true;
-	return false;
-}
-
-bool assay_mount_is_remote(const char *type)
-{
-	return is_one_of(type, remote_types);
-}
-
-bool assay_magic_is_remote(uint64_t magic)
-{
-	static const uint64_t remote[] = {
-		FUSE_SUPER_MAGIC, V9FS_MAGIC,	    NFS_SUPER_MAGIC,  SMB_SUPER_MAGIC,
-		CIFS_SUPER_MAGIC, SMB2_SUPER_MAGIC, CEPH_SUPER_MAGIC, AFS_SUPER_MAGIC,
-		AFS_FS_MAGIC,	  CODA_SUPER_MAGIC,
-	};
-
-	for (size_t i = 0; i < ARRAY_LEN(remote); i++)
-		if (remote[i] == magic)
-			return true;
-	return false;
-}
-
-bool assay_mount_is_overlay(const char *type)
-{
-	return strcmp(type, "overlay") == 0;
-}
-
-bool assay_mount_is_made(const char *type)
-{
-	return is_one_of(type, made_types);
-}
+/* ---- options ----------------------------------------------------------------------------------
+ */
 
 /* Cuts the next one off @options. False: no more. */
 static bool next_option(struct assay_bytes *options, struct assay_bytes *ret)

@@ -20,7 +20,8 @@ struct assay_mount {
  * limits, for one) are counted in *@skipped and passed over. */
 bool assay_mountinfo_next(struct assay_bytes *text, struct assay_mount *ret, unsigned *skipped);
 
-/* Where an open may wait for another process or machine for ever. */
+/* Where an open may wait for another process or machine for ever, or for another filesystem whose
+ * type is not known. */
 bool assay_mount_is_remote(const char *type);
 /* The same by what statfs() says. Of 9p and what is not in the kernel's headers it says nothing
  * that can be relied on. */

@@ -23,12 +23,12 @@
 #include "base/file.h"
 #include "formats/batch.h"
 #include "programs/assayd/audit/audit_daemon.h"
+#include "programs/assayd/main/alive.h"
 #include "programs/assayd/main/control.h"
 #include "programs/assayd/process/log.h"
 #include "programs/assayd/process/programs.h"
 #include "programs/assayd/main/handover.h"
 #include "programs/assayd/main/late.h"
-#include "programs/assayd/main/let_go.h"
 #include "programs/assayd/main/loop.h"
 #include "programs/assayd/main/mounts.h"
 #include "programs/assayd/main/needed.h"
@@ -288,6 +288,7 @@ int daemon_start_reader(struct running *r, struct held *held, struct assay_err *
 		.ledger = &d->ledger,
 		.deadline = &d->deadline,
 		.held = held,
+		.turns = &d->reader_turns,
 	};
 
 	return reader_start(&config, &r->reader, err);
@@ -371,21 +372,6 @@ static void on_mounts(struct daemon *d)
 		log_line(LOG_ERR, "%s", err.text);
 }
 
-/* That we live, which is that the loop does: openers wait for it and not for this thread. If it
- * stands still for good, they are let go by our end; by SIGKILL they were not, if it waits in D. */
-static void tell_manager(struct daemon *d)
-{
-	uint64_t turns;
-	bool turning = loop_is_turning(d->loop, &turns);
-
-	if (pulse_has_ended(&d->pulse, turning, turns, assay_clock_ns()))
-		let_all_go(assay_fanotify_fd(d->group));
-	if (!pulse_beat(&d->pulse, turns, assay_clock_ns()))
-		return;
-	notify_manager("WATCHDOG=1");
-	loop_wake(d->loop);
-}
-
 /* What is recorded now and then. */
 static void record_some(struct daemon *d)
 {
@@ -427,7 +413,7 @@ static int run(struct running *r, struct assay_err *err)
 		p[5].fd = handover_fd(d->handover);
 		p[6].fd = needed_fd(d->needed);
 		poll(p, ARRAY_LEN(p), pause_ms);
-		tell_manager(d);
+		alive_tell(d);
 		while (read(r->signal_fd, &info, sizeof(info)) == sizeof(info)) {
 			if (info.ssi_signo != SIGHUP)
 				return 0;

@@ -70,7 +70,8 @@ struct daemon {
 	struct arrivals arrivals;
 	struct ledger ledger;
 	struct loop *loop;
-	struct pulse pulse; /* the loop's */
+	struct pulse loop_pulse, reader_pulse;
+	struct turns reader_turns;
 	struct peek *peek;
 	struct mounts *mounts;
 	struct late *late; /* NULL: before the start is over */

@@ -13,10 +13,10 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "programs/assayd/main/alive.h"
 #include "programs/assayd/main/control.h"
 #include "programs/assayd/main/loop.h"
 #include "programs/assayd/main/needed.h"
-#include "programs/assayd/main/notify.h"
 #include "programs/assayd/main/reader.h"
 #include "programs/assayd/main/startup.h"
 #include "programs/assayd/process/log.h"
@@ -46,23 +46,13 @@ static bool is_asked_to_end(void)
 	       (sigismember(&set, SIGTERM) == 1 || sigismember(&set, SIGINT) == 1);
 }
 
-/* That we live: openers have nobody but the reader now. */
-static void tell_manager(struct handover *h)
-{
-	uint64_t turns = reader_turns(h->r->reader);
-
-	if (turns != h->turns)
-		notify_manager("WATCHDOG=1");
-	h->turns = turns;
-}
-
 bool handover_wait(void *ctx)
 {
 	struct handover *h = ctx;
 	struct running *r = h->r;
 	uint64_t now = assay_clock_ns();
 
-	tell_manager(h);
+	alive_tell_reader(r->daemon);
 	needed_tend(r->daemon->needed, now, 0); /* the TPM's process may be another one by now */
 	if (now <= h->due_ns)
 		return true;

@@ -28,7 +28,6 @@ struct handover {
 	uint64_t held_ns;
 	bool held_back; /* openers are */
 	bool is_to_end; /* the new one */
-	uint64_t turns; /* of the reader, when it was looked at last */
 	struct ipc_buffer in;
 	_Atomic enum handover_state state;
 	/* For status. */

@@ -4,15 +4,18 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "backends/source_fanotify/abandon.h"
 #include "programs/assayd/process/log.h"
 
-void let_all_go(int fd)
+void let_all_go(int fd, enum let_go_why why)
 {
 	/* Who waits in D keeps the table of descriptors, so that the end alone closes nothing. No
-	 * lock is taken, which it may hold. */
+	 * lock is taken that the loop may hold. */
+	if (why == LET_GO_READER)
+		assay_fanotify_abandon(fd);
 	close(fd);
 	log_line(LOG_CRIT,
-		 "what answers openers stands still: whoever waited was let go, nothing is "
-		 "measured any more");
+		 "what %s stands still: whoever waited was let go, nothing is measured any more",
+		 why == LET_GO_READER ? "reads events" : "answers openers");
 	_exit(EXIT_FAILURE);
 }

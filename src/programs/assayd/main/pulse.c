@@ -5,16 +5,18 @@
 
 #define PAUSE_NS 500000000ull /* no more often */
 
-bool pulse_beat(struct pulse *p, uint64_t turns, uint64_t now_ns)
+bool pulse_has_turned(const struct pulse *p, uint64_t turns, uint64_t now_ns)
 {
 	uint64_t asked = atomic_load(&p->asked_ns);
 
-	if (asked && (turns == atomic_load(&p->turns) || now_ns - asked < PAUSE_NS))
-		return false;
+	return !asked || (turns != atomic_load(&p->turns) && now_ns - asked >= PAUSE_NS);
+}
+
+void pulse_ask(struct pulse *p, uint64_t turns, uint64_t now_ns)
+{
 	/* In this order: who looks meanwhile finds it asked too late, not too early. */
 	atomic_store(&p->asked_ns, now_ns);
 	atomic_store(&p->turns, turns);
-	return true;
 }
 
 bool pulse_is_stuck(const struct pulse *p, uint64_t turns, uint64_t now_ns)

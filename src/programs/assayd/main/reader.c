@@ -16,10 +16,13 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "programs/assayd/main/let_go.h"
 
-#define PATIENCE_MS  500 /* and so often: a machine that stands still costs one of them */
+#define TURN_MS	     1000 /* it turns so often, at least */
+#define PATIENCE_MS  500  /* and so often: a machine that stands still costs one of them */
 #define PATIENCE_N   4
 #define HELD_TICK_MS 20
+#define STOP_STEP_MS 1
 
 struct reader {
 	struct reader_config config;
@@ -28,14 +31,15 @@ struct reader {
 	atomic_bool stopping;
 	_Atomic(struct held *) held; /* NULL: all is passed on */
 	atomic_bool hurries;	     /* nobody is held back for long */
-	_Atomic uint64_t turns;
-	bool full; /* for longer than that */
+	bool full;		     /* for longer than that */
 };
 
+/* One turn: who stands in read() or anywhere else does not come here. */
 static bool stops(struct reader *r, struct pollfd p[2], int timeout_ms)
 {
 	eventfd_t unused;
 
+	atomic_fetch_add(&r->config.turns->n, 1);
 	if (poll(p, 2, timeout_ms) > 0 && p[1].revents)
 		(void)eventfd_read(r->word_fd, &unused);
 	return atomic_load(&r->stopping);
@@ -127,14 +131,14 @@ static void *run(void *arg)
 			      { .fd = r->word_fd, .events = POLLIN } };
 	struct held *held = atomic_load(&r->held);
 
-	while (wait_for_room(r) && !stops(r, p, held ? HELD_TICK_MS : -1)) {
+	while (wait_for_room(r) && !stops(r, p, held ? HELD_TICK_MS : TURN_MS)) {
 		if (p[0].revents)
 			read_some(r);
 		held = atomic_load(&r->held);
 		if (held)
 			answer_overdue(r, held);
-		atomic_fetch_add(&r->turns, 1);
 	}
+	atomic_store(&r->config.turns->turning, false);
 	return NULL;
 }
 
@@ -147,6 +151,7 @@ int reader_start(const struct reader_config *config, struct reader **ret, struct
 		r->config = *config;
 		atomic_init(&r->held, config->held);
 		r->word_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		atomic_store(&config->turns->turning, true);
 		rc = r->word_fd < 0 ? -errno : -pthread_create(&r->thread, NULL, run, r);
 	}
 	if (rc == 0) {
@@ -156,7 +161,22 @@ int reader_start(const struct reader_config *config, struct reader **ret, struct
 	if (r && r->word_fd >= 0)
 		close(r->word_fd);
 	free(r);
+	atomic_store(&config->turns->turning, false);
 	return assay_err_set(err, rc, "cannot start a thread: %s", strerror(-rc));
+}
+
+/* False: it stands still for good, as the pulse would say of it. */
+static bool has_stopped(struct reader *r)
+{
+	uint64_t last = assay_clock_ns(), waited = 0;
+
+	while (pthread_tryjoin_np(r->thread, NULL) != 0) {
+		if (waited > PULSE_END_NS)
+			return false;
+		poll(NULL, 0, STOP_STEP_MS);
+		waited += assay_clock_step(&last, assay_clock_ns(), PULSE_STEP_NS);
+	}
+	return true;
 }
 
 void reader_stop(struct reader *r)
@@ -165,7 +185,8 @@ void reader_stop(struct reader *r)
 		return;
 	atomic_store(&r->stopping, true);
 	eventfd_write(r->word_fd, 1);
-	pthread_join(r->thread, NULL);
+	if (!has_stopped(r))
+		let_all_go(assay_fanotify_fd(r->config.group), LET_GO_READER);
 	close(r->word_fd);
 	free(r);
 }
@@ -174,11 +195,6 @@ void reader_hold(struct reader *r, struct held *held)
 {
 	atomic_store(&r->held, held);
 	eventfd_write(r->word_fd, 1);
-}
-
-uint64_t reader_turns(const struct reader *r)
-{
-	return atomic_load(&r->turns);
 }
 
 void reader_hurry(struct reader *r)

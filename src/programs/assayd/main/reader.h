@@ -10,6 +10,7 @@
 #include "programs/assayd/main/deadline.h"
 #include "programs/assayd/main/held.h"
 #include "programs/assayd/main/ledger.h"
+#include "programs/assayd/main/pulse.h"
 
 struct reader;
 
@@ -19,16 +20,17 @@ struct reader_config {
 	struct ledger *ledger;
 	const struct deadline *deadline; /* of those that are held back */
 	struct held *held;		 /* as reader_hold(), from the first event on; NULL: none */
+	struct turns *turns; /* how often it has looked around: once a second, or more */
 };
 
 /* Errors: -ENOMEM, -EAGAIN. */
 int reader_start(const struct reader_config *config, struct reader **ret, struct assay_err *err);
-void reader_stop(struct reader *r); /* NULL allowed */
+/* One that stands still, as PULSE_END_NS says, is the end of this process: let_all_go(). NULL
+ * allowed. */
+void reader_stop(struct reader *r);
 
 /* From now on nobody is passed on: who is not exempt is put into @held (borrowed until
  * reader_stop()), and answered when its deadline has come. */
 void reader_hold(struct reader *r, struct held *held);
-/* How often it has looked around, which it does all the time while somebody is held back. */
-uint64_t reader_turns(const struct reader *r);
 /* Who is held back, from now on, is answered as if that had come. */
 void reader_hurry(struct reader *r);

@@ -53,12 +53,15 @@ static void add_search_troubles(json_t *list, const struct health_facts *f)
 		    f->hung_processes);
 }
 
-static void add_loop_trouble(json_t *list, struct daemon *d)
+static void add_thread_troubles(json_t *list, struct daemon *d)
 {
-	uint64_t turns;
+	uint64_t turns, now = assay_clock_ns();
 
-	if (loop_is_turning(d->loop, &turns) && pulse_is_stuck(&d->pulse, turns, assay_clock_ns()))
+	if (loop_is_turning(d->loop, &turns) && pulse_is_stuck(&d->loop_pulse, turns, now))
 		add(list, "loop_stuck", "what answers openers stands still: all of them wait");
+	turns = atomic_load(&d->reader_turns.n);
+	if (atomic_load(&d->reader_turns.turning) && pulse_is_stuck(&d->reader_pulse, turns, now))
+		add(list, "reader_stuck", "what reads events stands still: who opens waits");
 }
 
 json_t *health_json(struct daemon *d, const struct health_facts *f)
@@ -67,7 +70,7 @@ json_t *health_json(struct daemon *d, const struct health_facts *f)
 
 	if (!list)
 		return NULL;
-	add_loop_trouble(list, d);
+	add_thread_troubles(list, d);
 	add_anchor_troubles(list, f);
 	if (f->gap_age_ns < GAP_AGE_NS)
 		add(list, "unmeasured", "within the last hour somebody went on unmeasured");
