@@ -26,8 +26,8 @@ static bool next_automount(struct assay_bytes *rest, struct assay_mount *ret)
 		struct assay_bytes from_line;
 		size_t before = (size_t)(at - rest->data);
 
-		line = memrchr(rest->data, '\n', before);
-		line = line ? line + 1 : rest->data;
+		for (line = at; line > rest->data && line[-1] != '\n';)
+			line--;
 		from_line = assay_bytes(line, rest->len - (size_t)(line - rest->data));
 		*rest = assay_bytes(at + 1, rest->len - before - 1);
 		if (assay_mountinfo_next(&from_line, ret, &skipped) &&
@@ -55,16 +55,6 @@ static bool leads_through_automount(const char *point, struct assay_bytes table)
 	return false;
 }
 
-static bool is_automount(uint64_t dev, struct assay_bytes table)
-{
-	struct assay_mount m;
-
-	while (next_automount(&table, &m))
-		if (m.dev == dev)
-			return true;
-	return false;
-}
-
 /* A folder on which something is mounted, and all above it, are in memory: only what must be asked
  * for, or a rename just now, makes this fail. */
 int assay_mount_open_path(const char *point, struct assay_bytes table)
@@ -72,11 +62,21 @@ int assay_mount_open_path(const char *point, struct assay_bytes table)
 	const struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_CACHED };
 	int fd = (int)syscall(SYS_openat2, AT_FDCWD, point, &how, sizeof(how));
 
-	if (fd < 0 && leads_through_automount(point, table))
-		return -EREMOTE;
-	if (fd < 0)
-		fd = open(point, O_PATH | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
+	if (fd >= 0)
+		return fd;
+	return leads_through_automount(point, table) ? -EREMOTE : -EAGAIN;
+}
+
+bool assay_mount_way_asks(const char *point, struct assay_bytes table)
+{
+	struct assay_mount m;
+	unsigned skipped = 0;
+
+	while (assay_mountinfo_next(&table, &m, &skipped))
+		if ((assay_mount_is_remote(m.type) || assay_mount_is_overlay(m.type)) &&
+		    is_at_or_below(point, m.point))
+			return true;
+	return skipped != 0;
 }
 
 /* What the kernel has at hand: a server that is mounted over it is not asked either. */
@@ -93,30 +93,34 @@ static uint64_t device_of(const struct statx *st)
 	return makedev(st->stx_dev_major, st->stx_dev_minor);
 }
 
-/* Files of btrfs and overlays have other numbers than the mount; then its id tells. */
-int assay_mount_open(const struct assay_mount *m, struct assay_bytes table)
+static bool has_id(const struct statx *st, const struct assay_mount *m)
 {
-	AUTO(fd) int fd = assay_mount_open_path(m->point, table);
-	struct statx st;
-	int r = fd < 0 ? fd : ask_kernel(fd, &st);
-
-	if (r < 0)
-		return r;
-	if (device_of(&st) != m->dev &&
-	    !(st.stx_mask & STATX_MNT_ID && st.stx_mnt_id == (uint32_t)m->id))
-		return -EBUSY;
-	return TAKE_FD(fd);
+	return st->stx_mask & STATX_MNT_ID && st->stx_mnt_id == (uint32_t)m->id;
 }
 
-int assay_mount_open_given(const char *path, struct assay_bytes table)
+/* Files of btrfs and overlays have other numbers than the mount; then its id tells. */
+int assay_mount_check(int fd, const struct assay_mount *m)
 {
-	AUTO(fd) int fd = assay_mount_open_path(path, table);
 	struct statx st;
-	int r = fd < 0 ? fd : ask_kernel(fd, &st);
+	int r = ask_kernel(fd, &st);
 
 	if (r < 0)
 		return r;
-	return is_automount(device_of(&st), table) ? -EREMOTE : assay_mount_open_again(fd);
+	return device_of(&st) == m->dev || has_id(&st, m) ? 0 : -EBUSY;
+}
+
+int assay_mount_find(int fd, struct assay_bytes table, struct assay_mount *ret)
+{
+	unsigned skipped = 0;
+	struct statx st;
+	int r = ask_kernel(fd, &st);
+
+	if (r < 0)
+		return r;
+	while (assay_mountinfo_next(&table, ret, &skipped))
+		if (has_id(&st, ret))
+			return 0;
+	return -ENOENT;
 }
 
 int assay_mount_open_again(int path_fd)

@@ -71,11 +71,21 @@ static int open_again(int path_fd)
 	return fd < 0 ? -ENXIO : fd;
 }
 
+/* Nobody is asked on the way. */
+static int open_path(const char *point, struct assay_bytes table)
+{
+	int fd = assay_mount_open_path(point, table);
+
+	return fd == -EAGAIN && !assay_mount_way_asks(point, table)
+		       ? open(point, O_PATH | O_CLOEXEC)
+		       : fd;
+}
+
 /* @m as it is now, if nothing is mounted over it. */
 static int open_mount(const struct assay_mount *m, struct assay_bytes table)
 {
 	union handle h = { .head.handle_bytes = ASSAY_MARK_HANDLE_MAX };
-	AUTO(fd) int fd = assay_mount_open_path(m->point, table);
+	AUTO(fd) int fd = open_path(m->point, table);
 	int mount_id;
 
 	if (fd < 0)

@@ -437,7 +437,7 @@ static int run(struct running *r, struct assay_err *err)
 			view_link_segment(d->view);
 		}
 		pause_ms = tend_children(r);
-		if (p[2].revents)
+		if (p[2].revents || mounts_are_due(d->mounts))
 			on_mounts(d);
 		if (d->scout) {
 			scout_receive(d->scout);

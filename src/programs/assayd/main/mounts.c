@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "programs/assayd/main/mounts.h"
+#include "programs/assayd/main/mounts_private.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,10 +13,8 @@
 #include "base/file.h"
 #include "base/fmt.h"
 #include "programs/assayd/process/log.h"
-#include "programs/assayd/scout/overlay_probe.h"
-#include "programs/assayd/main/filesystems.h"
 #include "programs/assayd/main/late.h"
-#include "programs/assayd/main/layers.h"
+#include "programs/assayd/main/running.h"
 #include "programs/assayd/main/uncovered.h"
 #include "programs/assayd/view/view_link.h"
 
@@ -27,36 +24,18 @@
 
 static const char waits[] = "another process or machine may answer for one of its layers";
 static const char answered[] = "another process or machine answers for it";
-static const char asked[] = "another process answers for the way there"; /* an automounter */
-
-struct mounts {
-	struct daemon *daemon;
-	int fd; /* of /proc/self/mountinfo, to poll */
-	pthread_mutex_t lock;
-	struct filesystems known;
-	uint32_t scan, pass; /* that is under way */
-	/* Some did not fit: in the scan, in the pass, in the pass before that. */
-	bool untold_here, untold_there, untold_before;
-	/* What each mount= was when it was looked at last. */
-	struct given {
-		uint64_t dev; /* 0: it was not yet */
-		bool gone;
-	} given[ASSAY_CONF_LIST_MAX];
-	struct tally tally; /* of records that say "uncovered" */
-	/* While the table of our own mounts is gone through. */
-	struct assay_bytes mountinfo;
-	struct layers layers;
-	bool root_enters; /* every FUSE filesystem */
-	enum overlay_kind overlay;
-	uint64_t overlay_next_ns; /* when it is tried again, if it is not known */
-};
 
 int mounts_new(struct daemon *d, struct mounts **ret, struct assay_err *err)
 {
+	const struct usher_ops ops = {
+		.spawner = d->spawner, .admit = daemon_admit, .dismiss = daemon_dismiss, .ctx = d
+	};
 	struct mounts *m = calloc(1, sizeof(*m));
 
-	if (!m)
+	if (!m || usher_new(&ops, &m->usher) < 0) {
+		free(m);
 		return assay_err_set(err, -ENOMEM, "out of memory");
+	}
 	m->daemon = d;
 	m->pass = 1;
 	pthread_mutex_init(&m->lock, NULL);
@@ -79,12 +58,18 @@ void mounts_free(struct mounts *m)
 		close(m->fd);
 	pthread_mutex_destroy(&m->lock);
 	filesystems_drop_all(&m->known);
+	usher_free(m->usher);
 	free(m);
 }
 
 int mounts_fd(const struct mounts *m)
 {
 	return m->fd;
+}
+
+bool mounts_are_due(const struct mounts *m)
+{
+	return usher_is_due(m->usher, assay_clock_ns());
 }
 
 void mounts_record_counts(struct mounts *m, bool all)
@@ -94,7 +79,7 @@ void mounts_record_counts(struct mounts *m, bool all)
 
 /* ---- what is known of them ------------------------------------------------------------------ */
 
-static void set_uncovered(struct filesystem *f, const char *reason)
+void mounts_set_uncovered(struct filesystem *f, const char *reason)
 {
 	assay_fmt(f->what.reason, sizeof(f->what.reason), "%s", reason);
 }
@@ -104,9 +89,7 @@ static bool is_overlay(const struct filesystem *f)
 	return assay_mount_is_overlay(f->what.type);
 }
 
-/* Into what is known; what is new about it is said. One for which there is no room is looked at,
- * and watched, all the same; that there are such is said once. */
-static void keep(struct mounts *m, struct filesystem *f)
+void mounts_keep(struct mounts *m, struct filesystem *f)
 {
 	const struct filesystem *before = filesystems_find(&m->known, f->dev);
 	bool is_same = before && strcmp(before->what.type, f->what.type) == 0;
@@ -152,8 +135,8 @@ static void keep_untold(struct mounts *m)
 	}
 	assay_fmt(f.what.point, sizeof(f.what.point), "-");
 	assay_fmt(f.what.type, sizeof(f.what.type), "unknown");
-	set_uncovered(&f, "there are more filesystems than can be told apart");
-	keep(m, &f);
+	mounts_set_uncovered(&f, "there are more filesystems than can be told apart");
+	mounts_keep(m, &f);
 }
 
 /* ---- overlays ------------------------------------------------------------------------------- */
@@ -257,7 +240,21 @@ static const char *why_not(struct mounts *m, struct filesystem *f, const struct 
 	return f->undecided ? "" : refused;
 }
 
-static void mark(struct mounts *m, struct filesystem *f, int fd, const struct stat *st)
+/* Why an overlay is not even opened, or NULL: to open its root, or to ask for its type, may be to
+ * ask whoever answers for a layer. One that is marked was found to have none. */
+static const char *overlay_shut(struct mounts *m, struct filesystem *f)
+{
+	static const struct assay_fs overlay = { .magic = OVERLAYFS_SUPER_MAGIC,
+						 .name = "overlay" };
+
+	if (!is_overlay(f) || f->bits)
+		return NULL;
+	if (overlay_may_wait(m, f))
+		return why_not(m, f, &overlay);
+	return f->undecided ? "" : NULL;
+}
+
+void mounts_mark(struct mounts *m, struct filesystem *f, int fd, const struct stat *st)
 {
 	struct daemon *d = m->daemon;
 	uint32_t bits = atomic_load(&d->policy)->event_bits;
@@ -266,13 +263,13 @@ static void mark(struct mounts *m, struct filesystem *f, int fd, const struct st
 	int r = assay_fs_table_get(d->fs, fd, st, &fs);
 
 	if (r < 0) {
-		set_uncovered(f, strerror(-r));
+		mounts_set_uncovered(f, strerror(-r));
 		return;
 	}
 	reason = why_not(m, f, &fs);
 	if (reason) {
 		unmark(m, f, fd);
-		set_uncovered(f, reason);
+		mounts_set_uncovered(f, reason);
 		return;
 	}
 	if (f->bits & ~bits)
@@ -280,13 +277,13 @@ static void mark(struct mounts *m, struct filesystem *f, int fd, const struct st
 	/* Also what was marked before: the number may be another filesystem's by now. */
 	r = assay_fanotify_mark(d->group, fd, bits);
 	if (r < 0) {
-		set_uncovered(f, strerror(-r));
+		mounts_set_uncovered(f, strerror(-r));
 		return;
 	}
 	f->bits = bits;
 }
 
-static void begin(struct mounts *m, uint64_t dev, const char *point, const char *type,
+void mounts_begin(struct mounts *m, uint64_t dev, const char *point, const char *type,
 		  struct filesystem *ret)
 {
 	const struct filesystem *before = filesystems_find(&m->known, dev);
@@ -301,51 +298,74 @@ static void begin(struct mounts *m, uint64_t dev, const char *point, const char 
 	ret->undecided = ret->layered = false;
 }
 
-static void begin_here(struct mounts *m, const struct assay_mount *mount, struct filesystem *ret)
+void mounts_begin_here(struct mounts *m, const struct assay_mount *mount, struct filesystem *ret)
 {
-	begin(m, mount->dev, mount->point, mount->type, ret);
+	mounts_begin(m, mount->dev, mount->point, mount->type, ret);
 	ret->layer = ret->remote && may_wait_in(m, mount);
 	ret->ours = true;
 	ret->elsewhere = false;
 	ret->seen = m->scan;
 }
 
-static const char *why_shut(int error)
+const char *mounts_why_shut(int error)
 {
-	return error == EBUSY	  ? "another filesystem is mounted over it"
-	       : error == EREMOTE ? asked
-				  : strerror(error);
+	switch (error) {
+	case EBUSY:
+		return "another filesystem is mounted over it";
+	case EREMOTE: /* an automounter, who is not asked */
+		return "another process answers for the way there";
+	case ETIMEDOUT:
+		return "another process or machine answers for the way there, and is silent";
+	case EREMOTEIO:
+		return answered;
+	case EMULTIHOP:
+		return waits;
+	default:
+		return strerror(error);
+	}
+}
+
+int mounts_open_way(struct mounts *m, uint64_t place, const char *path)
+{
+	int fd = assay_mount_open_path(path, m->mountinfo);
+
+	return fd == -EAGAIN ? usher_open(m->usher, place, path) : fd;
 }
 
 /* What the kernel makes is named, and not opened. */
-static int open_mount(const struct mounts *m, const struct assay_mount *mount)
+static int open_mount(struct mounts *m, const struct assay_mount *mount)
 {
-	AUTO(fd) int fd = assay_mount_open(mount, m->mountinfo);
+	AUTO(fd) int fd = mounts_open_way(m, (uint32_t)mount->id, mount->point);
+	int r = fd < 0 ? fd : assay_mount_check(fd, mount);
 
-	return fd < 0 || assay_mount_is_made(mount->type) ? TAKE_FD(fd)
-							  : assay_mount_open_again(fd);
+	if (r < 0)
+		return r;
+	return assay_mount_is_made(mount->type) ? TAKE_FD(fd) : assay_mount_open_again(fd);
 }
 
 static void look_at(struct mounts *m, const struct assay_mount *mount)
 {
 	const struct assay_fs automount = { .magic = AUTOFS_SUPER_MAGIC, .name = "autofs" };
+	const char *shut;
 	struct filesystem f;
 	struct stat st;
 	AUTO(fd) int fd = -1;
 
-	begin_here(m, mount, &f);
+	mounts_begin_here(m, mount, &f);
 	if (f.remote) {
-		set_uncovered(&f, answered);
+		mounts_set_uncovered(&f, answered);
 	} else if (strcmp(mount->type, automount.name) == 0) {
-		set_uncovered(&f, why_not(m, &f, &automount)); /* nobody looks there */
+		mounts_set_uncovered(&f, why_not(m, &f, &automount)); /* nobody looks there */
+	} else if ((shut = overlay_shut(m, &f))) {
+		mounts_set_uncovered(&f, shut);
 	} else {
 		fd = open_mount(m, mount);
 		if (fd < 0 || fstat(fd, &st) < 0)
-			set_uncovered(&f, why_shut(fd < 0 ? -fd : errno));
+			mounts_set_uncovered(&f, mounts_why_shut(fd < 0 ? -fd : errno));
 		else
-			mark(m, &f, fd, &st);
+			mounts_mark(m, &f, fd, &st);
 	}
-	keep(m, &f);
+	mounts_keep(m, &f);
 }
 
 /* ---- our own mounts ------------------------------------------------------------------------- */
@@ -386,80 +406,6 @@ static int scan_all(struct mounts *m, struct assay_err *err)
 	return 0;
 }
 
-/* What was mounted there is unmounted: the path is of a filesystem that nobody has named, or of
- * an automounter, who is not asked (no @fd). */
-static bool is_gone(struct mounts *m, uint32_t i, int fd, const struct stat *st)
-{
-	struct given *g = &m->given[i];
-	struct statx more;
-	bool was_gone = g->gone;
-
-	g->gone = g->dev && g->dev != st->st_dev &&
-		  (statx(fd, "", AT_EMPTY_PATH, STATX_INO, &more) < 0 ||
-		   !(more.stx_attributes & STATX_ATTR_MOUNT_ROOT));
-	if (!g->gone)
-		g->dev = st->st_dev;
-	else if (!was_gone)
-		log_line(LOG_WARNING, "not watched: nothing is mounted at '%s' any more",
-			 m->daemon->conf.mount.value[i]);
-	return g->gone;
-}
-
-/* mount=: these and no others, and they must be there. */
-static int scan_given(struct mounts *m, struct assay_err *err)
-{
-	const struct assay_conf_strings *given = &m->daemon->conf.mount;
-
-	for (uint32_t i = 0; i < given->n; i++) {
-		const char *point = given->value[i];
-		AUTO(fd) int fd = assay_mount_open_given(point, m->mountinfo);
-		struct stat st = { 0 };
-		struct assay_fs fs;
-		struct filesystem f;
-
-		if (fd == -EREMOTE && is_gone(m, i, fd, &st))
-			continue;
-		if (fd < 0 || fstat(fd, &st) < 0 ||
-		    assay_fs_table_get(m->daemon->fs, fd, &st, &fs) < 0)
-			return assay_err_set(err, -EINVAL, "cannot watch '%s': %s", point,
-					     why_shut(fd < 0 ? -fd : errno));
-		if (is_gone(m, i, fd, &st))
-			continue;
-		begin(m, st.st_dev, point, fs.name, &f);
-		f.ours = true;
-		if (f.remote)
-			set_uncovered(&f, answered);
-		else
-			mark(m, &f, fd, &st);
-		keep(m, &f);
-		if (f.what.reason[0])
-			return assay_err_set(err, -EINVAL, "cannot watch '%s': %s", point,
-					     f.what.reason);
-	}
-	return 0;
-}
-
-/* mount= names what is watched, but a program may run from elsewhere at the start: whoever looks at
- * it must know what it would wait for. */
-static int note_remote(struct mounts *m, struct assay_err *err)
-{
-	struct assay_mount *mount = malloc(sizeof(*mount));
-	struct assay_bytes rest = m->mountinfo;
-	unsigned skipped = 0;
-	struct filesystem f;
-
-	if (!mount)
-		return assay_err_set(err, -ENOMEM, "out of memory");
-	while (assay_mountinfo_next(&rest, mount, &skipped)) {
-		if (!assay_mount_is_remote(mount->type))
-			continue;
-		begin_here(m, mount, &f);
-		keep(m, &f);
-	}
-	free(mount);
-	return 0;
-}
-
 int mounts_scan(struct mounts *m, struct assay_err *err)
 {
 	AUTO(file) struct assay_file text = { 0 };
@@ -473,12 +419,14 @@ int mounts_scan(struct mounts *m, struct assay_err *err)
 		return assay_err_set(err, -ENOMEM, "out of memory");
 	m->mountinfo = text.bytes;
 	m->scan++;
+	usher_begin(m->usher, assay_clock_ns());
 	if (m->daemon->conf.mount.n == 0)
 		r = scan_all(m, err);
 	else if (m->known.n == 0)
-		r = note_remote(m, err); /* once */
+		r = mounts_note_remote(m, err); /* once */
 	if (r == 0 && m->daemon->conf.mount.n)
-		r = scan_given(m, err);
+		r = mounts_scan_given(m, err);
+	usher_end(m->usher);
 	m->mountinfo = assay_bytes(NULL, 0);
 	layers_done(&m->layers);
 	return r;
@@ -495,7 +443,7 @@ static void begin_elsewhere(struct mounts *m, const struct scout_mount *what,
 
 	assay_fmt(point, sizeof(point), "mnt:[%llu]%s", (unsigned long long)what->place.ns,
 		  what->point);
-	begin(m, dev, point, what->type, ret);
+	mounts_begin(m, dev, point, what->type, ret);
 	if (!ret->elsewhere)
 		ret->since = m->pass;
 	if (!ret->elsewhere || ret->seen != m->pass)
@@ -516,16 +464,18 @@ void mounts_found_elsewhere(struct mounts *m, const struct scout_mount *what, in
 	begin_elsewhere(m, what, &f);
 	if (!reason && f.remote)
 		reason = answered;
+	if (!reason)
+		reason = overlay_shut(m, &f);
 	if (reason) {
-		set_uncovered(&f, reason);
+		mounts_set_uncovered(&f, reason);
 	} else {
 		fd = assay_mount_open_again(found);
 		if (fd < 0 || fstat(fd, &st) < 0)
-			set_uncovered(&f, why_shut(fd < 0 ? -fd : errno));
+			mounts_set_uncovered(&f, mounts_why_shut(fd < 0 ? -fd : errno));
 		else
-			mark(m, &f, fd, &st);
+			mounts_mark(m, &f, fd, &st);
 	}
-	keep(m, &f);
+	mounts_keep(m, &f);
 }
 
 static bool was_not_found(void *ctx, const struct filesystem *f)

@@ -13,6 +13,8 @@ void mounts_free(struct mounts *m); /* NULL allowed */
 
 /* Polls with POLLPRI when mounts have changed. */
 int mounts_fd(const struct mounts *m);
+/* Some that could not be reached are to be tried again: mounts_scan(). */
+bool mounts_are_due(const struct mounts *m);
 
 /* Marks what the policy can match and is not marked yet; what it cannot mark is recorded. Called
  * again when mounts or the policy change. Errors: -EINVAL a mount= that cannot be watched. */

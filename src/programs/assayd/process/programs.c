@@ -18,7 +18,7 @@ static const char *const names[] = {
 	[CHILD_WALKER] = "assayd-scout",    [CHILD_OVERLAY_PROBE] = "assayd-scout", /* and more */
 	[CHILD_FETCH] = "assayd-fetch",	    [CHILD_PEEK] = "assayd-scout",
 	[CHILD_VOUCH] = "assayd-scout",	    [CHILD_VOUCH_DIGEST] = "assayd-vouch",
-	[CHILD_SUCCESSOR] = NULL, /* is not of this build */
+	[CHILD_USHER] = "assayd-scout",	    [CHILD_SUCCESSOR] = NULL, /* is not of this build */
 };
 _Static_assert(ARRAY_LEN(names) == CHILD_ROLE_COUNT, "a program each");
 

@@ -30,10 +30,10 @@
 #define CLEAR_OF     (CHILD_FDS + CHILD_ROLE_COUNT) /* the descriptors that a child gets */
 _Static_assert(CHILD_FDS_MAX <= CHILD_ROLE_COUNT, "the spawner gets most of them");
 
-static const char *const role_names[] = { "spawner",  "worker", "anchor", "control",
-					  "view",     "scout",	"walker", "overlay-probe",
-					  "fetch",    "peek",	"vouch",  "vouch-digest",
-					  "successor" };
+static const char *const role_names[] = { "spawner", "worker",	 "anchor", "control",
+					  "view",    "scout",	 "walker", "overlay-probe",
+					  "fetch",   "peek",	 "vouch",  "vouch-digest",
+					  "usher",   "successor" };
 _Static_assert(ARRAY_LEN(role_names) == CHILD_ROLE_COUNT, "a name each");
 
 const char *child_role_name(enum child_role role)
@@ -192,7 +192,7 @@ int child_program(int argc, char **argv, const child_fn roles[CHILD_ROLE_COUNT])
 static void tell_end(enum child_role role, pid_t pid, int status)
 {
 	bool looks = role == CHILD_WALKER || role == CHILD_PEEK || role == CHILD_VOUCH ||
-		     role == CHILD_VOUCH_DIGEST;
+		     role == CHILD_VOUCH_DIGEST || role == CHILD_USHER;
 
 	if (looks && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
 		return;
