@@ -32,6 +32,9 @@ struct chain {
 	uint32_t pcr, bank;
 	bool padded;
 	uint32_t n; /* of the kernel's */
+	/* Of our last steps: no fewer than @least are missing, no more than @most, and one of the
+	 * last @among may be among the kernel's. */
+	uint32_t least, most, among;
 };
 
 /* ---- the kernel's digests ------------------------------------------------------------------- */
@@ -191,8 +194,8 @@ static int find_behind(const struct chain *c, struct assay_merge_place *ret)
 	uint32_t taken;
 	int rc = -ENOENT;
 
-	for (uint32_t back = 0;
-	     rc == -ENOENT && back <= c->s->in->most && value_before(c, back, value); back++) {
+	for (uint32_t back = c->least;
+	     rc == -ENOENT && back <= c->most && value_before(c, back, value); back++) {
 		rc = run(c, value, 0, &taken);
 		if (rc == 0)
 			*ret = (struct assay_merge_place){ .back = back, .taken = taken };
@@ -205,13 +208,13 @@ static int find_behind(const struct chain *c, struct assay_merge_place *ret)
 static int find_between(const struct chain *c, struct assay_merge_place *ret)
 {
 	uint8_t before[ASSAY_TAIL_MAX][ASSAY_HASH_SIZE_MAX], value[ASSAY_HASH_SIZE_MAX];
-	uint32_t n = 0, taken;
+	uint32_t n = c->least, taken;
 	int rc = -ENOENT;
 
-	while (n < ASSAY_TAIL_MAX && n < c->s->in->most && value_before(c, n + 1, before[n]))
+	while (n < ASSAY_TAIL_MAX && n < c->among && value_before(c, n + 1, before[n]))
 		n++;
-	for (uint32_t i = 0; n > 0 && rc == -ENOENT && i < c->n; i++) {
-		for (uint32_t k = 0; rc == -ENOENT && k < n; k++) {
+	for (uint32_t i = 0; n > c->least && rc == -ENOENT && i < c->n; i++) {
+		for (uint32_t k = c->least; rc == -ENOENT && k < n; k++) {
 			rc = extend_kernel(c, i, before[k]);
 			memcpy(value, before[k], sizeof(value));
 			if (rc == 0)
@@ -253,11 +256,29 @@ static int find_in_bank(const struct chain *c, struct assay_merge_place *place)
 	return rc == -ENOENT ? find_between(c, place) : rc;
 }
 
+/* Who waits too long to be found again is not found. */
+static int set_range(struct chain *c)
+{
+	const uint64_t *lack = c->s->in->lack;
+
+	c->most = c->among = c->s->in->most;
+	if (!lack)
+		return 0;
+	if (lack[c->pcr] > ASSAY_TAIL_MAX)
+		return -ENOENT;
+	c->least = c->most = (uint32_t)lack[c->pcr];
+	c->among = c->least + 1;
+	return 0;
+}
+
 static int find_pcr(struct search *s, uint32_t pcr, struct assay_merge *m)
 {
 	struct chain c = { .s = s, .pcr = pcr };
-	int rc = 0;
+	int rc = set_range(&c);
 
+	m->pcr[pcr].back = c.least;
+	if (!(s->in->pcrs & 1u << pcr))
+		return rc;
 	for (uint32_t i = 0; i < s->n; i++)
 		if (s->pcr[i] == pcr)
 			s->own[c.n++] = i;
@@ -300,8 +321,7 @@ int assay_merge_find(const struct assay_crypto *crypto, const struct assay_banks
 	int rc = load(&s);
 
 	for (uint32_t p = 0; rc == 0 && p < ASSAY_PCRS; p++)
-		if (in->pcrs & 1u << p)
-			rc = find_pcr(&s, p, &m);
+		rc = find_pcr(&s, p, &m);
 	if (rc == 0)
 		rc = find_end(&s, &m);
 	search_done(&s);

@@ -19,6 +19,9 @@ struct assay_merge_input {
 	/* The kernel's next ones; the PCRs have some of the first, or all. */
 	struct assay_bytes records;
 	uint32_t most; /* of our last steps of each PCR that may be missing, or be among them */
+	/* ASSAY_PCRS, instead of @most: how many are missing. One more may be among them. NULL: not
+	 * known. */
+	const uint64_t *lack;
 };
 
 /*

@@ -32,6 +32,8 @@ struct assay_crypto_ops {
 	int (*hash_init)(struct assay_hash_ctx *h);
 	int (*hash_update)(struct assay_hash_ctx *h, struct assay_bytes in);
 	int (*hash_final)(struct assay_hash_ctx *h, uint8_t *ret);
+	/* Another one that has taken the same. Errors: -ENOMEM. */
+	int (*hash_copy)(const struct assay_hash_ctx *h, struct assay_hash_ctx **ret);
 	void (*hash_free)(struct assay_hash_ctx *h); /* NULL allowed */
 
 	/* A public key from DER: SubjectPublicKeyInfo, or an X.509 certificate (its key; the

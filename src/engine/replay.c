@@ -44,6 +44,28 @@ void assay_replay_free(struct assay_replay *r)
 	free(r);
 }
 
+int assay_replay_copy(const struct assay_replay *r, struct assay_replay **ret)
+{
+	AUTO(replay) struct assay_replay *copy = malloc(sizeof(*copy));
+	int error = 0;
+
+	if (!copy)
+		return -ENOMEM;
+	*copy = *r;
+	copy->state = assay_bytes(NULL, 0);
+	for (unsigned i = 0; i < PCRS; i++)
+		for (unsigned k = 0; k < ASSAY_BANKS_MAX; k++)
+			copy->pcr[i].hash[k] = NULL;
+	for (unsigned i = 0; i < PCRS; i++)
+		for (unsigned k = 0; error == 0 && k < ASSAY_BANKS_MAX; k++)
+			if (r->pcr[i].count > 0 && r->pcr[i].hash[k])
+				error = r->crypto.ops->hash_copy(r->pcr[i].hash[k],
+								 &copy->pcr[i].hash[k]);
+	if (error == 0)
+		*ret = TAKE(copy);
+	return error;
+}
+
 int assay_replay_set_form(struct assay_replay *r, const struct assay_list_form *form)
 {
 	return assay_checker_init(&r->checker, &r->crypto, &r->banks, form, true);
@@ -448,9 +470,13 @@ const struct assay_tail_step *assay_replay_tail(struct assay_replay *r, uint32_t
 	return pcr < PCRS && back > 0 ? assay_tail_at(&r->tail, pcr, back) : NULL;
 }
 
-uint32_t assay_replay_steps_from(const struct assay_replay *r, uint64_t index)
+bool assay_replay_reaches(const struct assay_replay *r, uint32_t pcrs, uint64_t index,
+			  uint64_t more)
 {
-	return assay_tail_from(&r->tail, index);
+	for (uint32_t p = 0; p < ASSAY_PCRS; p++)
+		if (pcrs & 1u << p && index < r->tail.floor[p])
+			return false;
+	return more <= ASSAY_TAIL_MAX && assay_tail_from(&r->tail, index) + more <= ASSAY_TAIL_MAX;
 }
 
 uint64_t assay_replay_floor(const struct assay_replay *r, uint32_t pcr)
@@ -471,6 +497,16 @@ uint64_t assay_replay_placed(const struct assay_replay *r)
 uint64_t assay_replay_records(const struct assay_replay *r)
 {
 	return r->records;
+}
+
+uint64_t assay_replay_announced(const struct assay_replay *r)
+{
+	return r->n_announced;
+}
+
+uint64_t assay_replay_steps(const struct assay_replay *r, uint32_t pcr)
+{
+	return pcr < PCRS ? r->steps[pcr] : 0;
 }
 
 uint64_t assay_replay_pending(const struct assay_replay *r)

@@ -71,6 +71,9 @@ int assay_replay_new(const struct assay_crypto *crypto, const struct assay_banks
 		     const struct assay_pcr_value base[ASSAY_PCRS], struct assay_replay **ret);
 void assay_replay_free(struct assay_replay *r);
 
+/* Another one that has taken the same records. Frees with assay_replay_free(). Errors: -ENOMEM. */
+int assay_replay_copy(const struct assay_replay *r, struct assay_replay **ret);
+
 /* Before the first record: another form than little-endian with the sha1 column. -EOPNOTSUPP. */
 int assay_replay_set_form(struct assay_replay *r, const struct assay_list_form *form);
 
@@ -123,8 +126,10 @@ uint32_t assay_replay_behind(const struct assay_replay *r);
 const struct assay_tail_step *assay_replay_tail(struct assay_replay *r, uint32_t pcr,
 						uint32_t back);
 
-/* How many of the last ASSAY_TAIL_MAX steps, of all PCRs, are entry @index or behind it. */
-uint32_t assay_replay_steps_from(const struct assay_replay *r, uint64_t index);
+/* Whether a record of the kernel's can go before entry @index in each of @pcrs, when the replay has
+ * taken @more steps of ours. */
+bool assay_replay_reaches(const struct assay_replay *r, uint32_t pcrs, uint64_t index,
+			  uint64_t more);
 
 /* The lowest index before whose steps something may still go in @pcr. */
 uint64_t assay_replay_floor(const struct assay_replay *r, uint32_t pcr);
@@ -136,6 +141,9 @@ uint64_t assay_replay_kernel_left(const struct assay_replay *r);
 uint64_t assay_replay_placed(const struct assay_replay *r);
 
 uint64_t assay_replay_records(const struct assay_replay *r); /* taken so far */
+/* Of these, the announced ones of the kernel's; and the steps of @pcr without such. */
+uint64_t assay_replay_announced(const struct assay_replay *r);
+uint64_t assay_replay_steps(const struct assay_replay *r, uint32_t pcr);
 uint64_t assay_replay_pending(const struct assay_replay *r); /* covered by no batch record yet */
 /* The same of one PCR, and the index of its first pending record. */
 uint64_t assay_replay_pending_pcr(const struct assay_replay *r, uint32_t pcr, uint64_t *ret_first);

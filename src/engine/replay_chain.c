@@ -133,6 +133,10 @@ int assay_replay_step(struct assay_replay *r, const struct assay_record *record,
 	}
 	if (error < 0)
 		return assay_err_set(err, error, "cannot compute a PCR value");
+	if (r->announced)
+		r->n_announced++;
+	else
+		r->steps[record->pcr]++;
 	if (!ret)
 		return 0;
 	ret->index = r->records;

@@ -27,6 +27,8 @@ struct assay_replay {
 	enum assay_record_role role;
 	struct assay_bytes state; /* of the record at hand, if it is a state record */
 	uint64_t records, pending, covered, absent, batches;
+	uint64_t steps[PCRS]; /* that are not announced as the kernel's */
+	uint64_t n_announced; /* of the kernel's, taken so far */
 	uint64_t kernel_left; /* records that an event=kernel record announced */
 	uint64_t kernel_at;   /* they go before the steps from this entry on; NOWHERE: no */
 	uint32_t behind;      /* steps that stand behind the last record */

@@ -214,6 +214,98 @@ static void test_verify_between(void **state)
 	}
 }
 
+static struct assay_replay *replay_of(const struct list_builder *b, size_t from,
+				      const struct assay_replay *begun, int *ret_rc)
+{
+	struct assay_rd in = assay_rd(assay_bytes(b->buf + from, b->w.len - from));
+	struct assay_replay *r;
+	struct assay_record record;
+	bool is_step;
+
+	assert_int_equal(begun ? assay_replay_copy(begun, &r)
+			       : assay_replay_new(&crypto, &banks, NULL, &r),
+			 0);
+	for (*ret_rc = 0; *ret_rc == 0 && !assay_rd_end(&in);) {
+		assert_int_equal(assay_record_parse(&in, &form, &record, NULL), 0);
+		*ret_rc = assay_replay_record(r, &record, 0, &is_step, NULL, NULL);
+	}
+	return r;
+}
+
+static void add_files(struct list_builder *b, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		builder_file(b, 10, "/bin/sh", false);
+}
+
+/* Whether there is a place is known before anything is written: for every entry of a list in which
+ * one of the kernel's went before entry 5 already, and more steps than a replay remembers. */
+static void test_what_can_be_reached(void **state)
+{
+	static struct list_builder b, more;
+
+	builder_init(&b, &crypto);
+	builder_state(&b, "v=1;event=start;");
+	add_files(&b, 8);
+	builder_announce(&b, 5, b.records, 1);
+	builder_file(&b, 10, "/kernel/1", false);
+	for (unsigned n = 0; n < 5; n++) {
+		unsigned reached = 0;
+		int rc;
+		AUTO(replay) struct assay_replay *r = NULL;
+
+		add_files(&b, n ? 20 : 0);
+		r = replay_of(&b, 0, NULL, &rc);
+		assert_int_equal(rc, 0);
+		for (unsigned k = 0; k < 3; k++)
+			for (uint64_t at = 0; at <= b.records; at++) {
+				AUTO(replay) struct assay_replay *then = NULL;
+				bool reaches = assay_replay_reaches(r, 1u << 10, at, k + 1);
+
+				more = b;
+				more.w.data = more.buf;
+				add_files(&more, k);
+				builder_announce(&more, at, more.records, 1);
+				builder_file(&more, 10, "/kernel/2", false);
+				then = replay_of(&more, b.w.len, r, &rc);
+				assert_int_equal(rc, reaches ? 0 : -EBADMSG);
+				reached += reaches;
+			}
+		assert_true(reached > 0 && reached < 3 * (b.records + 1));
+	}
+}
+
+/* A copy goes on by itself, also where records wait for their batch record. */
+static void test_copy(void **state)
+{
+	AUTO(replay) struct assay_replay *half = NULL, *rest = NULL, *whole = NULL;
+	static struct list_builder b;
+	struct assay_pcr_value x, y;
+	size_t middle;
+	int rc;
+
+	builder_init(&b, &crypto);
+	builder_state(&b, STATE_GROUP);
+	builder_wait(&b);
+	builder_file(&b, 10, "/bin/sh", false);
+	half = replay_of(&b, 0, NULL, &rc);
+	middle = b.w.len;
+	builder_file(&b, 10, "/bin/ls", false);
+	builder_batch(&b, 10);
+	for (unsigned i = 0; i < 2; i++) { /* the first one has changed nothing */
+		assay_replay_free(TAKE(rest));
+		rest = replay_of(&b, middle, half, &rc);
+		assert_int_equal(rc, 0);
+	}
+	whole = replay_of(&b, 0, NULL, &rc);
+	assay_replay_pcr(rest, 10, ASSAY_EXTEND_REAL, &x);
+	assay_replay_pcr(whole, 10, ASSAY_EXTEND_REAL, &y);
+	assert_memory_equal(&x, &y, sizeof(x));
+	assert_int_equal(assay_replay_steps(rest, 10), assay_replay_steps(whole, 10));
+	assert_int_equal(assay_replay_pending(rest), 0);
+	assert_int_equal(assay_replay_pending(half), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -221,6 +313,8 @@ int main(void)
 		cmocka_unit_test(test_order_in_mode_each),
 		cmocka_unit_test(test_places_that_cannot_be),
 		cmocka_unit_test(test_verify_between),
+		cmocka_unit_test(test_what_can_be_reached),
+		cmocka_unit_test(test_copy),
 	};
 
 	return cmocka_run_group_tests(tests, crypto_setup, crypto_teardown);

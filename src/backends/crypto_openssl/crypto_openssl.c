@@ -140,6 +140,23 @@ static int hash_final(struct assay_hash_ctx *h, uint8_t *ret)
 	return -EINVAL;
 }
 
+static int hash_copy(const struct assay_hash_ctx *h, struct assay_hash_ctx **ret)
+{
+	struct assay_hash_ctx *copy = calloc(1, sizeof(*copy));
+
+	if (!copy)
+		return -ENOMEM;
+	copy->md = h->md;
+	copy->evp = EVP_MD_CTX_new();
+	if (!copy->evp || EVP_MD_CTX_copy_ex(copy->evp, h->evp) != 1) {
+		ERR_clear_error();
+		hash_free(copy);
+		return -ENOMEM;
+	}
+	*ret = copy;
+	return 0;
+}
+
 static const struct assay_crypto_ops ops = {
 	.has_hash = has_hash,
 	.hash = hash,
@@ -147,6 +164,7 @@ static const struct assay_crypto_ops ops = {
 	.hash_init = hash_init,
 	.hash_update = hash_update,
 	.hash_final = hash_final,
+	.hash_copy = hash_copy,
 	.hash_free = hash_free,
 	.key_from_spki = assay_crypto_openssl_key_from_spki,
 	.key_from_x509 = assay_crypto_openssl_key_from_x509,

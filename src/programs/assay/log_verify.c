@@ -63,7 +63,9 @@ static void take_state(struct run *run)
 	if (state.len == 0)
 		return;
 	event = assay_state_get(state, "event");
-	run->found->stopped = assay_bytes_is(event, "stop");
+	/* What the kernel extends in the last moment is announced behind that. */
+	if (!assay_bytes_is(event, "kernel") && !assay_bytes_is(event, "adopted"))
+		run->found->stopped = assay_bytes_is(event, "stop");
 	assay_history_take(&run->found->history,
 			   assay_replay_records(assay_verify_replay(run->verify)) - 1, state);
 	if (!assay_bytes_is(event, "segment") || run->found->why[0])

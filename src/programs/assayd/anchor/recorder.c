@@ -70,6 +70,7 @@ static int init_locks(struct recorder *r)
 static void free_recorder(struct recorder *r)
 {
 	recorder_drop_core(r);
+	recorder_drop_tip(r);
 	free(r->carried.bytes);
 	assay_replay_free(r->replay);
 	assay_list_file_free(r->list);
@@ -165,7 +166,7 @@ struct quote_args {
  * was taken over. */
 static int take_kernels(struct recorder *r, struct assay_err *err)
 {
-	return recorder_kernel_moved(r) ? recorder_check(r, err) : 0;
+	return recorder_kernel_moved(r) ? recorder_check(r, true, err) : 0;
 }
 
 /* Those of the PCRs that were asked for; others may hold what was there. */
@@ -281,7 +282,7 @@ static bool is_handover(const char *why)
 static int job_check(struct recorder *r, void *arg, struct assay_err *err)
 {
 	(void)arg;
-	return recorder_check(r, err);
+	return recorder_check(r, true, err);
 }
 
 void recorder_ending(struct recorder *r)
@@ -324,10 +325,15 @@ void recorder_stop(struct recorder *r, const char *why)
 	write_stop(r, why);
 	pthread_mutex_lock(&r->lock);
 	r->stopping = true;
+	r->stop_upto = records_so_far(r);
 	pthread_cond_broadcast(&r->work);
 	pthread_mutex_unlock(&r->lock);
 	pthread_join(r->thread, NULL);
-	if (r->upto < records_so_far(r))
+	if (r->upto >= r->stop_upto && r->upto < records_so_far(r))
+		recorder_log(r, LOG_INFO,
+			     "what announces the kernel's last records is not in the TPM; the next "
+			     "start extends it");
+	else if (r->upto < records_so_far(r))
 		recorder_log(r, LOG_WARNING,
 			     "%llu records are in the list but not in the TPM; the next start "
 			     "extends them",
@@ -407,11 +413,17 @@ static int event_locked(struct recorder *r, const struct assay_facts *facts,
 	return 0;
 }
 
+/* Steps of ours: what a replay goes back over. Announced records of the kernel's are none. */
+static uint64_t steps_that_wait(const struct recorder *r)
+{
+	return records_so_far(r) - r->upto - (r->announced - r->announced_upto);
+}
+
 static bool has_room(const struct recorder *r)
 {
 	return r->config.mode != ANCHOR_EACH || !r->config.kernel_list || !recorder_has_anchor(r) ||
-	       r->stopping || r->ended || r->released ||
-	       records_so_far(r) <= r->upto + EACH_WAITING_MAX;
+	       r->stopping || r->ended || r->released || records_so_far(r) <= r->upto ||
+	       steps_that_wait(r) <= EACH_WAITING_MAX;
 }
 
 /* In mode "each" every record is a step, and a replay can put a record of the kernel's before no

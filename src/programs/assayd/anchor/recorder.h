@@ -61,8 +61,8 @@ int recorder_start(const struct recorder_config *config, struct recorder **ret,
  * waits for it here returns. */
 void recorder_ending(struct recorder *r);
 
-/* Anchors what is pending, writes a "stop" record, anchors that, ends the thread, frees. NULL
- * allowed. */
+/* Anchors what is pending, writes a "stop" record, anchors that, ends the thread, frees. What
+ * announces records of the kernel's behind it may be left to the next start. NULL allowed. */
 void recorder_stop(struct recorder *r, const char *why);
 
 /* The policy from now on; borrowed for the recorder's life. Records a "policy" state record with

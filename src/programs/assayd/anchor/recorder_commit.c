@@ -21,6 +21,7 @@
 #define LOST_MAX_MS	 10000u
 #define GATHER_SHARE	 5u /* of an extend: the pause that it is worth */
 #define GATHER_PAUSES	 4u /* that it is worth at most */
+#define LAST_ROUNDS	 2u
 
 /* The clock that stops in a suspend is read first: the other way round the difference may be
  * negative, which is a very long sleep. */
@@ -70,6 +71,7 @@ void recorder_publish(struct recorder *r)
 	pthread_mutex_lock(&r->lock);
 	if (in_segment >= r->carry_until && r->index_base + in_segment > r->upto) {
 		r->upto = r->index_base + in_segment;
+		r->announced_upto = assay_replay_announced(r->replay);
 		r->expected_n = r->gathered_n + r->covered_n;
 		moved = true;
 		pthread_cond_broadcast(&r->progress);
@@ -202,7 +204,7 @@ static int check_between(struct recorder *r, const struct assay_record *record, 
 		return 0;
 	if (!recorder_has_anchor(r) || r->cursor < r->check_from || !recorder_kernel_moved(r))
 		return 0;
-	rc = recorder_check(r, err);
+	rc = recorder_check(r, false, err);
 	*ret_merged = r->places != places;
 	return rc;
 }
@@ -229,6 +231,8 @@ static int advance(struct recorder *r, struct assay_err *err)
 		if (rc == 0 && !merged)
 			rc = assay_replay_record(r->replay, &record, r->cursor, &is_step, &step,
 						 err);
+		if (rc == 0 && !merged)
+			r->taken = r->cursor + record.size;
 		if (rc == 0 && !merged && is_step)
 			rc = take_step(r, &step, r->cursor + record.size, &merged, err);
 		if (rc < 0 || merged)
@@ -281,7 +285,7 @@ static int round_of_commit(struct recorder *r, struct assay_err *err)
 	int rc = 0;
 
 	if (r->carried.unfinished || (recorder_has_anchor(r) && check_due(r)))
-		rc = recorder_check(r, err);
+		rc = recorder_check(r, false, err);
 	if (rc == 0)
 		rc = commit(r, err);
 	if (rc == 0)
@@ -370,6 +374,16 @@ static bool has_work(const struct recorder *r)
 	       (r->core && assay_core_pending(r->core));
 }
 
+/* With the lock. Behind what the end waits for nothing comes but announcements of the kernel's
+ * records, one for each that is extended while the kernel does not rest: what a run leaves, the
+ * next start finds and extends, as after a kill. So they get a few rounds, if the kernel rests. */
+static bool is_at_end(struct recorder *r)
+{
+	if (!r->stopping || r->carried.unfinished || r->upto < r->stop_upto)
+		return false;
+	return r->last_rounds++ >= LAST_ROUNDS || recorder_kernel_moved(r);
+}
+
 enum next { NEXT_JOB, NEXT_ROUND, NEXT_END };
 
 /* Sleeps until there is something to do. The end comes when all is done. */
@@ -380,7 +394,7 @@ static enum next wait_for_work(struct recorder *r)
 	pthread_mutex_lock(&r->lock);
 	while (!has_work(r) && !r->stopping && !(r->job && !r->job->done))
 		pthread_cond_wait(&r->work, &r->lock);
-	if (has_work(r))
+	if (has_work(r) && !is_at_end(r))
 		next = NEXT_ROUND;
 	else
 		next = r->job && !r->job->done ? NEXT_JOB : NEXT_END;

@@ -2,8 +2,8 @@
 /*
  * Shared by the recorder's files: recorder.c has the calls of other threads, recorder_commit.c the
  * anchor thread, recorder_recover.c finds the place after a start or a fault, recorder_segment.c
- * opens and begins segments, recorder_adopt.c takes over the kernel's records, recorder_state.c
- * writes the records about ourselves.
+ * opens and begins segments, recorder_adopt.c takes over the kernel's records, recorder_later.c
+ * those that come when the segment has begun, recorder_state.c writes the records about ourselves.
  */
 #pragma once
 
@@ -67,9 +67,13 @@ struct recorder {
 	const struct assay_policy *policy;
 	char policy_name[256];
 	struct assay_digest policy_digest;
-	uint64_t index_base;  /* records of the segments that this run has closed */
-	uint64_t upto;	      /* anchored, counted from the start of this run's first segment */
-	uint64_t carry_until; /* of this segment: below stand records of the closed one */
+	uint64_t index_base;	 /* records of the segments that this run has closed */
+	uint64_t upto;		 /* anchored, counted from the start of this run's first segment */
+	uint64_t carry_until;	 /* of this segment: below stand records of the closed one */
+	uint64_t announced;	 /* records of the segment that are said to be the kernel's */
+	uint64_t announced_upto; /* of these, below @upto */
+	uint64_t stop_upto;	 /* while stopping: what the end waits for */
+	uint32_t last_rounds;	 /* that were begun with that in the TPM */
 	struct recorder_counts counts;
 	struct recorder_job *job;
 	bool ending, stopping, ended, released, list_full_noted;
@@ -84,6 +88,9 @@ struct recorder {
 	bool has_thread;
 	struct assay_replay *replay; /* has taken the records before the cursor */
 	uint64_t cursor;	     /* bytes */
+	uint64_t taken;		     /* bytes; the cursor may be one record behind */
+	struct assay_replay *tip;    /* of the list to its end, for whoever looks there; or NULL */
+	uint64_t tip_end;	     /* bytes that it has taken */
 	uint64_t seen[ASSAY_PCRS];   /* steps before the cursor */
 	uint64_t have[ASSAY_PCRS];   /* steps that the PCR has already: not to be extended */
 	/* (Neither counts what is announced as the kernel's.) */
@@ -100,6 +107,7 @@ struct recorder {
 	uint64_t kernel_doubt;	     /* of these, the last may be ours: recorder_adopt_unsaid() */
 	uint64_t looked;	     /* bytes of the list that the replay of a place took in */
 	uint64_t kernel_unexplained; /* records that did not lead to the PCRs: the base has them */
+	uint32_t kernel_pcrs;	     /* that the kernel was seen to extend */
 	uint32_t padded; /* bit per bank: the kernel extended it with padded SHA-1 digests */
 	struct recorder_past past;
 	struct recorder_carried carried;
@@ -123,8 +131,8 @@ void recorder_publish(struct recorder *r);
  * segment, which may be a new one. Any error of the anchor: not done, try again later. */
 int recorder_place(struct recorder *r, bool reopen, const char *why, struct assay_err *err);
 /* Looks at the PCRs and does the above if they are not what the replay says, or a segment could not
- * be begun. */
-int recorder_check(struct recorder *r, struct assay_err *err);
+ * be begun. @all: and as recorder_look() does. */
+int recorder_check(struct recorder *r, bool all, struct assay_err *err);
 /* What a read of the TPM gave. */
 struct recorder_seen {
 	struct assay_banks banks;
@@ -177,12 +185,14 @@ uint32_t recorder_kernel_pcrs(struct recorder *r);
 /* Puts them at the start of a new segment. With the lock. */
 int recorder_adopt_first(struct recorder *r, const struct kernel_list *kernel,
 			 struct assay_err *err);
-/* Takes over what the kernel has extended after our steps, or between them, if of those before the
- * cursor no more than the last @most of each PCR are missing or behind. *ret_done false: @seen is
- * not explained by that. @seen is read again if there are other PCRs to look at. In the anchor
- * thread, without the lock. */
-int recorder_adopt_later(struct recorder *r, struct recorder_seen *seen, uint32_t most,
-			 bool *ret_done, struct assay_err *err);
+/* The records after the first @skip; which PCRs they extend. */
+int recorder_kernel_load(struct recorder *r, uint64_t skip, struct kernel_list *k,
+			 struct assay_err *err);
+/* Writes the next @n of them. @announced: they are no steps of ours, which are counted. */
+int recorder_kernel_append(struct recorder *r, struct assay_rd *in, uint64_t n, bool announced,
+			   struct assay_err *err);
+/* In mode "each" every record is a step, whoever extended it. */
+bool recorder_is_each(const struct recorder *r);
 /* A crash may have come between an announcement and its records: appends @left of them. */
 int recorder_adopt_rest(struct recorder *r, uint64_t left, struct assay_err *err);
 /* A crash may have come between records that were taken over without an announcement and the word
@@ -193,8 +203,31 @@ int recorder_adopt_unsaid(struct recorder *r, struct assay_err *err);
 int recorder_adopt_say(struct recorder *r, struct assay_err *err);
 /* Whether the kernel has records that are not in the segment. */
 bool recorder_kernel_moved(const struct recorder *r);
+
+/* ---- recorder_later.c; in the anchor thread, without the lock */
+/* What the PCRs are compared with: the list up to @end. */
+struct recorder_where {
+	struct assay_replay *replay;
+	uint64_t end; /* bytes */
+	/* Per PCR: of our steps, how many wait at the end. NULL: that is not known; no more than
+	 * @most are missing. */
+	const uint64_t *lack;
+	uint32_t most;
+	uint32_t used; /* the PCRs that the segment has extended */
+	bool all;      /* announces also what could wait for the next step of ours */
+};
+/* Takes over what the kernel has extended after our steps, or between them: one of ours, the last
+ * that was extended, may be among the kernel's. *ret_done false: @seen is not explained by that.
+ * @seen is read again if there are other PCRs to look at. */
+int recorder_adopt_later(struct recorder *r, struct recorder_seen *seen,
+			 const struct recorder_where *w, bool *ret_done, struct assay_err *err);
+/* The same where it is known which of our steps wait, as between any two of our extends. */
+int recorder_look(struct recorder *r, struct recorder_seen *seen, bool all, bool *ret_done,
+		  struct assay_err *err);
+void recorder_drop_tip(struct recorder *r);
 /* Before a step is extended that stands before what the PCRs were last compared with: finds the
- * place anew if the kernel has moved, once for each step: however fast it is, we go on. */
+ * place anew if the kernel has moved, once for each step: however fast it is, we go on.
+ * *ret_looked: the walk may be elsewhere. */
 int recorder_look_again(struct recorder *r, bool *ret_looked, struct assay_err *err);
 
 /* ---- recorder_state.c; with the lock */

@@ -93,7 +93,9 @@ int recorder_rewind(struct recorder *r, struct assay_err *err)
 	int rc;
 
 	assay_replay_free(TAKE(r->replay));
-	r->cursor = 0;
+	recorder_drop_tip(r);
+	r->places++;
+	r->cursor = r->taken = 0;
 	r->check_from = assay_list_file_records(r->list).len;
 	memset(r->seen, 0, sizeof(r->seen));
 	rc = assay_replay_new(&r->config.crypto, &head->banks, head->base, &r->replay);
@@ -110,7 +112,9 @@ static int go_on(struct recorder *r, const struct assay_recover_plan *plan,
 	}
 	assay_replay_free(r->replay);
 	r->replay = at_end;
-	r->cursor = r->check_from = r->looked;
+	r->cursor = r->taken = r->check_from = r->looked;
+	r->places++;
+	recorder_drop_tip(r);
 	return plan->missing ? recorder_rewind(r, err) : 0;
 }
 
@@ -191,6 +195,7 @@ static int try_kernel(struct recorder *r, struct recorder_seen *seen,
 		      struct assay_recover_plan *plan, struct assay_replay *at_end, bool *ret_done,
 		      struct assay_err *err)
 {
+	struct recorder_where w = { .replay = at_end, .end = r->looked, .most = ASSAY_TAIL_MAX };
 	int rc;
 
 	for (uint32_t p = 0; p < ASSAY_PCRS; p++)
@@ -201,7 +206,10 @@ static int try_kernel(struct recorder *r, struct recorder_seen *seen,
 		rc = ensure_core(r, seen, plan, err);
 	if (rc == 0 && !r->has_thread)
 		rc = recorder_adopt_unsaid(r, err);
-	return rc < 0 ? rc : recorder_adopt_later(r, seen, ASSAY_TAIL_MAX, ret_done, err);
+	if (rc < 0)
+		return rc;
+	w.used = recorder_used(r);
+	return recorder_adopt_later(r, seen, &w, ret_done, err);
 }
 
 static int look(struct recorder *r, const struct recorder_seen *seen,
@@ -323,7 +331,7 @@ static bool agrees(struct recorder *r, const struct recorder_seen *seen)
 	return true;
 }
 
-int recorder_check(struct recorder *r, struct assay_err *err)
+int recorder_check(struct recorder *r, bool all, struct assay_err *err)
 {
 	struct recorder_seen seen;
 	bool done = false, same;
@@ -331,18 +339,21 @@ int recorder_check(struct recorder *r, struct assay_err *err)
 
 	if (r->carried.unfinished) /* the walk is not over the segment that is there */
 		return recorder_place(r, false, NULL, err);
-	if (!recorder_has_anchor(r) || r->cursor < r->check_from)
+	if (!recorder_has_anchor(r))
 		return 0;
+	if (r->cursor < r->check_from) {
+		seen.pcrs = 0;
+		return all ? recorder_look(r, &seen, all, &done, err) : 0;
+	}
 	rc = recorder_read_pcrs_of(r, recorder_used(r), &seen, err);
 	if (rc < 0)
 		return rc;
 	same = agrees(r, &seen);
 	if (same && !recorder_kernel_moved(r))
 		return 0;
-	rc = recorder_adopt_later(r, &seen, 1, &done, err);
+	rc = recorder_look(r, &seen, all, &done, err);
 	if (rc < 0 || done || same)
 		return rc;
-	r->places++;
 	rc = recorder_read(r, &seen, err);
 	return rc < 0 ? rc : decide(r, &seen, "the PCRs changed", err);
 }

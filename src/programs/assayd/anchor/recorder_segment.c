@@ -92,6 +92,7 @@ int recorder_load_core(struct recorder *r, const struct assay_banks *banks,
 		if (rc < 0)
 			break;
 		recorder_past_add(&r->past, &record, &kernel);
+		r->announced += kernel;
 		rc = assay_core_restore(r->core, &record,
 					!kernel && record.pcr < ASSAY_PCRS &&
 						i >= plan->pcr[record.pcr].upto,
@@ -317,7 +318,10 @@ static int open_segment(struct recorder *r, struct next *n, struct assay_err *er
 	swap_home(r, &n->home);
 	r->replay = n->replay;
 	n->replay = closed;
-	r->cursor = r->synced = r->check_from = 0;
+	recorder_drop_tip(r);
+	r->places++;
+	r->cursor = r->taken = r->synced = r->check_from = 0;
+	r->announced = r->announced_upto = 0;
 	r->kernel_total = r->kernel_doubt = 0;
 	r->padded = 0;
 	memset(r->seen, 0, sizeof(r->seen));
@@ -398,6 +402,7 @@ static int drop_begun(struct recorder *r, struct assay_err *err)
 		return assay_err_set(err, -ENOMEM, "cannot keep what was not anchored");
 	r->index_base -= closed;
 	r->begun = false;
+	recorder_drop_tip(r);
 	recorder_drop_core(r);
 	if (assay_list_file_drop(r->list) && c->len > len)
 		(void)port.ops->append(port.ctx, assay_bytes(c->bytes + len, c->len - len), true);

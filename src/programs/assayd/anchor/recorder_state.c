@@ -156,6 +156,12 @@ static bool cut_state(const struct assay_record *record, struct assay_bytes *ret
 	       assay_state_is(*ret);
 }
 
+/* These may come behind the last word of a run. */
+static bool is_about_kernel(struct assay_bytes event)
+{
+	return assay_bytes_is(event, "kernel") || assay_bytes_is(event, "adopted");
+}
+
 void recorder_past_add(struct recorder_past *past, const struct assay_record *record,
 		       bool *ret_kernel)
 {
@@ -170,9 +176,11 @@ void recorder_past_add(struct recorder_past *past, const struct assay_record *re
 		return;
 	past->plain = 0;
 	event = assay_state_get(state, "event");
-	past->any = true;
-	past->clean = assay_bytes_is(event, "stop");
-	past->handed_over = assay_bytes_is(event, "handover");
+	if (!is_about_kernel(event)) {
+		past->any = true;
+		past->clean = assay_bytes_is(event, "stop");
+		past->handed_over = assay_bytes_is(event, "handover");
+	}
 	word = assay_state_get(state, "clock");
 	if (word.len > 0)
 		(void)assay_num_parse(word, 10, UINT64_MAX, &past->clock_ms);
