@@ -161,6 +161,43 @@ static void what_the_kernel_extended_takes_no_room(void **state)
 	end(&k);
 }
 
+/* Before, or behind, the first extend of ours or the next ones. */
+static unsigned number, at;
+
+static int extend_and_first(void *ctx, uint32_t pcr, const struct assay_pcr_value *digests,
+			    struct assay_err *err)
+{
+	if (number++ == at)
+		kernel_measures(other, 2);
+	return alone->extend(ctx, pcr, digests, err);
+}
+
+/* The kernel had no record when the segment began. */
+static void its_first_records_come_before_ours(void **state)
+{
+	struct assay_anchor_ops ops;
+	struct fixture f;
+	struct kernel k;
+
+	for (unsigned m = 0; m < 8; m++) {
+		kernel_init(&k, &f, m & 1 ? ANCHOR_GROUP : ANCHOR_EACH);
+		if (m & 2)
+			kernel_publish(&k); /* there is a list, without records */
+		other = &k;
+		alone = f.config.anchor.ops;
+		ops = *alone;
+		ops.extend = extend_and_first;
+		f.config.anchor.ops = &ops;
+		number = 0;
+		at = m >> 2;
+		fixture_start(&f);
+		measure_files(&f, 5);
+		assert_int_equal(recorder_flush(f.recorder, FLUSH_MS), 0);
+		fixture_stop(&f);
+		end(&k);
+	}
+}
+
 /* ---- what a step costs */
 
 static const struct assay_crypto_ops *hashes;
@@ -274,6 +311,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_stop_beside_a_kernel_that_never_rests),
 		cmocka_unit_test(what_the_kernel_extended_takes_no_room),
+		cmocka_unit_test(its_first_records_come_before_ours),
 		cmocka_unit_test(a_step_does_not_replay_the_list),
 		cmocka_unit_test(asked_while_steps_wait),
 	};

@@ -231,6 +231,13 @@ static bool is_initial(const struct recorder_seen *seen, uint32_t pcr)
 	return true;
 }
 
+/* A kernel that has no record yet may have its first before ours is extended. Nothing can go before
+ * the records that a list has before its first state record. */
+static bool may_be_first(const struct recorder *r)
+{
+	return r->config.kernel_list && recorder_has_anchor(r) && r->kernel_unexplained == 0;
+}
+
 /* The kernel's records, or else our own boot_aggregate; then what this segment is. */
 static int first_records(struct recorder *r, const struct recorder_seen *seen, bool adopted,
 			 const char *why, struct assay_err *err)
@@ -241,7 +248,7 @@ static int first_records(struct recorder *r, const struct recorder_seen *seen, b
 	uint32_t pcr = r->config.core.pcr;
 	int rc = 0;
 
-	if (!adopted && !is_initial(seen, pcr))
+	if (!adopted && (!is_initial(seen, pcr) || may_be_first(r)))
 		rc = recorder_state_base(r, seen, pcr, err);
 	if (rc == 0 && !adopted)
 		rc = assay_core_boot_aggregate(r->core, seen->banks.n ? seen->pcr : NULL, NULL,
