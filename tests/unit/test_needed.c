@@ -69,19 +69,8 @@ void assay_fanotify_on_exempted(struct assay_fanotify *f,
 {
 }
 
-void needed_records_init(struct needed_records *r, struct daemon *of)
-{
-}
-
-void needed_records_done(struct needed_records *r)
-{
-}
-
-void needed_record_rest(struct needed_records *r)
-{
-}
-
-int needed_record(struct needed_records *r, enum needed_event event, const struct needed_about *a)
+int needed_record(struct needed *n, struct daemon *of, enum needed_event event,
+		  const struct needed_about *a)
 {
 	assert_int_equal(a->pid, process);
 	if (event == NEEDED_EXEMPT && list_is_full)
@@ -272,6 +261,16 @@ static void no_record_no_exemption(void **state)
 	assert_int_equal(exempt, process);
 }
 
+/* That the list does not take it is known later. */
+static void an_exemption_ends_with_its_record(void **state)
+{
+	begin_with_journald();
+	needed_unrecorded(needed, process, -ENOSPC);
+	assert_int_equal(exempt, 0);
+	assert_int_equal(needed_count(needed), 0);
+	needed_unrecorded(needed, process, -ENOSPC); /* and is not there any more */
+}
+
 /* ---- what is seen --------------------------------------------------------------------------- */
 
 static void another_program_ends_it(void **state)
@@ -369,11 +368,17 @@ static void who_is_named_must_be_seen(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(who_cannot_be_looked_at_stays),  TEST(a_moment_is_not_worth_a_word),
-		TEST(nobody_who_looks_is_said),	      TEST(who_hangs_does_not_become_exempt),
-		TEST(no_record_no_exemption),	      TEST(another_program_ends_it),
-		TEST(what_cannot_be_seen_is_another), TEST(who_has_ended_is_not_asked_about),
-		TEST(a_looker_names_no_service),      TEST(who_listens_is_roots_and_is_named_twice),
+		TEST(who_cannot_be_looked_at_stays),
+		TEST(a_moment_is_not_worth_a_word),
+		TEST(nobody_who_looks_is_said),
+		TEST(who_hangs_does_not_become_exempt),
+		TEST(no_record_no_exemption),
+		TEST(an_exemption_ends_with_its_record),
+		TEST(another_program_ends_it),
+		TEST(what_cannot_be_seen_is_another),
+		TEST(who_has_ended_is_not_asked_about),
+		TEST(a_looker_names_no_service),
+		TEST(who_listens_is_roots_and_is_named_twice),
 		TEST(who_is_named_must_be_seen),
 	};
 

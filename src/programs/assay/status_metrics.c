@@ -41,6 +41,8 @@ static const struct metric {
 	  "Questions about openers that were not answered in time" },
 	{ "assay_events_held", "events.held", GAUGE, "Openers that wait now" },
 	{ "assay_queue_to_anchor", "queues.to_anchor", GAUGE, "Events on their way to the list" },
+	{ "assay_queue_records", "queues.records", GAUGE,
+	  "Records of the daemon itself that wait for the list" },
 	{ "assay_workers_missing", "queues.workers_missing", GAUGE,
 	  "Processes that should read files and are not there" },
 	{ "assay_digests", "work.digests", COUNTER, "Files digested" },

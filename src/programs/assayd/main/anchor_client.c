@@ -18,12 +18,15 @@
 
 #define FLUSH_SLICE_MS 200u /* others call in between */
 #define TICK_MS	       1000 /* the manager hears of us: a TPM may be slow */
+#define ANSWER_MS      5000 /* for what waits for neither list nor TPM */
+#define FOREVER	       (-1)
 
 /* One call at a time: a request, its answer. */
 struct line {
 	int socket;
 	pthread_mutex_t lock;
 	uint64_t id;
+	bool late; /* an answer is still to come */
 	struct ipc_buffer in;
 	uint8_t out[IPC_BODY_MAX];
 };
@@ -31,7 +34,9 @@ struct line {
 struct anchor {
 	struct child child;
 	struct line records, tpm, counts;
-	bool counts_late; /* an answer is still to come */
+	/* While it starts; one thread. */
+	bool starting;
+	const struct anchor_wait *wait;
 	struct recorder_counts last_counts;
 	struct anchor_ready ready;
 };
@@ -71,6 +76,15 @@ static int receive_answer(struct line *l, struct anchor_msg *ret)
 	return rc < 0 ? -EBADMSG : 0;
 }
 
+/* False: no longer. */
+static bool go_on_waiting(const struct anchor_wait *w)
+{
+	if (w)
+		return w->wait(w->ctx);
+	notify_manager("WATCHDOG=1");
+	return true;
+}
+
 /* An anchor that answers what it may not is as good as gone, for whoever watches its socket too. */
 static int check_answer(struct anchor *a, int rc, enum anchor_msg_type want,
 			const struct anchor_msg *answer, struct assay_err *err)
@@ -79,23 +93,64 @@ static int check_answer(struct anchor *a, int rc, enum anchor_msg_type want,
 		return assay_err_set(err, -(int)answer->text.number, "%s", answer->text.text);
 	if (rc == -E2BIG)
 		return assay_err_set(err, rc, "too long for the anchor process");
+	if (rc == -ETIMEDOUT || rc == -ECANCELED)
+		return assay_err_set(err, rc, "the anchor process does not answer");
 	if (rc == 0 && answer->type == want)
 		return 0;
 	shutdown(a->child.socket, SHUT_RDWR);
 	return gone(err);
 }
 
-static int call(struct anchor *a, struct line *l, const struct anchor_msg *ask, int fd,
-		enum anchor_msg_type want, struct anchor_msg *ret, struct assay_err *err)
+/* 0 it is there. At the start the manager hears of us meanwhile. */
+static int await_answer(const struct anchor *a, const struct line *l, int timeout_ms)
+{
+	struct pollfd p = { .fd = l->socket, .events = POLLIN };
+
+	if (!a->starting || timeout_ms != FOREVER)
+		return poll(&p, 1, timeout_ms) == 1 ? 0 : -ETIMEDOUT;
+	while (poll(&p, 1, TICK_MS) != 1)
+		if (!go_on_waiting(a->wait))
+			return -ECANCELED;
+	return 0;
+}
+
+static int take_answer(const struct anchor *a, struct line *l, int timeout_ms,
+		       struct anchor_msg *ret)
+{
+	int rc = await_answer(a, l, timeout_ms);
+
+	l->late = rc < 0;
+	return rc < 0 ? rc : receive_answer(l, ret);
+}
+
+/* With the line's lock. One that comes late is taken before the next is asked for. */
+static int ask_within(struct anchor *a, struct line *l, const struct anchor_msg *ask, int fd,
+		      int timeout_ms, struct anchor_msg *ret)
+{
+	int rc = l->late ? take_answer(a, l, timeout_ms, ret) : 0;
+
+	if (rc == 0)
+		rc = send_call(l, ask, fd);
+	return rc < 0 ? rc : take_answer(a, l, timeout_ms, ret);
+}
+
+static int call_within(struct anchor *a, struct line *l, const struct anchor_msg *ask, int fd,
+		       int timeout_ms, enum anchor_msg_type want, struct anchor_msg *ret,
+		       struct assay_err *err)
 {
 	int rc;
 
 	pthread_mutex_lock(&l->lock);
-	rc = send_call(l, ask, fd);
-	if (rc == 0)
-		rc = receive_answer(l, ret);
+	rc = ask_within(a, l, ask, fd, timeout_ms, ret);
 	pthread_mutex_unlock(&l->lock);
 	return check_answer(a, rc, want, ret, err);
+}
+
+/* For the list, which may stall: at the start, and for the thread of records.h. */
+static int call(struct anchor *a, const struct anchor_msg *ask, int fd, enum anchor_msg_type want,
+		struct anchor_msg *ret, struct assay_err *err)
+{
+	return call_within(a, &a->records, ask, fd, FOREVER, want, ret, err);
 }
 
 /* ---- start ---------------------------------------------------------------------------------- */
@@ -151,15 +206,6 @@ static int send_start(struct anchor *a, const struct anchor_config *config)
 		if (i != ANCHOR_START_LIST && fd[i] >= 0)
 			close(fd[i]);
 	return rc;
-}
-
-/* False: no longer. */
-static bool go_on_waiting(const struct anchor_wait *w)
-{
-	if (w)
-		return w->wait(w->ctx);
-	notify_manager("WATCHDOG=1");
-	return true;
 }
 
 /* The next message of the events' socket that is no line for the log. */
@@ -226,6 +272,8 @@ int anchor_start(const struct anchor_config *config, struct anchor **ret, struct
 	init_line(&a->records);
 	init_line(&a->tpm);
 	init_line(&a->counts);
+	a->starting = true;
+	a->wait = config->wait;
 	rc = spawner_start(config->spawner, CHILD_ANCHOR, NULL, 0, config->admit, config->ctx,
 			   &a->child, err);
 	if (rc == 0 && (rc = send_start(a, config)) < 0)
@@ -241,14 +289,24 @@ int anchor_start(const struct anchor_config *config, struct anchor **ret, struct
 	return rc;
 }
 
+void anchor_started(struct anchor *a)
+{
+	a->starting = false;
+}
+
 /* ---- the end -------------------------------------------------------------------------------- */
 
 void anchor_ending(struct anchor *a)
 {
 	struct anchor_msg answer;
 
-	(void)call(a, &a->records, &(struct anchor_msg){ .type = ANCHOR_MSG_ENDING }, -1,
-		   ANCHOR_MSG_DONE, &answer, NULL);
+	(void)call_within(a, &a->tpm, &(struct anchor_msg){ .type = ANCHOR_MSG_ENDING }, -1,
+			  ANSWER_MS, ANCHOR_MSG_DONE, &answer, NULL);
+}
+
+void anchor_cut(struct anchor *a)
+{
+	shutdown(a->records.socket, SHUT_RDWR);
 }
 
 /* What it says meanwhile is taken, or it would wait for us. */
@@ -275,7 +333,7 @@ void anchor_stop(struct anchor *a, const char *why, const struct anchor_wait *wa
 		{ .fd = a->records.socket, .events = POLLIN },
 		{ .fd = a->child.socket, .events = POLLIN },
 	};
-	int rc = send_call(&a->records, &ask, -1);
+	int rc = a->records.late ? -ETIMEDOUT : send_call(&a->records, &ask, -1);
 
 	while (rc == 0 && go_on_waiting(wait)) {
 		if (poll(p, ARRAY_LEN(p), TICK_MS) <= 0)
@@ -323,25 +381,29 @@ bool anchor_has_landlock(const struct anchor *a)
 
 /* ---- the list ------------------------------------------------------------------------------- */
 
+int anchor_state_text(struct anchor *a, const char *what, struct assay_bytes rest, bool gap,
+		      struct assay_err *err)
+{
+	const struct anchor_msg ask = {
+		.type = ANCHOR_MSG_STATE,
+		.state = { .gap = gap, .what = assay_bytes_str(what), .rest = rest }
+	};
+	struct anchor_msg answer;
+
+	return call(a, &ask, -1, ANCHOR_MSG_INDEX, &answer, err);
+}
+
 int anchor_state(struct anchor *a, const char *what, void (*fill)(void *ctx, struct assay_wr *w),
-		 void *ctx, bool gap, uint64_t *ret_index, struct assay_err *err)
+		 void *ctx, struct assay_err *err)
 {
 	uint8_t rest[ASSAY_STATE_SIZE_MAX];
 	struct assay_wr w = assay_wr(rest, sizeof(rest));
-	struct anchor_msg ask = { .type = ANCHOR_MSG_STATE }, answer;
-	int rc;
 
 	if (fill)
 		fill(ctx, &w);
 	if (!assay_wr_ok(&w))
 		return assay_err_set(err, -E2BIG, "state record '%s' is too long", what);
-	ask.state = (struct anchor_state){ .gap = gap,
-					   .what = assay_bytes_str(what),
-					   .rest = assay_wr_done(&w) };
-	rc = call(a, &a->records, &ask, -1, ANCHOR_MSG_INDEX, &answer, err);
-	if (rc == 0 && ret_index)
-		*ret_index = answer.index;
-	return rc;
+	return anchor_state_text(a, what, assay_wr_done(&w), false, err);
 }
 
 int anchor_set_policy(struct anchor *a, const struct loaded_policy *policy, struct assay_err *err)
@@ -354,7 +416,7 @@ int anchor_set_policy(struct anchor *a, const struct loaded_policy *policy, stru
 	ask.policy = (struct anchor_policy){ .builtin = policy->builtin,
 					     .name = assay_bytes_str(policy->name),
 					     .digest = policy->digest };
-	return call(a, &a->records, &ask, fd, ANCHOR_MSG_DONE, &answer, err);
+	return call(a, &ask, fd, ANCHOR_MSG_DONE, &answer, err);
 }
 
 int anchor_line(struct anchor *a, int *ret, struct assay_err *err)
@@ -365,7 +427,8 @@ int anchor_line(struct anchor *a, int *ret, struct assay_err *err)
 
 	if (rc < 0)
 		return assay_err_set(err, rc, "cannot make a socket: %s", strerror(-rc));
-	rc = call(a, &a->records, &ask, pair[1], ANCHOR_MSG_DONE, &answer, err);
+	rc = call_within(a, &a->tpm, &ask, pair[1], a->starting ? FOREVER : ANSWER_MS,
+			 ANCHOR_MSG_DONE, &answer, err);
 	close(pair[1]);
 	if (rc == 0)
 		*ret = pair[0];
@@ -376,36 +439,19 @@ int anchor_line(struct anchor *a, int *ret, struct assay_err *err)
 
 int anchor_open_counts(struct anchor *a, struct assay_err *err)
 {
-	return anchor_line(a, &a->counts.socket, err);
-}
-
-static int take_counts(struct anchor *a, int timeout_ms, struct anchor_msg *answer)
-{
-	struct pollfd p = { .fd = a->counts.socket, .events = POLLIN };
-
-	a->counts_late = poll(&p, 1, timeout_ms) <= 0;
-	return a->counts_late ? -ETIMEDOUT : receive_answer(&a->counts, answer);
-}
-
-static int ask_counts(struct anchor *a, int timeout_ms, struct anchor_msg *answer)
-{
-	const struct anchor_msg ask = { .type = ANCHOR_MSG_COUNTS };
-	int rc = a->counts_late ? take_counts(a, timeout_ms, answer) : 0;
-
-	if (rc == 0)
-		rc = send_call(&a->counts, &ask, -1);
-	if (rc == 0)
-		rc = take_counts(a, timeout_ms, answer);
-	return rc == 0 && answer->type != ANCHOR_MSG_COUNTED ? -EPIPE : rc;
+	return a->counts.socket < 0 ? anchor_line(a, &a->counts.socket, err) : 0;
 }
 
 int anchor_counts_within(struct anchor *a, int timeout_ms, struct recorder_counts *ret)
 {
+	const struct anchor_msg ask = { .type = ANCHOR_MSG_COUNTS };
 	struct anchor_msg answer;
 	int rc;
 
 	pthread_mutex_lock(&a->counts.lock);
-	rc = ask_counts(a, timeout_ms, &answer);
+	rc = ask_within(a, &a->counts, &ask, -1, timeout_ms, &answer);
+	if (rc == 0 && answer.type != ANCHOR_MSG_COUNTED)
+		rc = -EPIPE;
 	if (rc == 0)
 		a->last_counts = answer.counts;
 	*ret = a->last_counts;
@@ -415,7 +461,8 @@ int anchor_counts_within(struct anchor *a, int timeout_ms, struct recorder_count
 
 /* ---- the TPM -------------------------------------------------------------------------------- */
 
-/* In slices: who else waits for the line gets a turn. */
+/* In slices: who else waits for the line gets a turn. An anchor that keeps its own time is given a
+ * little more than that. */
 int anchor_await(struct anchor *a, uint64_t upto, uint32_t timeout_ms)
 {
 	struct anchor_msg ask = { .type = ANCHOR_MSG_FLUSH, .flush.upto = upto }, answer;
@@ -423,8 +470,9 @@ int anchor_await(struct anchor *a, uint64_t upto, uint32_t timeout_ms)
 
 	do {
 		ask.flush.timeout_ms = timeout_ms < FLUSH_SLICE_MS ? timeout_ms : FLUSH_SLICE_MS;
+		rc = call_within(a, &a->tpm, &ask, -1, (int)timeout_ms + ANSWER_MS, ANCHOR_MSG_DONE,
+				 &answer, NULL);
 		timeout_ms -= ask.flush.timeout_ms;
-		rc = call(a, &a->tpm, &ask, -1, ANCHOR_MSG_DONE, &answer, NULL);
-	} while (rc == -ETIMEDOUT && timeout_ms > 0);
+	} while (rc == -ETIMEDOUT && timeout_ms > 0 && !a->tpm.late);
 	return rc;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * A thread answers what is known at once, so that who asks does not wait for the main thread, which
- * may be waiting for the list. What it cannot answer (a reload) is left for that one.
+ * has seconds to do at times. What it cannot answer (a reload) is left for that one.
  */
 #include "programs/assayd/main/control.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Brings the parts up in the order that leaves no gap, waits for signals and news, and takes them
- * down so that nobody is left waiting. The main thread also writes the gap entries, as it alone may
- * wait for the list without holding anybody up.
+ * down so that nobody is left waiting. Once it runs it waits for nothing that a user can stall:
+ * what it has to say in the list a thread writes (records.h).
  */
 #include "programs/assayd/main/daemon.h"
 
@@ -175,6 +175,34 @@ int daemon_start_anchor(struct daemon *d, const struct anchor_wait *wait, struct
 	return rc;
 }
 
+static int write_record(void *ctx, const char *event, struct assay_bytes rest, bool gap,
+			struct assay_err *err)
+{
+	struct daemon *d = ctx;
+
+	return anchor_state_text(d->anchor, event, rest, gap, err);
+}
+
+static int new_records(struct running *r, struct assay_err *err)
+{
+	const struct records_ops ops = { .write = write_record,
+					 .ctx = r->daemon,
+					 .wake_fd = r->wake_fd };
+
+	return records_new(&ops, &r->daemon->records) < 0
+		       ? assay_err_set(err, -ENOMEM, "out of memory")
+		       : 0;
+}
+
+/* Whoever has something to say waits no more. */
+static int begin_records(struct daemon *d, struct assay_err *err)
+{
+	int rc = records_begin(d->records);
+
+	anchor_started(d->anchor);
+	return rc < 0 ? assay_err_set(err, rc, "cannot start a thread: %s", strerror(-rc)) : 0;
+}
+
 static uint32_t n_workers(const struct daemon *d)
 {
 	int cpus = get_nprocs();
@@ -249,7 +277,9 @@ static int prepare(struct running *r, struct assay_err *err)
 	if (rc < 0)
 		return rc;
 	atomic_store(&d->policy, policy);
-	rc = audit_open(d, err);
+	rc = new_records(r, err);
+	if (rc == 0)
+		rc = audit_open(d, err);
 	if (rc == 0)
 		rc = reload_open(d, err);
 	if (rc == 0)
@@ -340,24 +370,6 @@ static int watch(struct running *r, struct assay_err *err)
 
 /* ---- while it runs -------------------------------------------------------------------------- */
 
-static void fill_audit_lost(void *ctx, struct assay_wr *w)
-{
-	const struct audit_loss *loss = ctx;
-
-	assay_state_add(w, "sink", assay_bytes_str(audit_sink_name(loss->sink)));
-	assay_state_add_u64(w, "count", loss->count);
-}
-
-/* What a policy has audited must be somewhere: what did not get where it should is in the list. */
-static void record_audit_lost(struct daemon *d)
-{
-	struct audit_loss loss;
-
-	audit_tick(d->audit, false);
-	while (audit_next_loss(d->audit, &loss))
-		daemon_record_gap(d, "audit_lost", fill_audit_lost, &loss);
-}
-
 /* SIGHUP, or whoever asked. */
 static void on_hangup(struct daemon *d)
 {
@@ -370,6 +382,17 @@ static void on_mounts(struct daemon *d)
 
 	if (mounts_scan(d->mounts, &err) < 0)
 		log_line(LOG_ERR, "%s", err.text);
+}
+
+/* Of other threads. */
+static void take_news(struct running *r)
+{
+	eventfd_t unused;
+
+	(void)eventfd_read(r->wake_fd, &unused);
+	records_tend(r->daemon->records);
+	if (control_tend(r->control))
+		control_reloaded(r->control, reload_now(r->daemon));
 }
 
 /* What is recorded now and then. */
@@ -405,7 +428,6 @@ static int run(struct running *r, struct assay_err *err)
 	};
 	struct signalfd_siginfo info;
 	int pause_ms = TICK_MS, rc;
-	eventfd_t unused;
 
 	for (;;) {
 		p[3].fd = d->scout ? scout_fd(d->scout) : -1;
@@ -427,11 +449,9 @@ static int run(struct running *r, struct assay_err *err)
 			return assay_err_set(
 				err, -EPIPE,
 				"the spawner process is gone: what ends can not be replaced");
-		(void)eventfd_read(r->wake_fd, &unused);
-		if (control_tend(r->control))
-			control_reloaded(r->control, reload_now(d));
+		take_news(r);
 		gaps_record(&r->gaps, d, false);
-		record_audit_lost(d);
+		daemon_record_audit_lost(d);
 		if (loop_take_segment(d->loop)) {
 			daemon_forget_verdicts(d);
 			view_link_segment(d->view);
@@ -452,72 +472,7 @@ static int run(struct running *r, struct assay_err *err)
 	}
 }
 
-/* ---- stop ----------------------------------------------------------------------------------- */
-
-void daemon_record_all(struct running *r)
-{
-	struct daemon *d = r->daemon;
-
-	gaps_record(&r->gaps, d, true);
-	if (d->mounts)
-		mounts_record_counts(d->mounts, true);
-	late_record(d->late, true);
-	if (d->audit)
-		record_audit_lost(d);
-}
-
-/* Whoever has not taken over yet leaves no record: it was never this one's turn. */
-static bool has_turn(const struct daemon *d)
-{
-	return d->anchor && d->loop && !loop_has_failed(d->loop) &&
-	       (!d->takeover || takeover_is_done(d->takeover));
-}
-
-static void stop(struct running *r, const char *why)
-{
-	struct daemon *d = r->daemon;
-	bool can_record = has_turn(d);
-
-	if (can_record)
-		anchor_ending(d->anchor);
-	control_stop(r->control);
-	late_end(d->late);
-	view_link_free(d->view);
-	/* The reader last: what the anchor opens still has to be let through. */
-	loop_close(d->loop);
-	reader_stop(r->reader);
-	loop_end(d->loop);
-	assay_fanotify_close(d->group);
-	if (can_record)
-		daemon_record_all(r);
-	audit_stop(d->audit);
-	if (can_record && d->audit)
-		record_audit_lost(d);
-	if (can_record)
-		anchor_stop(d->anchor, why, NULL);
-	else
-		anchor_free(d->anchor);
-	needed_free(d->needed);
-	assay_fanotify_free(d->group);
-	peek_free(d->peek);
-	handover_free(d->handover);
-	spawner_free(d->spawner);
-	programs_free(d->programs);
-	policy_free(atomic_load(&d->policy));
-	scout_free(d->scout);
-	late_free(d->late);
-	mounts_free(d->mounts);
-	audit_free(d->audit);
-	reload_free(d->reload);
-	if (d->loop)
-		ledger_done(&d->ledger);
-	loop_free(d->loop);
-	assay_fs_table_free(d->fs);
-	if (r->signal_fd >= 0)
-		close(r->signal_fd);
-	if (r->wake_fd >= 0)
-		close(r->wake_fd);
-}
+/* ---- all of it ------------------------------------------------------------------------------- */
 
 /* "assay=off": the list says so, and that is all. Nobody waits for it meanwhile, the boot least. */
 static int run_off(struct running *r, struct assay_err *err)
@@ -531,7 +486,7 @@ static int run_off(struct running *r, struct assay_err *err)
 		rc = open_list(r, err);
 	if (rc == 0)
 		rc = startup_record_self(r->daemon, err);
-	stop(r, rc == 0 ? "cmdline" : "start");
+	daemon_stop(r, rc == 0 ? "cmdline" : "start");
 	return rc;
 }
 
@@ -545,6 +500,8 @@ static int start_and_run(struct running *r, struct assay_err *err)
 		rc = successor_start(r, err);
 	else if (rc == 0 && (rc = open_list(r, err)) == 0)
 		rc = watch(r, err);
+	if (rc == 0)
+		rc = begin_records(d, err);
 	if (rc < 0)
 		return rc;
 	notify_manager("READY=1");
@@ -570,7 +527,7 @@ int daemon_run(struct daemon *d, struct assay_err *err)
 	if (rc < 0 && d->takeover && !takeover_is_done(d->takeover))
 		takeover_fail(d->takeover, err->text);
 	successor = rc == 1 ? handover_successor(d->handover) : -1;
-	stop(&r, rc >= 0 ? "asked" : "start");
+	daemon_stop(&r, rc >= 0 ? "asked" : "start");
 	if (successor >= 0 && poll(&(struct pollfd){ .fd = successor, .events = POLLIN }, 1, 0) > 0)
 		rc = assay_err_set(err, -EPIPE, "who has taken over has ended");
 	return rc < 0 ? rc : 0;

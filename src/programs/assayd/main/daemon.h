@@ -19,6 +19,7 @@
 #include "programs/assayd/main/ledger.h"
 #include "programs/assayd/main/policy_load.h"
 #include "programs/assayd/main/pulse.h"
+#include "programs/assayd/main/records.h"
 #include "programs/assayd/process/spawner.h"
 
 struct audit;
@@ -38,6 +39,7 @@ struct daemon_totals {
 	_Atomic uint64_t digests, digest_bytes, marks, broken_leases, no_leases, deadlines, late,
 		too_large, errors;
 	struct latency waits;		    /* of openers */
+	_Atomic uint64_t early;		    /* as deadlines, before they are in the list */
 	_Atomic uint64_t gaps_seen, gap_ns; /* status_note() */
 	_Atomic uint32_t stuck_workers;	    /* killed, and not ended */
 };
@@ -65,8 +67,8 @@ struct daemon {
 	struct assay_fanotify *group;
 	struct assay_fs_table *fs;
 	struct anchor *anchor;
+	struct records *records; /* what is said in the list while it runs */
 	struct jobs *jobs;
-	struct recorder *recorder;
 	struct arrivals arrivals;
 	struct ledger ledger;
 	struct loop *loop;
@@ -85,6 +87,7 @@ struct daemon {
 	struct takeover *takeover; /* NULL: nobody was here before */
 	/* Replaced whole by SIGHUP; those of before stay, as borrowers may be left. */
 	_Atomic(const struct loaded_policy *) policy;
+	const struct loaded_policy *next_policy; /* the list is to take it; NULL: none */
 	struct daemon_totals totals;
 };
 
@@ -92,7 +95,7 @@ struct daemon {
  * dropped, those that are on their way are not set. */
 void daemon_forget_verdicts(struct daemon *d);
 
-/* A state record out of the reserved space, without what @fill adds if that does not fit. */
+/* records_put() of a gap that counts as one. */
 void daemon_record_gap(struct daemon *d, const char *event,
 		       void (*fill)(void *ctx, struct assay_wr *w), void *ctx);
 

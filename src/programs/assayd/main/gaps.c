@@ -18,17 +18,28 @@ static const char *const why_words[LEDGER_WHY_COUNT] = {
 	[LEDGER_WORKER] = "worker",
 };
 
+static void put(struct daemon *d, const struct record *what)
+{
+	int r = records_put(d->records, what);
+
+	if (r == -ENOBUFS)
+		log_line(LOG_ERR, "a gap is not in the list (%s): there is no room for its count",
+			 what->event);
+}
+
 void daemon_record_gap(struct daemon *d, const char *event,
 		       void (*fill)(void *ctx, struct assay_wr *w), void *ctx)
 {
-	struct assay_err err;
-	int r = anchor_state(d->anchor, event, fill, ctx, true, NULL, &err);
+	put(d,
+	    &(struct record){ .event = event, .fill = fill, .ctx = ctx, .gap = true, .count = 1 });
+}
 
-	/* A long path of bytes that are written \xHH does not fit: the gap counts, not its name. */
-	if (r == -E2BIG)
-		r = anchor_state(d->anchor, event, NULL, NULL, true, NULL, &err);
-	if (r < 0)
-		log_line(LOG_ERR, "a gap is not in the list (%s): %s", event, err.text);
+/* So many at once. */
+static void put_counted(struct daemon *d, const char *event,
+			void (*fill)(void *ctx, struct assay_wr *w), void *ctx, uint64_t count)
+{
+	put(d, &(struct record){
+		       .event = event, .fill = fill, .ctx = ctx, .gap = true, .count = count });
 }
 
 static void fill_entry(void *ctx, struct assay_wr *w)
@@ -63,6 +74,20 @@ static void fill_counted(void *ctx, struct assay_wr *w)
 		assay_state_add(w, "why", assay_bytes_str(c->why));
 }
 
+/* Who sees the count finds the record. */
+static void put_deadline(struct daemon *d, enum ledger_why why, uint64_t count,
+			 void (*fill)(void *ctx, struct assay_wr *w), void *ctx)
+{
+	put(d, &(struct record){ .event = "deadline",
+				 .fill = fill,
+				 .ctx = ctx,
+				 .gap = true,
+				 .count = count,
+				 .key = why_words[why] ? "why" : NULL,
+				 .value = why_words[why],
+				 .total = &d->totals.deadlines });
+}
+
 static void record_too_large(struct gaps *g, struct daemon *d, struct ledger_entry *e)
 {
 	if (!tally_add(&g->tally, TOO_LARGE, assay_clock_ns()))
@@ -73,13 +98,20 @@ static void record_too_large(struct gaps *g, struct daemon *d, struct ledger_ent
 		 (unsigned long long)e->size);
 }
 
+/* The audit record does not wait for the list. */
+static void record_late(struct daemon *d, struct ledger_entry *e)
+{
+	audit_late(d, e);
+	put_deadline(d, e->why, 1, fill_entry, e);
+}
+
 static void record_counted(struct gaps *g, struct daemon *d, bool all)
 {
 	uint64_t now = all ? UINT64_MAX : assay_clock_ns();
 	struct tally_kind k;
 
-	while (tally_take(&g->tally, now, &k))
-		daemon_record_gap(d, k.name, fill_count, &k.counted);
+	while (records_have_room(d->records) && tally_take(&g->tally, now, &k))
+		put_counted(d, TOO_LARGE, fill_count, &k.counted, k.counted);
 }
 
 static void record_overflow(struct gaps *g, struct daemon *d)
@@ -89,11 +121,11 @@ static void record_overflow(struct gaps *g, struct daemon *d)
 
 	assay_fanotify_counts(d->group, &n);
 	more = n.overflows - g->overflows_seen;
-	if (!more)
+	if (!more || !records_have_room(d->records))
 		return;
 	g->overflows_seen = n.overflows;
 	log_line(LOG_ERR, "the kernel's event queue overflowed: some opens went unseen");
-	daemon_record_gap(d, "overflow", fill_count, &more);
+	put_counted(d, "overflow", fill_count, &more, more);
 }
 
 /* Of processes that are exempt: once per call, however many. */
@@ -102,10 +134,10 @@ static void record_unmeasured(struct gaps *g, struct daemon *d)
 	uint64_t now = d->needed ? needed_unmeasured(d->needed) : 0,
 		 more = now - g->unmeasured_seen;
 
-	if (now <= g->unmeasured_seen)
+	if (now <= g->unmeasured_seen || !records_have_room(d->records))
 		return;
 	g->unmeasured_seen = now;
-	daemon_record_gap(d, "exempt-unmeasured", fill_count, &more);
+	put_counted(d, "exempt-unmeasured", fill_count, &more, more);
 }
 
 /* Files without a name were more than the ledger keeps. */
@@ -120,7 +152,7 @@ static void record_unnamed(struct gaps *g, struct daemon *d, const struct ledger
 			audit_late_count(d, true, c.n - n->refused[why]);
 		if (n->refused[why])
 			audit_late_count(d, false, n->refused[why]);
-		daemon_record_gap(d, "deadline", fill_counted, &c);
+		put_deadline(d, why, c.n, fill_counted, &c);
 	}
 	for (uint64_t i = 0; i < n->n[LEDGER_TOO_LARGE]; i++)
 		if (tally_add(&g->tally, TOO_LARGE, assay_clock_ns()))
@@ -140,16 +172,13 @@ static void record_ledger(struct gaps *g, struct daemon *d)
 		if (e->why == LEDGER_TOO_LARGE)
 			record_too_large(g, d, e);
 		else
-			daemon_record_gap(d, "deadline", fill_entry, e);
-		if (e->why != LEDGER_TOO_LARGE)
-			audit_late(d, e);
+			record_late(d, e);
 		n.n[e->why]--;
 		n.refused[e->why] -= !e->allowed;
 		free(e);
 	}
 	record_unnamed(g, d, &n);
-	/* Who sees the count finds the records. */
-	atomic_fetch_add(&d->totals.deadlines, sum);
+	atomic_fetch_add(&d->totals.early, sum);
 	atomic_fetch_add(&d->totals.too_large, too_large);
 	if (sum)
 		log_line(LOG_WARNING, "%llu openers were answered before their files were measured",

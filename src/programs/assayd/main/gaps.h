@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Puts into the list what the ledger has: openers that went on before their file was measured. For
- * the main thread, as the list may have to be waited for. */
+/* Puts into the list (records.h) what the ledger has: openers that went on before their file was
+ * measured. For the main thread. */
 #pragma once
 
 #include "programs/assayd/main/daemon.h"

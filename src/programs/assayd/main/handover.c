@@ -28,6 +28,7 @@
 
 #define UNDER_WAY_MS 2000
 #define ANCHOR_MS    15000
+#define STEP_MS	     100
 
 int handover_new(struct running *r, uint64_t past, struct handover **ret, struct assay_err *err)
 {
@@ -94,6 +95,20 @@ static void let_end(struct daemon *d)
 		poll(NULL, 0, 1);
 }
 
+/* What main has said is in the list. */
+static int drain(struct handover *h, struct assay_err *err)
+{
+	struct records *records = h->r->daemon->records;
+
+	do {
+		while (!records_drain(records, STEP_MS))
+			if (!handover_wait(h) || assay_clock_ns() > h->due_ns)
+				return assay_err_set(err, -EIO, "the list takes no records");
+		records_tend(records);
+	} while (records_waiting(records) > 0);
+	return 0;
+}
+
 /* From here to its end the anchor is waited for, and openers wait too. */
 static int ask_anchor(struct handover *h, struct assay_err *err)
 {
@@ -106,7 +121,8 @@ static int ask_anchor(struct handover *h, struct assay_err *err)
 	if (counts.tpm_lost ||
 	    anchor_await(anchor, counts.records, HANDOVER_ANSWER_MS) == -ETIMEDOUT)
 		return assay_err_set(err, -EIO, "the TPM does not answer");
-	return 0;
+	h->due_ns = assay_clock_ns() + HANDOVER_ANSWER_MS * 1000000ull;
+	return drain(h, err);
 }
 
 static int hold_back(struct handover *h, struct assay_err *err)
@@ -138,7 +154,10 @@ static int give_list(struct handover *h, struct assay_err *err)
 	control_pause(r->control);
 	daemon_record_all(r);
 	h->due_ns = assay_clock_ns() + HANDOVER_ANSWER_MS * 1000000ull;
-	d->anchor = NULL; /* whatever is to be recorded waits for the next */
+	if (drain(h, err) < 0)
+		return err->code;
+	records_pause(d->records); /* whatever is to be recorded waits for the next */
+	d->anchor = NULL;
 	anchor_stop(anchor, "handover", &(struct anchor_wait){ .wait = handover_wait, .ctx = h });
 	assay_fanotify_unexempt(d->group, pid);
 	if (assay_clock_ns() > h->due_ns)

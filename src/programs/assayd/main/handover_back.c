@@ -72,8 +72,12 @@ static int start_anchor(struct handover *h, struct assay_err *err)
 
 	if (rc == 0)
 		rc = startup_record_self(d, err);
-	if (rc < 0)
+	if (rc == 0) {
+		anchor_started(d->anchor);
+		records_resume(d->records);
+	} else {
 		anchor_free(TAKE(d->anchor));
+	}
 	return rc;
 }
 

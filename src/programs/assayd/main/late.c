@@ -405,18 +405,29 @@ static bool take_news(struct late *l, bool all, struct late_news *ret)
 	return is_news && is_time;
 }
 
+/* @count: what it stands for, if there is no room for it after all. */
+static void put(struct late *l, const char *event, void (*fill)(void *ctx, struct assay_wr *w),
+		struct late_news *n, bool gap, uint64_t count)
+{
+	const struct record what = {
+		.event = event, .fill = fill, .ctx = n, .gap = gap, .count = count
+	};
+	int r = records_put(l->daemon->records, &what);
+
+	if (r == -ENOBUFS)
+		log_line(LOG_ERR, "cannot record what was measured late: %s", strerror(-r));
+}
+
 void late_record(struct late *l, bool all)
 {
 	struct late_news n;
-	struct assay_err err;
 
-	if (!l || !take_news(l, all, &n))
+	if (!l || !records_have_room(l->daemon->records) || !take_news(l, all, &n))
 		return;
-	if ((n.files || n.remote || n.again) &&
-	    anchor_state(l->daemon->anchor, "late-again", fill_again, &n, false, NULL, &err) < 0)
-		log_line(LOG_ERR, "cannot record what was measured late: %s", err.text);
+	if (n.files || n.remote || n.again)
+		put(l, "late-again", fill_again, &n, false, 0);
 	if (n.lost)
-		daemon_record_gap(l->daemon, "late-unmeasured", fill_lost, &n);
+		put(l, "late-unmeasured", fill_lost, &n, true, n.lost);
 	if (n.failed)
-		daemon_record_gap(l->daemon, "late-failed", fill_failed, &n);
+		put(l, "late-failed", fill_failed, &n, true, n.failed);
 }

@@ -74,7 +74,7 @@ bool mounts_are_due(const struct mounts *m)
 
 void mounts_record_counts(struct mounts *m, bool all)
 {
-	uncovered_record_counts(&m->tally, m->daemon->anchor, all);
+	uncovered_record_counts(&m->tally, m->daemon, all);
 }
 
 /* ---- what is known of them ------------------------------------------------------------------ */

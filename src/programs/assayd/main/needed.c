@@ -182,7 +182,25 @@ static int write_down(struct needed *n)
 		return -ESRCH;
 	memcpy(about.path, n->told.path, sizeof(about.path));
 	n->one.program = n->told.program;
-	return needed_record(&n->records, NEEDED_EXEMPT, &about);
+	return needed_record(n, n->daemon, NEEDED_EXEMPT, &about);
+}
+
+/* As if it had not become so. Who was held for exempt_pid was recorded while somebody waited. */
+void needed_unrecorded(struct needed *n, pid_t pid, int error)
+{
+	const char *name = needed_drop(n, pid);
+
+	if (!name)
+		return;
+	for (size_t of = 0; of <= OF_LISTENER; of++)
+		if (strcmp(name, of < OF_LISTENER ? services[of].name : LISTENER) == 0)
+			n->refused[of] =
+				(struct needed_refusal){ pid, error,
+							 again_ns(error, assay_clock_ns()) };
+	if (pid != n->unrecorded.pid || error != n->unrecorded.why)
+		log_line(LOG_WARNING, "%s (process %d) is not exempt: %s", name, (int)pid,
+			 strerror(-error));
+	n->unrecorded = (struct needed_refusal){ .pid = pid, .why = error };
 }
 
 /* ---- what is told --------------------------------------------------------------------------- */
@@ -310,7 +328,6 @@ int needed_tend(struct needed *n, uint64_t now_ns, int most_ms)
 
 	if (!n)
 		return most_ms;
-	needed_record_rest(&n->records);
 	needed_drop_ended(n);
 	do {
 		if (n->asked) {
@@ -390,7 +407,6 @@ int needed_new(struct daemon *d, struct needed **ret, struct assay_err *err)
 	}
 	n->daemon = d;
 	n->one.pidfd = -1;
-	needed_records_init(&n->records, d);
 	n->afterwards = (struct rate){ .each_ns = AFTERWARDS_NS, .burst = AFTERWARDS };
 	pthread_mutex_init(&n->lock, NULL);
 	*ret = n;
@@ -406,7 +422,6 @@ void needed_free(struct needed *n)
 	if (!n)
 		return;
 	vouch_free(n->vouch);
-	needed_records_done(&n->records);
 	if (n->one.pidfd >= 0)
 		close(n->one.pidfd);
 	while (n->n > 0)

@@ -24,6 +24,9 @@ void needed_free(struct needed *n); /* NULL allowed; after the reader, before th
 int needed_tend(struct needed *n, uint64_t now_ns, int most_ms);
 int needed_fd(const struct needed *n); /* -1: nothing comes */
 
+/* The record of that exemption could not be written: it is one no more. */
+void needed_unrecorded(struct needed *n, pid_t pid, int error);
+
 /* Who is exempt: name and process. NULL: out of memory. */
 json_t *needed_json(struct needed *n);
 uint32_t needed_count(struct needed *n);

@@ -46,6 +46,18 @@ void needed_drop_ended(struct needed *n)
 			i++;
 }
 
+const char *needed_drop(struct needed *n, pid_t pid)
+{
+	for (size_t i = 0; i < n->n; i++)
+		if (n->held[i].pid == pid) {
+			const char *name = n->held[i].name;
+
+			drop(n, i);
+			return name;
+		}
+	return NULL;
+}
+
 bool needed_is_held(const struct needed *n, const char *name, pid_t pid)
 {
 	for (size_t i = 0; i < n->n; i++)
@@ -74,7 +86,7 @@ static void record(struct needed *n, enum needed_event event, const struct neede
 	int r;
 
 	assay_fmt(about.path, sizeof(about.path), "%s", path);
-	r = needed_record(&n->records, event, &about);
+	r = needed_record(n, n->daemon, event, &about);
 	if (r < 0)
 		log_line(LOG_ERR, "that is not in the list: %s", strerror(-r));
 }

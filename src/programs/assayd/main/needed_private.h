@@ -45,11 +45,11 @@ enum needed_asked {
 struct needed {
 	struct daemon *daemon;
 	struct vouch *vouch;
-	struct needed_records records;
 	pthread_mutex_t lock; /* guards these */
 	struct needed_held held[NEEDED_HELD_MAX];
 	size_t n;
 	struct needed_refusal refused[NEEDED_OF_MAX]; /* of each kind the last */
+	struct needed_refusal unrecorded;	      /* the last whose record was not written */
 	uint64_t listener_ns;
 	enum needed_asked asked;
 	struct needed_held one; /* about whom; who is not exempt yet has his pidfd here */
@@ -70,6 +70,8 @@ void needed_hold(struct needed *n, const struct needed_held *h);
 /* By one or the other. */
 bool needed_is_held(const struct needed *n, const char *name, pid_t pid);
 void needed_drop_ended(struct needed *n);
+/* Its name; NULL: it is not exempt. */
+const char *needed_drop(struct needed *n, pid_t pid);
 /* Who was not looked at for longest, if it is time; NULL: nobody. */
 struct needed_held *needed_find_due(struct needed *n, uint64_t now_ns);
 /* What became of the question about n->one; @r: 0 or why there is no answer. */

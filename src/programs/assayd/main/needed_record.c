@@ -1,21 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "programs/assayd/main/needed_record.h"
 
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "formats/batch.h"
-#include "programs/assayd/process/log.h"
-
-#define UNSAID_MAX 64u
-
-/* A record for which there was no list. */
-struct needed_unsaid {
-	struct needed_unsaid *next;
-	enum needed_event event;
-	struct needed_about about;
-};
+#include "programs/assayd/main/needed.h"
 
 static void fill_unseen(void *ctx, struct assay_wr *w)
 {
@@ -42,68 +29,33 @@ static void fill_exempt(void *ctx, struct assay_wr *w)
 	assay_state_add_hex(w, "digest", assay_digest_bytes(&a->digest));
 }
 
-static int write_record(struct needed_records *r, enum needed_event event,
-			const struct needed_about *about)
+static void take_failed(void *ctx, uint64_t about, int error)
 {
-	struct anchor *a = r->daemon->anchor;
-	void *ctx = (void *)about;
-	struct assay_err err;
-
-	switch (event) {
-	case NEEDED_EXEMPT:
-		return anchor_state(a, "exempt", fill_exempt, ctx, false, NULL, &err);
-	case NEEDED_ENDED:
-		return anchor_state(a, "exempt-ended", fill_ended, ctx, false, NULL, &err);
-	default:
-		return anchor_state(a, "exempt-unseen", fill_unseen, ctx, false, NULL, &err);
-	}
+	needed_unrecorded(ctx, (pid_t)about, error);
 }
 
-void needed_records_init(struct needed_records *r, struct daemon *d)
+/* Nobody is exempt without a record, and for that of an exemption there is room or it is tried
+ * again; the others are counted by kind if there is none. */
+int needed_record(struct needed *n, struct daemon *d, enum needed_event event,
+		  const struct needed_about *a)
 {
-	*r = (struct needed_records){ .daemon = d, .last = &r->first };
-}
+	static const struct {
+		const char *event;
+		void (*fill)(void *ctx, struct assay_wr *w);
+	} events[] = {
+		[NEEDED_EXEMPT] = { .event = "exempt", .fill = fill_exempt },
+		[NEEDED_ENDED] = { .event = "exempt-ended", .fill = fill_ended },
+		[NEEDED_UNSEEN] = { .event = "exempt-unseen", .fill = fill_unseen },
+	};
+	bool exempts = event == NEEDED_EXEMPT;
 
-void needed_records_done(struct needed_records *r)
-{
-	struct needed_unsaid *next;
-
-	for (; r->first; r->first = next) {
-		next = r->first->next;
-		free(r->first);
-	}
-}
-
-int needed_record(struct needed_records *r, enum needed_event event, const struct needed_about *a)
-{
-	struct needed_unsaid *u;
-
-	if (r->daemon->anchor)
-		return write_record(r, event, a);
-	if (r->n == UNSAID_MAX)
-		return -ENOBUFS;
-	if (!(u = malloc(sizeof(*u))))
-		return -ENOMEM;
-	*u = (struct needed_unsaid){ .event = event, .about = *a };
-	*r->last = u;
-	r->last = &u->next;
-	r->n++;
-	return 0;
-}
-
-void needed_record_rest(struct needed_records *r)
-{
-	struct needed_unsaid *u;
-	int rc;
-
-	while (r->daemon->anchor && (u = r->first)) {
-		rc = write_record(r, u->event, &u->about);
-		if (rc < 0)
-			log_line(LOG_ERR, "what became of %s (process %d) is not in the list: %s",
-				 u->about.name, (int)u->about.pid, strerror(-rc));
-		if (!(r->first = u->next))
-			r->last = &r->first;
-		r->n--;
-		free(u);
-	}
+	return records_put(d->records, &(struct record){ .event = events[event].event,
+							 .fill = events[event].fill,
+							 .ctx = (void *)a,
+							 .count = exempts ? 0 : 1,
+							 .key = exempts ? NULL : "kind",
+							 .value = exempts ? NULL : a->name,
+							 .failed = exempts ? take_failed : NULL,
+							 .failed_ctx = n,
+							 .about = (uint64_t)a->pid });
 }

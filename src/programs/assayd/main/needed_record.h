@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the list says of exempt processes. While an upgrade is undone there may be no anchor: then
- * it waits for the next one. */
+/* What the list says of exempt processes. It is put (records.h), and nobody waits for it; while an
+ * upgrade is undone there may be no anchor, and it waits for the next one. */
 #pragma once
 
 #include <limits.h>
@@ -21,18 +21,7 @@ struct needed_about {
 	struct assay_digest digest;
 };
 
-struct needed_unsaid;
-
-struct needed_records {
-	struct daemon *daemon;
-	struct needed_unsaid *first, **last;
-	size_t n;
-};
-
-void needed_records_init(struct needed_records *r, struct daemon *d);
-void needed_records_done(struct needed_records *r);
-
-/* Errors: anchor_state()'s, -ENOMEM, -ENOBUFS. */
-int needed_record(struct needed_records *r, enum needed_event event, const struct needed_about *a);
-/* What had to wait, if there is an anchor. */
-void needed_record_rest(struct needed_records *r);
+/* An exemption that cannot be written after all is ended: needed_unrecorded(). Errors:
+ * records_put()'s. */
+int needed_record(struct needed *n, struct daemon *d, enum needed_event event,
+		  const struct needed_about *a);

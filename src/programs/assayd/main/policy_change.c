@@ -18,52 +18,98 @@ static void fill_refused(void *ctx, struct assay_wr *w)
 	assay_state_add(w, "name", assay_bytes_str(ctx));
 }
 
-/* An anchor that hangs would be waited for, with all else that the main thread does. */
+/* One that hangs is not asked for more. */
 static bool anchor_answers(struct daemon *d, struct assay_err *err)
 {
 	struct recorder_counts unused;
 
 	if (anchor_counts_within(d->anchor, ANCHOR_MS, &unused) == 0)
 		return true;
-	log_line(LOG_ERR,
-		 "the old policy stays in force: the process with the list does not answer");
 	assay_err_set(err, -ETIMEDOUT, "the process with the list does not answer");
-	reload_note_policy(d->reload, err->text);
 	return false;
 }
 
-int policy_change_take(struct daemon *d, const char *name, const struct loaded_policy *policy,
-		       int r, struct assay_err *err)
+static int refuse(struct daemon *d, const char *name, int r, const struct assay_err *err)
 {
-	if (r < 0)
-		log_line(LOG_ERR, "the old policy stays in force: %s", err->text);
-	if (!anchor_answers(d, err)) {
-		audit_policy(d, name, -ETIMEDOUT);
-		policy_free(policy);
-		return -ETIMEDOUT;
-	}
-	if (r == 0) {
-		r = anchor_set_policy(d->anchor, policy, err);
-		if (r < 0)
-			log_line(LOG_ERR, "the old policy stays in force: %s", err->text);
-	}
-	if (r < 0) {
-		daemon_record_gap(d, "policy_refused", fill_refused, (void *)(uintptr_t)name);
-		audit_policy(d, name, r);
-		policy_free(policy);
-		reload_note_policy(d->reload, err->text);
-		return r;
-	}
+	log_line(LOG_ERR, "the old policy stays in force: %s", err->text);
+	daemon_record_gap(d, "policy_refused", fill_refused, (void *)(uintptr_t)name);
+	audit_policy(d, name, r);
+	reload_note_policy(d->reload, err->text);
+	return r;
+}
+
+/* The list has it. */
+static void put_in_force(struct daemon *d, const struct loaded_policy *policy)
+{
+	struct assay_err err;
+
 	policy_follow(policy, atomic_load(&d->policy));
 	atomic_store(&d->policy, policy);
 	daemon_forget_verdicts(d);
 	log_line(LOG_NOTICE, "policy '%s' is in force", policy->name);
 	audit_policy(d, policy->name, 0);
 	view_link_policy(d->view, policy->text);
-	if (mounts_scan(d->mounts, err) < 0)
-		log_line(LOG_ERR, "%s", err->text);
+	if (mounts_scan(d->mounts, &err) < 0)
+		log_line(LOG_ERR, "%s", err.text);
 	reload_note_policy(d->reload, NULL);
-	return 0;
+}
+
+/* ---- it is in the list before it is in force ------------------------------------------------- */
+
+static int write_policy(void *ctx, struct assay_err *err)
+{
+	struct daemon *d = ctx;
+
+	return anchor_set_policy(d->anchor, d->next_policy, err);
+}
+
+static int end_change(struct daemon *d, int r, struct assay_err *err)
+{
+	const struct loaded_policy *policy = TAKE(d->next_policy);
+
+	if (r == 0) {
+		put_in_force(d, policy);
+		return 0;
+	}
+	r = refuse(d, policy->name, r, err);
+	policy_free(policy);
+	return r;
+}
+
+/* The list was slow to take it, and whoever wanted it was told so. */
+static void on_written(void *ctx, int r, struct assay_err *err)
+{
+	struct daemon *d = ctx;
+
+	reload_end(d, end_change(d, r, err));
+}
+
+/* Takes the policy. */
+static int change(struct daemon *d, const struct loaded_policy *policy, struct assay_err *err)
+{
+	const struct records_call call = { .run = write_policy, .done = on_written, .ctx = d };
+	int r;
+
+	d->next_policy = policy;
+	r = records_run(d->records, &call, ANCHOR_MS, err);
+	if (r != -EINPROGRESS)
+		return end_change(d, r, err);
+	log_line(LOG_WARNING, "policy '%s' is not in force yet: %s", policy->name, err->text);
+	reload_note_policy(d->reload, err->text);
+	return r;
+}
+
+int policy_change_take(struct daemon *d, const char *name, const struct loaded_policy *policy,
+		       int r, struct assay_err *err)
+{
+	if (r == 0 && !anchor_answers(d, err))
+		r = -ETIMEDOUT;
+	if (r == 0 && d->next_policy)
+		r = assay_err_set(err, -EBUSY, "the list has not taken the policy before yet");
+	if (r == 0)
+		return change(d, policy, err);
+	policy_free(policy);
+	return refuse(d, name, r, err);
 }
 
 /* What root wrote into the view, until the next reload. */

@@ -24,6 +24,7 @@ struct reload {
 	pthread_mutex_t lock;
 	struct reload_state state;
 	struct assay_conf next, effective; /* of one reload, which are too big for a stack */
+	bool waits;			   /* for its policy to be in the list */
 };
 
 /* What a reload is about, for the record of it. */
@@ -182,22 +183,12 @@ static void warn_restart(uint64_t keys)
 			log_line(LOG_WARNING, "the new '%s' counts after a restart only", key);
 }
 
-/* All that may change, or nothing. */
+/* All that may change. */
 static uint64_t take(struct daemon *d)
 {
 	struct reload *r = d->reload;
 	uint64_t differ = assay_conf_differ(&d->given, &r->next), live = differ & live_bits();
-	const struct loaded_policy *policy = NULL;
-	struct assay_err err = { 0 };
-	int rc;
 
-	r->effective = r->next;
-	cmdline_apply(&d->cmdline, &r->effective);
-	rc = policy_load(&d->fetch, r->next.policy, &d->crypto, &d->core, &policy, &err);
-	if (rc < 0)
-		d->blame("policy", &err);
-	if (policy_change_take(d, r->next.policy, policy, rc, &err) < 0)
-		return 0;
 	take_keys(d, live);
 	if (live)
 		daemon_forget_verdicts(d); /* first_sight: those of the moment between */
@@ -207,6 +198,33 @@ static uint64_t take(struct daemon *d)
 	return live;
 }
 
+/* First the policy: without that nothing changes. */
+static uint64_t try(struct daemon *d)
+{
+	struct reload *r = d->reload;
+	const struct loaded_policy *policy = NULL;
+	struct assay_err err = { 0 };
+	int rc;
+
+	r->effective = r->next;
+	cmdline_apply(&d->cmdline, &r->effective);
+	rc = policy_load(&d->fetch, r->next.policy, &d->crypto, &d->core, &policy, &err);
+	if (rc < 0)
+		d->blame("policy", &err);
+	rc = policy_change_take(d, r->next.policy, policy, rc, &err);
+	r->waits = rc == -EINPROGRESS;
+	return rc < 0 ? 0 : take(d);
+}
+
+void reload_end(struct daemon *d, int r)
+{
+	bool waits = d->reload->waits;
+
+	d->reload->waits = false;
+	if (waits && r == 0)
+		(void)take(d);
+}
+
 json_t *reload_now(struct daemon *d)
 {
 	struct assay_err err = { 0 };
@@ -214,8 +232,11 @@ json_t *reload_now(struct daemon *d)
 
 	notify_manager("RELOADING=1\nMONOTONIC_USEC=%llu",
 		       (unsigned long long)assay_clock_ns() / 1000u);
-	if (d->read_conf(&d->fetch, &d->reload->next, &err) == 0)
-		changed = take(d);
+	if (d->reload->waits)
+		log_line(LOG_WARNING, "the list has not taken the policy of the reload before: "
+				      "nothing is read again until it has");
+	else if (d->read_conf(&d->fetch, &d->reload->next, &err) == 0)
+		changed = try(d);
 	else
 		refuse_conf(d, &err);
 	notify_manager("READY=1");

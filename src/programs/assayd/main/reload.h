@@ -26,6 +26,9 @@ void reload_free(struct reload *r); /* NULL allowed */
 /* Returns what came of it, the caller's; NULL: out of memory. docs/formats/control.md */
 json_t *reload_now(struct daemon *d);
 
+/* The policy that the list was slow to take: @r 0, it is in force, and so is what came with it. */
+void reload_end(struct daemon *d, int r);
+
 /* @why a policy could not be loaded, or NULL: one has come into force. */
 void reload_note_policy(struct reload *r, const char *why);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What lives from start to stop, for who brings parts up and takes them down: daemon.c, and
- * handover.c, which does some of it while the others run. */
+/* What lives from start to stop, for who brings parts up and takes them down: daemon.c,
+ * ending.c, and handover.c, which does some of it while the others run. */
 #pragma once
 
 #include "programs/assayd/main/daemon.h"
@@ -30,5 +30,9 @@ int daemon_search_elsewhere(struct daemon *d, struct assay_err *err);
 /* For spawner_start(): a child that others wait for is exempt, at whoever reads events now. */
 int daemon_admit(void *ctx, pid_t pid, int pidfd);
 void daemon_dismiss(void *ctx, pid_t pid); /* no more */
-/* All that is known of what went unseen is in the list. */
+/* All that is known of what went unseen is said in the list. */
 void daemon_record_all(struct running *r);
+/* What a policy has audited must be somewhere: what did not get where it should is in the list. */
+void daemon_record_audit_lost(struct daemon *d);
+/* Takes all parts down. @why: for the record of it. */
+void daemon_stop(struct running *r, const char *why);

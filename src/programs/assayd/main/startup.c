@@ -57,7 +57,7 @@ static int record(struct self *s, const char *kind, const char *path,
 	s->kind = kind;
 	s->path = path;
 	s->digest = digest;
-	return anchor_state(s->daemon->anchor, "self", fill_self, s, false, NULL, s->err);
+	return anchor_state(s->daemon->anchor, "self", fill_self, s, s->err);
 }
 
 static int record_fd(struct self *s, const char *kind, const char *path, int fd)
@@ -167,7 +167,7 @@ static int record_maps(struct self *s)
 
 	if (r < 0 || s->unreadable == 0)
 		return r;
-	return anchor_state(s->daemon->anchor, "self", fill_unreadable, s, false, NULL, s->err);
+	return anchor_state(s->daemon->anchor, "self", fill_unreadable, s, s->err);
 }
 
 /* Those that do not run by now, too. */
@@ -238,10 +238,9 @@ int startup_record_settled(struct daemon *d, struct assay_err *err)
 	int r = 0;
 
 	if (d->cmdline.order != CMDLINE_NONE)
-		r = anchor_state(d->anchor, "cmdline", cmdline_fill, &d->cmdline, false, NULL, err);
+		r = anchor_state(d->anchor, "cmdline", cmdline_fill, &d->cmdline, err);
 	if (r == 0 && d->anchor_choice.why)
-		r = anchor_state(d->anchor, "anchor", anchor_choice_fill, &d->anchor_choice, false,
-				 NULL, err);
+		r = anchor_state(d->anchor, "anchor", anchor_choice_fill, &d->anchor_choice, err);
 	return r;
 }
 
@@ -277,7 +276,7 @@ int startup_scan_running(struct daemon *d, struct assay_err *err)
 	if (r < 0 && r != -ETIMEDOUT)
 		log_line(LOG_ERR, "%s", err->text);
 	if (is_whole || can_wait(r))
-		r = anchor_state(d->anchor, "late", fill_late, &s, false, NULL, err);
+		r = anchor_state(d->anchor, "late", fill_late, &s, err);
 	if (r < 0)
 		return r;
 	log_line(s.n_unreadable ? LOG_WARNING : LOG_INFO,

@@ -126,8 +126,9 @@ static json_t *events_json(struct daemon *d)
 /* How far what was read has come. */
 static json_t *queues_json(struct daemon *d)
 {
-	return json_pack("{s:i, s:i, s:i}", "held", (int)atomic_load(&d->arrivals.held),
-			 "to_anchor", (int)atomic_load(&d->arrivals.on_way), "workers_missing",
+	return json_pack("{s:i, s:i, s:i, s:i}", "held", (int)atomic_load(&d->arrivals.held),
+			 "to_anchor", (int)atomic_load(&d->arrivals.on_way), "records",
+			 (int)records_waiting(d->records), "workers_missing",
 			 (int)crew_missing(loop_crew(d->loop)));
 }
 
@@ -299,7 +300,7 @@ void status_note(struct daemon *d)
 	uint64_t gaps;
 
 	assay_fanotify_counts(d->group, &n);
-	gaps = n.overflows + n.refused + atomic_load(&d->totals.deadlines);
+	gaps = n.overflows + n.refused + atomic_load(&d->totals.early);
 	if (gaps != atomic_exchange(&d->totals.gaps_seen, gaps))
 		atomic_store(&d->totals.gap_ns, assay_clock_ns());
 }

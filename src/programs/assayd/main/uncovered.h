@@ -6,9 +6,8 @@
 #include "programs/assayd/main/filesystems.h"
 #include "programs/assayd/main/tally.h"
 
-struct anchor;
 struct daemon;
 
 void uncovered_tell(struct tally *t, struct daemon *d, struct mounts_uncovered *what);
 /* The numbers of those types whose hour is over, or of all. */
-void uncovered_record_counts(struct tally *t, struct anchor *a, bool all);
+void uncovered_record_counts(struct tally *t, struct daemon *d, bool all);
