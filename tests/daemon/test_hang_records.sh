@@ -38,6 +38,9 @@ uuid() {
 is_unmeasured() { # who went on is a trouble before he is in the list
 	status health.troubles | grep -q '"unmeasured"'
 }
+some_wait() { # records, for the list
+	[ "$(status queues.records)" -gt 0 ]
+}
 new_worker() {
 	[ "$(workers | grep -cvxF "$OLD_WORKERS")" = 1 ]
 }
@@ -72,7 +75,7 @@ OLD_WORKERS=$(workers)
 kill -KILL "$(head -n 1 <<<"$OLD_WORKERS")"
 wait_for 20 new_worker
 wait_for 20 is_unmeasured
-[ "$(status queues.records)" -gt 0 ] || fail 'nothing waits for the list: that is no test'
+wait_for 20 some_wait
 [ "$(status events.deadlines)" = 0 ] || fail 'what is counted is not in the list'
 expect 1 timeout 60 "$ASSAY" reload --control "$CONTROL"
 expect_text "$OUT$ERR" 'does not answer'
