@@ -223,7 +223,7 @@ waiting_tests() {
 unit_tests() {
 	build build-test-dev all && run build-test-dev "$cpus" unit policy
 	below=(nice) # its time is that of processors: the others first, but not for ever
-	[ ! -f build-test-dev/build.ninja ] || run build-test-dev $((2 * cpus)) fuzz-smoke
+	[ ! -f build-test-dev/build.ninja ] || run build-test-dev $((4 * cpus)) fuzz-smoke
 }
 
 other_builds() {

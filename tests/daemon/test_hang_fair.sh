@@ -6,7 +6,7 @@
 . "$SOURCE/tests/daemon/lib.sh"
 . "$SOURCE/tests/daemon/hang.sh"
 hang_test mount tpm
-threads=$((400 / SLOW)) files=$((1200 / SLOW)) ASK_SECONDS=${ASK_SECONDS:-200}
+threads=$((300 / SLOW)) files=$((600 / SLOW)) ASK_SECONDS=${ASK_SECONDS:-200}
 [ -z "$LONG" ] || { threads=2000 files=12000 DAEMON_SECONDS=600 ASK_SECONDS=300; }
 
 as_user python3 - "$MNT/many" $files >"$SCRATCH/many" <<'EOF'

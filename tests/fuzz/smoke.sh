@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # One fuzz target for FUZZ_SECONDS (10), from its seeds: smoke.sh TARGET CORPUS. Beside others it goes on until it has had
-# two fifths of that on a processor; where they leave it too little it ends after twenty times as long, and says so.
+# a quarter of that on a processor; where they leave it too little it ends after twenty times as long, and says so.
 # New inputs go to a folder of their own; the corpus in the tree is only read.
 set -eu
 
@@ -29,7 +29,7 @@ goes_on() {
 	read -r -a stat <<<"${stat##*) }"
 	ticks=$((stat[11] + stat[12]))
 	[ "${stat[0]}" != Z ] && [ $SECONDS -lt $((20 * seconds)) ] &&
-		{ [ $SECONDS -lt "$seconds" ] || [ $ticks -lt $((seconds * hertz * 2 / 5)) ]; }
+		{ [ $SECONDS -lt "$seconds" ] || [ $ticks -lt $((seconds * hertz / 4)) ]; }
 }
 while goes_on; do sleep 0.5; done
 kill -USR1 %1 2>/dev/null || true # it ends, and says what it has done
