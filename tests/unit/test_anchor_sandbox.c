@@ -51,7 +51,7 @@ static int read_parent(void)
 	char byte;
 	struct iovec io = { &byte, 1 }, from = { (void *)dir, 1 };
 
-	return process_vm_readv(getppid(), &io, 1, &from, 1, 0) == 1 ? 0 : -1;
+	return process_vm_readv(attempts_parent, &io, 1, &from, 1, 0) == 1 ? 0 : -1;
 }
 
 static int unshare_mounts(void)
@@ -86,7 +86,7 @@ static int set_mode_of_path(void)
 
 static int bring_file_in(void)
 {
-	return (int)syscall(SYS_pidfd_open, getppid(), 0) >= 0 ? 0 : -1;
+	return (int)syscall(SYS_pidfd_open, attempts_parent, 0) >= 0 ? 0 : -1;
 }
 
 static int open_by_handle(void)

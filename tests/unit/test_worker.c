@@ -196,9 +196,10 @@ static int try_trace(void)
 	return (int)ptrace(PTRACE_TRACEME, 0, NULL, NULL);
 }
 
+/* Init: getppid() would be what ends it. */
 static int try_signal(void)
 {
-	return kill(getppid(), 0);
+	return kill(1, 0);
 }
 
 static int try_write_attribute(void)

@@ -439,7 +439,7 @@ static void scan(struct scout *s)
 
 /* It follows paths of others, and reads what the kernel says of processes. With its rights it could
  * also write to their memory. */
-static int enter_sandbox(void)
+int scout_sandbox(void)
 {
 	static const char *const calls[] = { "openat",	"statx",   "newfstatat", "fstat",
 					     "fstatfs", "ioctl",   "getdents64", "lseek",
@@ -465,7 +465,7 @@ int scout_process(void)
 	struct ipc_message m;
 
 	s.proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (s.proc < 0 || enter_sandbox() < 0)
+	if (s.proc < 0 || scout_sandbox() < 0)
 		return 1;
 	while (s.error == 0 && ipc_receive(CHILD_SOCKET, &buffer, &m) == 0) {
 		ipc_close_fds(&m);

@@ -8,3 +8,5 @@
 
 /* Serves until its socket ends. */
 int scout_process(void);
+/* What it keeps: to read. For the tests. */
+int scout_sandbox(void);

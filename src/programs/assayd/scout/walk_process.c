@@ -237,7 +237,7 @@ static bool take(struct walker *w, const struct ipc_message *m)
  * It reads what the kernel says of processes, and opens what they have mapped. Before
  * CAP_CHECKPOINT_RESTORE CAP_SYS_ADMIN was for that: who is started by a unit of then has no other.
  */
-static int enter_sandbox(void)
+int walk_sandbox(void)
 {
 	static const char *const calls[] = { "openat",	   "newfstatat", "fstat", "statx",
 					     "fstatfs",	   "getdents64", "ioctl", "poll",
@@ -268,7 +268,7 @@ int walk_process(void)
 	w.self = (uint32_t)getpid();
 	w.mount_ns = mount_ns_of(w.self);
 	walk_judge_init(&w.judge);
-	if (enter_sandbox() < 0)
+	if (walk_sandbox() < 0)
 		return 1;
 	while (!begins && w.error == 0 && ipc_receive(CHILD_SOCKET, &buffer, &m) == 0) {
 		ipc_close_fds(&m);

@@ -8,3 +8,5 @@
 
 /* Serves one request. */
 int walk_process(void);
+/* What it keeps: to read. For the tests. */
+int walk_sandbox(void);
