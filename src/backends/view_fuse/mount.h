@@ -40,3 +40,9 @@ int assay_view_guard_start(const struct assay_view_mount *m, int parent_pidfd,
 
 /* It is unmounted on return, or @timeout_ms are over (-ETIMEDOUT). */
 int assay_view_guard_stop(struct assay_view_guard *g, int timeout_ms);
+
+/*
+ * What each of the two keeps, in the folder of the mount: to wait, and to unmount what stands at
+ * *ret_name there. Errors: as of the step that failed; then it should end. For the tests.
+ */
+int assay_view_guard_confine(const struct assay_view_mount *m, const char **ret_name);

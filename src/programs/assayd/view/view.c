@@ -12,15 +12,13 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/rd.h"
-#include "base/sandbox.h"
 #include "formats/policy.h"
 #include "programs/assayd/process/ipc.h"
 #include "programs/assayd/process/log.h"
 #include "programs/assayd/process/spawner.h"
 #include "programs/assayd/view/view_files.h"
 
-#define FILES_MAX 64u
-#define STOP_MS	  2000
+#define STOP_MS 2000
 
 struct view_process {
 	struct view_files files; /* first: the ops' ctx */
@@ -160,23 +158,6 @@ static const struct assay_view_ops ops = {
 	.load = ask_to_load,
 };
 
-static int confine(struct assay_err *err)
-{
-	static const char *const syscalls[] = { "poll",		"ppoll",   "readv",	 "writev",
-						"pread64",	"sendmsg", "recvmsg",	 "sendto",
-						"fcntl",	"fstat",   "newfstatat", "lseek",
-						"memfd_create", NULL };
-	const struct assay_sandbox sandbox = {
-		.uid = CHILD_ID_VIEW,
-		.gid = CHILD_ID_VIEW,
-		.max_files = FILES_MAX,
-		.max_file_size = ASSAY_POLICY_SIZE_MAX, /* of what is handed to main */
-		.syscalls = syscalls,
-	};
-
-	return assay_sandbox_enter(&sandbox, NULL, err);
-}
-
 /* From here on the mount goes when we do. */
 static int set_up(struct view_process *p, struct assay_err *err)
 {
@@ -191,7 +172,7 @@ static int set_up(struct view_process *p, struct assay_err *err)
 	if (r == 0)
 		p->files.crypto = assay_crypto_openssl_port(p->openssl);
 	if (r == 0)
-		r = confine(err);
+		r = view_sandbox(err);
 	return r;
 }
 

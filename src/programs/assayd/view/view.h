@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include "base/err.h"
+
 #define VIEW_NAME "ima" /* in the folder that it is given */
 
 /* Messages (ipc.h). It is given, as CHILD_FDS: the folder to mount in, and a pidfd of main. */
@@ -26,3 +28,5 @@ enum view_message {
 
 /* The child's main (child_fn of CHILD_VIEW). */
 int view_process(void);
+/* What it keeps: the descriptors that it has. For the tests. */
+int view_sandbox(struct assay_err *err);
