@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* main's side of the scout, with a scout that the test plays and a clock that it sets: which places
- * are left out, and for how long. */
+ * are left out, and for how long; and when what is mounted elsewhere begins one before its time. */
 #include "unit/test.h"
 
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "backends/source_fanotify/mount_events.h"
 #include "base/clock.h"
 #include "programs/assayd/main/scout.h"
 #include "programs/assayd/process/ipc.h"
@@ -21,6 +22,10 @@ static struct scout_link *scout;
 static struct scout_place left_out[SCOUT_SKIP_MAX];
 static uint32_t n_left_out;
 static bool says_each; /* process, in this pass */
+/* Of the kernel, which tells of mounts; -1: it is an old one. */
+static int events_fd;
+static uint32_t n_marked, n_drained;
+static bool met_new;
 
 /* ---- what scout.c calls ------------------------------------------------------------------------
  */
@@ -56,6 +61,43 @@ void child_close(struct child *c)
 
 void log_line(int level, const char *fmt, ...)
 {
+}
+
+int assay_mount_events_new(struct assay_mount_events **ret)
+{
+	*ret = NULL;
+	return 0;
+}
+
+void assay_mount_events_free(struct assay_mount_events *e)
+{
+}
+
+int assay_mount_events_fd(const struct assay_mount_events *e)
+{
+	return events_fd;
+}
+
+void assay_mount_events_begin(struct assay_mount_events *e)
+{
+	n_drained++;
+	n_marked = 0;
+}
+
+void assay_mount_events_mark(struct assay_mount_events *e, uint64_t ns, int fd)
+{
+	assert_true(fd >= 0);
+	n_marked += events_fd >= 0;
+}
+
+bool assay_mount_events_end(struct assay_mount_events *e)
+{
+	return met_new;
+}
+
+uint32_t assay_mount_events_marked(const struct assay_mount_events *e)
+{
+	return n_marked;
 }
 
 static void on_found(void *ctx, const struct scout_mount *m, int fd, const char *reason)
@@ -128,6 +170,27 @@ static void hang_at(uint64_t ns, uint32_t id)
 	assert_false(scout_is_looking(scout));
 }
 
+static void say_namespace(uint64_t ns)
+{
+	uint8_t body[16];
+	struct assay_wr w = assay_wr(body, sizeof(body));
+	struct ipc_message m = { .type = SCOUT_NAMESPACE, .n_fds = 1, .fd = { STDERR_FILENO } };
+
+	scout_place_encode(&(struct scout_place){ .ns = ns }, &w);
+	m.body = assay_wr_done(&w);
+	assert_int_equal(ipc_send(scout_end, &m), 0);
+	scout_receive(scout);
+}
+
+/* A pass of @took, with one namespace. */
+static void pass(uint64_t took)
+{
+	begin();
+	say_namespace(7);
+	now += took;
+	end();
+}
+
 static struct scout_state state_of(void)
 {
 	struct scout_state state;
@@ -145,6 +208,9 @@ static int set_up(void **state)
 {
 	static const struct scout_ops ops = { .found = on_found, .done = on_done };
 
+	events_fd = -1;
+	n_marked = n_drained = 0;
+	met_new = false;
 	return scout_new(NULL, &ops, NULL, &scout, NULL);
 }
 
@@ -321,6 +387,95 @@ static void the_window_grows_until_a_pass_ends(void **state)
 	assert_false(state_of().is_late);
 }
 
+/* When main's tick begins one, to the tenth of a second. */
+static uint64_t until_next(void)
+{
+	uint64_t from = now;
+
+	begin();
+	return now - from;
+}
+
+static void an_old_kernel_has_the_window_alone(void **state)
+{
+	pass(SECOND / 100);
+	assert_int_equal(scout_events_fd(scout), -1);
+	assert_int_equal(state_of().marked, 0);
+	assert_true(state_of().marked_window_ns == state_of().window_ns);
+	assert_int_equal(scout_pause(scout, now, 1000), 1000);
+	assert_true(until_next() >= 2 * SECOND);
+	end();
+}
+
+static void a_mount_begins_a_pass(void **state)
+{
+	events_fd = 1000;
+	pass(SECOND / 100);
+	assert_int_equal(state_of().marked, 1);
+	assert_true(state_of().marked_window_ns <= SECOND / 5);
+	assert_true(state_of().window_ns >= 2 * SECOND);
+	assert_int_equal(scout_events_fd(scout), 1000);
+	now += SECOND;
+	scout_tick(scout, now);
+	assert_false(scout_is_looking(scout));
+	scout_wake(scout, now);
+	assert_int_equal(scout_events_fd(scout), -1); /* whoever mounts more wakes nobody */
+	assert_int_equal(scout_pause(scout, now, 1000), 0);
+	scout_tick(scout, now);
+	assert_true(scout_is_looking(scout));
+	assert_int_equal(n_drained, 2);
+	begin();
+	scout_wake(scout, now); /* in the pass: it may have been where that was */
+	end();
+	assert_int_equal(scout_pause(scout, now, 1000), 100);
+	assert_true(until_next() <= SECOND / 5);
+	end();
+	assert_true(until_next() >= 2 * SECOND);
+	end();
+}
+
+/* All that others can have is a tenth of the time. */
+static void who_mounts_all_the_time_has_a_tenth(void **state)
+{
+	const uint64_t took = SECOND / 2;
+	uint64_t began = now;
+
+	events_fd = 1000;
+	for (int i = 0; i < 20; i++) {
+		pass(took);
+		scout_wake(scout, now);
+	}
+	assert_true(now - began >= 19 * 10 * took);
+	assert_true(state_of().marked_window_ns == (9 + 2) * took);
+}
+
+/* It may have been mounted between the look at the new namespace and its mark. */
+static void a_new_namespace_is_looked_at_again(void **state)
+{
+	events_fd = 1000;
+	met_new = true;
+	pass(SECOND / 100);
+	met_new = false;
+	assert_true(until_next() <= SECOND / 5);
+	end();
+	assert_true(until_next() >= 2 * SECOND);
+	end();
+}
+
+static void the_window_of_known_ones_grows_too(void **state)
+{
+	events_fd = 1000;
+	pass(SECOND / 100);
+	scout_wake(scout, now);
+	for (int i = 0; i < 3; i++) {
+		begin();
+		hang_at(0, 0);
+	}
+	assert_true(state_of().marked_window_ns > 6 * SECOND);
+	pass(SECOND / 100);
+	assert_true(state_of().marked_window_ns <= SECOND / 5);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -335,6 +490,15 @@ int main(void)
 		cmocka_unit_test_setup_teardown(who_stood_still_has_not_hung, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(nobody_is_blamed_for_another, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_window_grows_until_a_pass_ends, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(an_old_kernel_has_the_window_alone, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(a_mount_begins_a_pass, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(who_mounts_all_the_time_has_a_tenth, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(a_new_namespace_is_looked_at_again, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(the_window_of_known_ones_grows_too, set_up,
 						tear_down),
 	};
 

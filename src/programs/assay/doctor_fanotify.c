@@ -90,13 +90,13 @@ static void look_at_ignore_marks(struct doctor *d, int fd)
 
 /* What newer kernels have, and what it is without. */
 static const struct extra {
-	const char *name, *key;
+	const char *name, *key; /* of the report's text: with what assayd uses */
 	unsigned group, mark;
 	uint64_t mask;
 } extras[] = {
 	{ "the opener as pidfd", "pidfd", FAN_CLASS_CONTENT | REPORT_PIDFD, 0, 0 },
-	{ "errors of single events", "fd_error", FAN_CLASS_CONTENT | REPORT_FD_ERROR, 0, 0 },
-	{ "mount events", "mount_events", FAN_CLASS_NOTIF | REPORT_MNT, 0, 0 },
+	{ "errors of single events (used)", "fd_error", FAN_CLASS_CONTENT | REPORT_FD_ERROR, 0, 0 },
+	{ "mount events (used)", "mount_events", FAN_CLASS_NOTIF | REPORT_MNT, 0, 0 },
 	{ "pre-content events", "pre_content", FAN_CLASS_PRE_CONTENT, 0, PRE_ACCESS },
 };
 

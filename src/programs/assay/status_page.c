@@ -206,6 +206,10 @@ static void print_coverage(const json_t *reply)
 		       " other namespaces, seen within %" JSON_INTEGER_FORMAT " ms",
 		       number(reply, "elsewhere.filesystems"),
 		       number(reply, "elsewhere.namespaces"), number(reply, "elsewhere.window_ms"));
+	if (number(reply, "elsewhere.marked") > 0)
+		printf(" (%" JSON_INTEGER_FORMAT " ms in %" JSON_INTEGER_FORMAT " that are known)",
+		       number(reply, "elsewhere.marked_window_ms"),
+		       number(reply, "elsewhere.marked"));
 	putchar('\n');
 	json_array_foreach(list, i, one)
 	{

@@ -425,6 +425,7 @@ static int run(struct running *r, struct assay_err *err)
 		{ .events = POLLIN },
 		{ .events = POLLIN },
 		{ .events = POLLIN },
+		{ .events = POLLIN },
 	};
 	struct signalfd_siginfo info;
 	int pause_ms = TICK_MS, rc;
@@ -434,6 +435,7 @@ static int run(struct running *r, struct assay_err *err)
 		p[4].fd = view_link_fd(d->view);
 		p[5].fd = handover_fd(d->handover);
 		p[6].fd = needed_fd(d->needed);
+		p[7].fd = d->scout ? scout_events_fd(d->scout) : -1;
 		poll(p, ARRAY_LEN(p), pause_ms);
 		alive_tell(d);
 		while (read(r->signal_fd, &info, sizeof(info)) == sizeof(info)) {
@@ -459,10 +461,7 @@ static int run(struct running *r, struct assay_err *err)
 		pause_ms = tend_children(r);
 		if (p[2].revents || mounts_are_due(d->mounts))
 			on_mounts(d);
-		if (d->scout) {
-			scout_receive(d->scout);
-			scout_tick(d->scout, assay_clock_ns());
-		}
+		pause_ms = daemon_tend_elsewhere(d, p[7].revents, pause_ms);
 		view_link_receive(d->view);
 		view_link_tick(d->view, assay_clock_ns());
 		record_some(d);

@@ -52,3 +52,14 @@ int daemon_search_elsewhere(struct daemon *d, struct assay_err *err)
 		 passed_ns < FIRST_PASS_NS);
 	return 0;
 }
+
+int daemon_tend_elsewhere(struct daemon *d, bool mounted, int ms)
+{
+	if (!d->scout)
+		return ms;
+	if (mounted)
+		scout_wake(d->scout, assay_clock_ns());
+	scout_receive(d->scout);
+	scout_tick(d->scout, assay_clock_ns());
+	return scout_pause(d->scout, assay_clock_ns(), ms);
+}

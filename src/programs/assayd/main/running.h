@@ -27,6 +27,9 @@ int daemon_start_peek(struct running *r, struct assay_err *err);
 int daemon_lock_memory(const struct daemon *d, struct assay_err *err);
 /* The first pass over the other mount namespaces, if there is to be one. */
 int daemon_search_elsewhere(struct daemon *d, struct assay_err *err);
+/* What has come of that search, and what is due. @mounted: scout_events_fd() is readable. Returns
+ * milliseconds until the next time, @ms at most. */
+int daemon_tend_elsewhere(struct daemon *d, bool mounted, int ms);
 /* For spawner_start(): a child that others wait for is exempt, at whoever reads events now. */
 int daemon_admit(void *ctx, pid_t pid, int pidfd);
 void daemon_dismiss(void *ctx, pid_t pid); /* no more */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backends/source_fanotify/mount_events.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/fmt.h"
@@ -13,7 +14,9 @@
 #include "programs/assayd/process/log.h"
 
 #define INTERVAL_NS 2000000000ull
-#define REST	    20u		   /* a pass may take one part in so many of the time */
+#define REST	    20u /* a pass may take one part in so many of the time */
+#define WOKEN_REST  9u	/* the same for those that a mount began */
+#define WOKEN_NS    100000000ull
 #define HANG_NS	    2000000000ull  /* without a word */
 #define PROCESS_NS  1000000000ull  /* the same, at a process that was told: nothing to wait for */
 #define TRIAL_NS    60000000000ull /* between two tries of places that hung, while they do */
@@ -25,8 +28,10 @@ struct scout_link {
 	const struct scout_ops *ops;
 	void *ctx;
 	struct child child; /* socket -1: it could not be started again */
+	struct assay_mount_events *events;
 	bool looking;
-	uint64_t began_ns, next_ns;
+	bool woken; /* something was mounted, or may have been, behind this pass's begin */
+	uint64_t began_ns, next_ns, rested_ns;	 /* before that none begins, whoever was woken */
 	uint64_t silent_ns, counted_ns;		 /* so long without a word, as of then */
 	struct scout_place last;		 /* where it looks */
 	struct scout_place skip[SCOUT_SKIP_MAX]; /* those that hung; the one of longest ago first */
@@ -39,6 +44,8 @@ struct scout_link {
 	_Atomic uint32_t places, processes; /* of those in skip */
 	_Atomic uint64_t window_ns,
 		whole_ns; /* of the last whole pass: what it promised, its begin */
+	_Atomic uint32_t marked;
+	_Atomic uint64_t marked_window_ns, waiting_ns; /* since a mount waits for a pass; 0: none */
 };
 
 static int start(struct scout_link *s, struct assay_err *err)
@@ -63,9 +70,10 @@ int scout_new(struct spawner *spawner, const struct scout_ops *ops, void *ctx,
 	s->ctx = ctx;
 	s->child = (struct child){ .pidfd = -1, .socket = -1 };
 	s->whole_ns = assay_clock_ns();
-	r = start(s, err);
+	r = assay_mount_events_new(&s->events) < 0 ? assay_err_set(err, -ENOMEM, "out of memory")
+						   : start(s, err);
 	if (r < 0)
-		free(s);
+		scout_free(s);
 	else
 		*ret = s;
 	return r;
@@ -76,12 +84,34 @@ void scout_free(struct scout_link *s)
 	if (!s)
 		return;
 	child_close(&s->child);
+	assay_mount_events_free(s->events);
 	free(s);
 }
 
 int scout_fd(const struct scout_link *s)
 {
 	return s->child.socket;
+}
+
+/* Not while a pass is to begin anyway: who mounts all the time wakes nobody more often. */
+int scout_events_fd(const struct scout_link *s)
+{
+	return s->woken ? -1 : assay_mount_events_fd(s->events);
+}
+
+void scout_wake(struct scout_link *s, uint64_t now_ns)
+{
+	s->woken = true;
+	if (s->waiting_ns == 0)
+		s->waiting_ns = now_ns;
+}
+
+int scout_pause(const struct scout_link *s, uint64_t now_ns, int ms)
+{
+	uint64_t left_ns = s->rested_ns > now_ns ? s->rested_ns - now_ns : 0;
+	uint64_t left_ms = (left_ns + 999999u) / 1000000u;
+
+	return s->woken && !s->looking && left_ms < (uint64_t)ms ? (int)left_ms : ms;
 }
 
 bool scout_is_looking(const struct scout_link *s)
@@ -96,7 +126,8 @@ void scout_hurry(struct scout_link *s)
 
 void scout_get_state(const struct scout_link *s, struct scout_state *ret)
 {
-	uint64_t whole_ns = s->whole_ns, age_ns = assay_clock_ns() - whole_ns;
+	uint64_t now_ns = assay_clock_ns(), age_ns = now_ns - s->whole_ns;
+	uint64_t waiting_ns = s->waiting_ns;
 
 	ret->namespaces = s->namespaces;
 	ret->filesystems = s->filesystems;
@@ -106,6 +137,10 @@ void scout_get_state(const struct scout_link *s, struct scout_state *ret)
 	ret->is_late = age_ns > ret->window_ns + LATE_NS;
 	if (age_ns > ret->window_ns)
 		ret->window_ns = age_ns;
+	ret->marked = s->marked;
+	ret->marked_window_ns = ret->marked ? s->marked_window_ns : ret->window_ns;
+	if (waiting_ns && now_ns - waiting_ns > ret->marked_window_ns)
+		ret->marked_window_ns = now_ns - waiting_ns;
 }
 
 /* Another one, in a while; this pass is lost. */
@@ -117,7 +152,7 @@ static void replace(struct scout_link *s, const char *why)
 	child_kill(&s->child);
 	child_close(&s->child);
 	s->looking = false;
-	s->next_ns = assay_clock_ns() + INTERVAL_NS;
+	s->next_ns = s->rested_ns = assay_clock_ns() + INTERVAL_NS;
 	if (start(s, &err) < 0)
 		log_line(LOG_ERR, "other mount namespaces are not searched: %s", err.text);
 }
@@ -136,6 +171,16 @@ static int take_mount(struct scout_link *s, const struct ipc_message *m)
 		s->ops->found(s->ctx, &mount, -1, "another process or machine answers for it");
 	else
 		s->ops->found(s->ctx, &mount, -1, strerror((int)mount.error));
+	return 0;
+}
+
+static int take_namespace(struct scout_link *s, const struct ipc_message *m)
+{
+	struct scout_place place;
+
+	if (!s->looking || scout_place_parse(m->body, &place) < 0 || m->n_fds != 1)
+		return -EBADMSG;
+	assay_mount_events_mark(s->events, place.ns, m->fd[0]);
 	return 0;
 }
 
@@ -160,9 +205,26 @@ static void drop_first_skip(struct scout_link *s)
 	count_skips(s);
 }
 
+/* When the next one may begin; and what that promises. */
+static void rest(struct scout_link *s, uint64_t now)
+{
+	uint64_t took = now - s->began_ns;
+	uint64_t pause = REST * took > INTERVAL_NS ? REST * took : INTERVAL_NS;
+	uint64_t woken = WOKEN_REST * took > WOKEN_NS ? WOKEN_REST * took : WOKEN_NS;
+
+	s->next_ns = now + pause;
+	s->rested_ns = now + woken;
+	s->window_ns = pause + 2 * took;
+	s->marked_window_ns = woken + 2 * took;
+	s->whole_ns = s->began_ns;
+	if (assay_mount_events_end(s->events))
+		s->woken = true;
+	s->marked = assay_mount_events_marked(s->events);
+	s->waiting_ns = s->woken ? s->began_ns : 0;
+}
+
 static int end_pass(struct scout_link *s, const struct ipc_message *m)
 {
-	uint64_t now = assay_clock_ns(), took = now - s->began_ns;
 	struct scout_summary summary;
 
 	if (!s->looking || scout_summary_parse(m->body, &summary) < 0)
@@ -170,11 +232,9 @@ static int end_pass(struct scout_link *s, const struct ipc_message *m)
 	s->looking = s->hung_nowhere = false;
 	if (s->trial)
 		drop_first_skip(s);
-	s->next_ns = now + (REST * took > INTERVAL_NS ? REST * took : INTERVAL_NS);
+	rest(s, assay_clock_ns());
 	s->namespaces = summary.namespaces;
 	s->filesystems = summary.filesystems;
-	s->window_ns = s->next_ns - now + 2 * took;
-	s->whole_ns = s->began_ns;
 	s->ops->done(s->ctx);
 	return 0;
 }
@@ -189,6 +249,8 @@ static int take(struct scout_link *s, const struct ipc_message *m)
 	case SCOUT_FAILED:
 		s->last = (struct scout_place){ 0 };
 		return s->looking ? take_mount(s, m) : -EBADMSG;
+	case SCOUT_NAMESPACE:
+		return take_namespace(s, m);
 	case SCOUT_DONE:
 		return end_pass(s, m);
 	default:
@@ -235,6 +297,8 @@ static void begin_pass(struct scout_link *s, uint64_t now)
 	scout_skips_encode(s->skip + s->trial, s->n_skip - s->trial, &w);
 	m.body = assay_wr_done(&w);
 	s->began_ns = now;
+	s->woken = false;
+	assay_mount_events_begin(s->events);
 	heard(s, now);
 	s->last = (struct scout_place){ 0 };
 	if (ipc_send(s->child.socket, &m) == 0)
@@ -291,11 +355,16 @@ static bool hangs(struct scout_link *s, uint64_t now_ns)
 	return s->silent_ns > limit;
 }
 
+static bool is_due(const struct scout_link *s, uint64_t now_ns)
+{
+	return now_ns >= s->next_ns || (s->woken && now_ns >= s->rested_ns);
+}
+
 void scout_tick(struct scout_link *s, uint64_t now_ns)
 {
 	if (s->looking && hangs(s, now_ns)) {
 		end_hang(s, now_ns);
-	} else if (!s->looking && now_ns >= s->next_ns) {
+	} else if (!s->looking && is_due(s, now_ns)) {
 		if (s->child.socket >= 0)
 			begin_pass(s, now_ns);
 		else

@@ -22,7 +22,11 @@ struct scout_state {
 	uint32_t namespaces, filesystems; /* of the last pass */
 	uint64_t window_ns; /* that a new mount may go unseen: from one pass's begin to the next's
 			       end; longer while the next one does not end */
-	bool is_late;	    /* by far, so that somebody must look at it */
+	/* Namespaces whose mounts the kernel tells of, and how long one may go unseen there;
+	 * without any: window_ns. */
+	uint32_t marked;
+	uint64_t marked_window_ns;
+	bool is_late;		       /* by far, so that somebody must look at it */
 	uint32_t hung, hung_processes; /* places, and processes, that are left out for now */
 };
 
@@ -38,6 +42,13 @@ int scout_fd(const struct scout_link *s); /* to poll; may change after each call
 void scout_receive(struct scout_link *s);
 /* Begins a pass when it is time, ends one that hangs. */
 void scout_tick(struct scout_link *s, uint64_t now_ns);
+/* Readable: scout_wake(); -1: not now. May change as scout_fd(). */
+int scout_events_fd(const struct scout_link *s);
+/* Something was mounted in another namespace: a pass begins before its time, when the last one is
+ * not too near. */
+void scout_wake(struct scout_link *s, uint64_t now_ns);
+/* @ms, or less: until scout_tick() is to be called. */
+int scout_pause(const struct scout_link *s, uint64_t now_ns, int ms);
 /* The next pass need not wait for its time. */
 void scout_hurry(struct scout_link *s);
 /* A pass is under way. */

@@ -201,10 +201,11 @@ static json_t *elsewhere_json(struct daemon *d)
 	if (!d->scout)
 		return json_null();
 	scout_get_state(d->scout, &s);
-	return json_pack("{s:i, s:i, s:I, s:i, s:i}", "namespaces", (int)s.namespaces,
+	return json_pack("{s:i, s:i, s:I, s:i, s:I, s:i, s:i}", "namespaces", (int)s.namespaces,
 			 "filesystems", (int)s.filesystems, "window_ms",
-			 (json_int_t)(s.window_ns / 1000000u), "hung", (int)s.hung,
-			 "hung_processes", (int)s.hung_processes);
+			 (json_int_t)(s.window_ns / 1000000u), "marked", (int)s.marked,
+			 "marked_window_ms", (json_int_t)(s.marked_window_ns / 1000000u), "hung",
+			 (int)s.hung, "hung_processes", (int)s.hung_processes);
 }
 
 /* ---- processes ------------------------------------------------------------------------------ */
@@ -333,6 +334,8 @@ static void gather(struct daemon *d, struct health_facts *f)
 	if (d->scout)
 		scout_get_state(d->scout, &scout);
 	f->window_ms = scout.window_ns / 1000000u;
+	f->marked = scout.marked;
+	f->marked_window_ms = scout.marked_window_ns / 1000000u;
 	f->search_is_late = scout.is_late;
 	f->hung = scout.hung;
 	f->hung_processes = scout.hung_processes;

@@ -124,7 +124,13 @@ static void add_coverage(json_t *list, const struct daemon *d, const struct heal
 		add(list, "exempt_unmeasured",
 		    "%llu files that they opened were too many or too large",
 		    (unsigned long long)needed_unmeasured(d->needed));
-	if (d->scout)
+	if (d->scout && f->marked)
+		add(list, "mount_window",
+		    "what is mounted in another mount namespace may go unseen for %llu ms; in %u "
+		    "that are known for %llu ms",
+		    (unsigned long long)f->window_ms, f->marked,
+		    (unsigned long long)f->marked_window_ms);
+	else if (d->scout)
 		add(list, "mount_window",
 		    "what is mounted in another mount namespace may go unseen for %llu ms",
 		    (unsigned long long)f->window_ms);

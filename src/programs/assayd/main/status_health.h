@@ -13,6 +13,8 @@ struct health_facts {
 	uint32_t uncovered; /* filesystems */
 	uint32_t missing;   /* processes */
 	uint64_t window_ms; /* scout_state */
+	uint32_t marked;
+	uint64_t marked_window_ms;
 	bool search_is_late;
 	uint32_t hung, hung_processes;
 	uint64_t gap_age_ns; /* since something went unmeasured; UINT64_MAX: nothing has */

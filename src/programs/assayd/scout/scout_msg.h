@@ -14,6 +14,7 @@ enum scout_message {
 	SCOUT_FAILED,	 /* a filesystem that could not be opened */
 	SCOUT_DONE,	 /* the pass is over */
 	SCOUT_SCAN_EACH, /* to the scout: as SCOUT_SCAN, and it says each process before it looks */
+	SCOUT_NAMESPACE, /* it is looked at next; with its descriptor */
 };
 
 #define SCOUT_SKIP_MAX	256u

@@ -289,6 +289,21 @@ static void look_at_table(struct scout *s, struct place *place)
 		look_at_mounts(s, place);
 }
 
+/* What is mounted there from now on the kernel tells main. */
+static void tell_namespace(struct scout *s, const struct mount_table_task *task, uint64_t number)
+{
+	AUTO(fd) int ns = openat(task->dir, "ns/mnt", O_RDONLY | O_CLOEXEC);
+	const struct scout_place place = { .ns = number };
+	uint8_t body[16];
+	struct assay_wr w = assay_wr(body, sizeof(body));
+	struct stat st;
+
+	if (ns < 0 || fstat(ns, &st) < 0 || st.st_ino != number)
+		return; /* it has gone elsewhere */
+	scout_place_encode(&place, &w);
+	tell(s, SCOUT_NAMESPACE, assay_wr_done(&w), ns);
+}
+
 /* Where it is not sure whose table it is, a user may have put his own in the place of root's: it is
  * taken for his, and another task of that namespace may say more. */
 static void look_at_namespace(struct scout *s, const struct mount_table_task *task)
@@ -303,7 +318,10 @@ static void look_at_namespace(struct scout *s, const struct mount_table_task *ta
 	place.ours = table.is_ours && table.is_sure;
 	if (has(&s->namespaces, place.ns) || (!table.is_sure && has(&s->unsure, place.ns)))
 		return;
-	s->summary.namespaces += !has(&s->unsure, place.ns);
+	if (!has(&s->unsure, place.ns)) {
+		s->summary.namespaces++;
+		tell_namespace(s, task, place.ns);
+	}
 	if (add(table.is_sure ? &s->namespaces : &s->unsure, place.ns) < 0)
 		s->error = -ENOMEM;
 	look_at_table(s, &place);
