@@ -29,7 +29,7 @@ done
 	exit 2
 }
 
-started=$SECONDS step=0
+started=$SECONDS step=0 told=no
 bold='' plain=''
 [ ! -t 1 ] || bold=$(printf '\033[1m') plain=$(printf '\033[0m')
 bin=$PWD/build-demo
@@ -58,6 +58,12 @@ show() {
 	printf '   $ %s\n' "$words"
 	"$@" 2>&1 | sed "s|$work/||g; s|$quiet/||g; s/^/     /"
 	return "${PIPESTATUS[0]}"
+}
+
+tell_packages() {
+	told=yes
+	[ ! -s "$work/installed" ] || say "" "These packages were installed. To remove them again:" \
+		"sudo apt-get purge $(tr '\n' ' ' <"$work/installed")"
 }
 
 give_up() {
@@ -95,6 +101,7 @@ finish() {
 	trap - EXIT
 	trap '' INT TERM HUP
 	stop_all
+	[ $told = yes ] || tell_packages
 	if [ $keep = yes ] && [ -d "$work/evidence" ]; then
 		find "$work" -mindepth 1 -maxdepth 1 ! -name evidence -exec rm -rf {} +
 	else
@@ -284,12 +291,16 @@ say "From now on each file that is executed, mapped as a program, or read by roo
 	"written into a list, and added to the TPM's PCR 10 before the program goes on."
 
 heading "Real programs"
-say "What else this machine does meanwhile has its entries too: they are in the totals."
+say "What else this machine does meanwhile has its entries too: they are in the totals. A program that ran when" \
+	"assayd started was measured then, so it has no new entry."
+already=$(entries)
 run_programs
 
 heading "The list so far: one entry a file, the newest last"
-say "Of all that this machine has opened, the programs from above:"
-"$bin/assay" log show "$(segment)" | awk '
+say "Of all that this machine has opened since, the programs from above (e3b0c442... is an empty file: what" \
+	"a linker begins with):"
+"$bin/assay" log show "$(segment)" | awk -v already="$already" '
+	NR <= already { next }
 	$3 == "ima-ng" && $5 ~ "/(bash|ls|cc1|[^/]*-(gcc|as|ld)[-.0-9a-z]*|hello|hello[.]c|apt-get|python3[.0-9]*)$" {
 		print substr($4, 1, 23) "...", $5
 	}' | tail -n 8 | sed 's/^/     /'
@@ -345,19 +356,17 @@ say "entries in the list                  $all" \
 
 heading "That was it, in $((SECONDS - started)) seconds"
 changed='nothing is changed'
-[ $hardware = no ] || changed="nothing is changed but the TPM's PCR 10, until the next reboot"
+[ ! -s "$work/installed" ] || changed='nothing is changed but the packages below'
+[ $hardware = no ] || changed+=", and in the TPM PCR 10, until the next reboot"
 say "Nothing is left running, and $changed. build-demo/ stays, for the next time." "To go on:" "" \
-	"man man/assay.1                         what there is" \
+	"build-demo/assay --help                 what there is; man/ has a page for each" \
 	"build-demo/assay policy show tcb        the policy that was in force" \
 	"build-demo/assay policy explain --help  why a file is measured, or is not" \
-	"sudo ninja -C build-demo install        to stay; then, on a machine with a TPM of its own," \
-	"sudo systemctl enable --now assayd      and see man assayd"
+	"sudo ninja -C build-demo install        to stay; then, on a machine with systemd and a TPM of its own," \
+	"sudo systemctl enable --now assayd      and see man/assayd.8"
 if [ $keep = yes ]; then
 	say "" "Kept: list, quote, ak.pub, and the list that was forged. Try it yourself, and rm -r $work then:" \
 		"cd $work/evidence && ./assay log show list" \
 		"./assay quote verify --ak ak.pub --nonce $nonce --pcr-list $pcrs --ignore-violations --log list quote"
 fi
-if [ -s "$work/installed" ]; then
-	say "" "These packages were installed. To remove them again:" \
-		"sudo apt-get purge $(tr '\n' ' ' <"$work/installed")"
-fi
+tell_packages

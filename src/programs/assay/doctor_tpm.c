@@ -56,7 +56,7 @@ static void look_at_device(struct doctor *d)
 	a.means = doctor_uses_tpm(d) ? "assayd does not start: its list is to be anchored in one."
 				     : "Nobody can prove to another machine what ran here.";
 	a.todo = "Switch it on in the firmware's setup (fTPM, PTT, TPM device). Without any: "
-		 "anchor = soft, which proves nothing against root.";
+		 "anchor = soft (or auto), which proves nothing against root.";
 	doctor_add(d, &a, "the kernel knows of none");
 }
 

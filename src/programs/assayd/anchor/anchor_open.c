@@ -11,6 +11,7 @@
 #include "backends/anchor_tpm2/anchor_tpm2.h"
 #include "base/file.h"
 #include "base/hex.h"
+#include "programs/assayd/process/folder.h"
 
 /* The endorsement key that sessions were first salted to, in hex, beside the list: whoever puts
  * himself between us and the TPM later has another one. */
@@ -86,19 +87,16 @@ static int open_tpm(const struct assay_conf *conf, int list_dirfd, struct opened
 static int open_soft(const struct assay_conf *conf, const struct assay_crypto *crypto,
 		     struct opened_anchor *ret, struct assay_err *err)
 {
-	const char *dir = conf->soft_anchor_dir;
 	int r;
 
-	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
-		return assay_err_set(err, -errno, "cannot make '%s': %s", dir, strerror(errno));
-	ret->dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ret->dirfd = folder_open(conf->soft_anchor_dir, "soft_anchor_dir", err);
 	if (ret->dirfd < 0)
-		return assay_err_set(err, -errno, "cannot open '%s': %s", dir, strerror(errno));
+		return ret->dirfd;
 	r = assay_anchor_soft_new(ret->dirfd, crypto, &ret->soft, err);
 	if (r == 0)
 		ret->port = assay_anchor_soft_port(ret->soft);
 	else
-		assay_err_prefix(err, "software anchor in '%s'", dir);
+		assay_err_prefix(err, "software anchor in '%s'", conf->soft_anchor_dir);
 	return r;
 }
 

@@ -25,6 +25,7 @@
 #include "programs/assayd/audit/audit_daemon.h"
 #include "programs/assayd/main/alive.h"
 #include "programs/assayd/main/control.h"
+#include "programs/assayd/process/folder.h"
 #include "programs/assayd/process/log.h"
 #include "programs/assayd/process/programs.h"
 #include "programs/assayd/main/handover.h"
@@ -102,20 +103,6 @@ static int block_signals(struct assay_err *err)
 		      : fd;
 }
 
-static int open_list_dir(struct daemon *d, struct assay_err *err)
-{
-	int fd;
-
-	if (mkdir(d->conf.list_dir, 0700) < 0 && errno != EEXIST)
-		return assay_err_set(err, -errno, "cannot make '%s': %s", d->conf.list_dir,
-				     strerror(errno));
-	fd = open(d->conf.list_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return assay_err_set(err, -errno, "cannot open '%s': %s", d->conf.list_dir,
-				     strerror(errno));
-	return fd;
-}
-
 static const char *kernel_list(const struct daemon *d)
 {
 	if (strcmp(d->conf.kernel_list, "none") == 0)
@@ -146,7 +133,7 @@ void daemon_dismiss(void *ctx, pid_t pid)
 
 static int start_anchor(struct daemon *d, const struct anchor_wait *wait, struct assay_err *err)
 {
-	AUTO(fd) int list_dirfd = open_list_dir(d, err);
+	AUTO(fd) int list_dirfd = folder_open(d->conf.list_dir, "list_dir", err);
 	struct anchor_config config = {
 		.conf = &d->conf,
 		.kernel_list = kernel_list(d),
