@@ -11,6 +11,7 @@
 #include <sys/capability.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -38,10 +39,10 @@ static int change_ids(const struct assay_sandbox *s, struct assay_err *err)
 }
 
 /* Needs CAP_SETPCAP: before the ids go, and of no use to who never had it. */
-static int bound_caps(const struct assay_sandbox *s, struct assay_err *err)
+static int bound_caps(uint64_t keep, struct assay_err *err)
 {
 	for (int cap = 0; cap < 64 && prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++) {
-		if (s->keep_caps & 1ull << cap)
+		if (keep & 1ull << cap)
 			continue;
 		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0 && errno != EPERM)
 			return failed(err, -errno, "bounding capabilities");
@@ -266,9 +267,10 @@ static int allow_threads(scmp_filter_ctx ctx)
 	return r;
 }
 
+static const int domains[] = { AF_UNIX, AF_INET, AF_INET6, AF_NETLINK };
+
 static int allow_sockets(scmp_filter_ctx ctx, enum assay_sandbox_sockets which)
 {
-	static const int domains[] = { AF_UNIX, AF_INET, AF_INET6, AF_NETLINK };
 	size_t n = which == ASSAY_SANDBOX_ANY_SOCKETS ? 4 : which == ASSAY_SANDBOX_UNIX_SOCKETS;
 	int r = n ? seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(connect), 0) : 0;
 
@@ -310,7 +312,7 @@ int assay_sandbox_enter(const struct assay_sandbox *s, struct assay_sandbox_repo
 			struct assay_err *err)
 {
 	struct assay_sandbox_report report = { 0 };
-	int r = bound_caps(s, err);
+	int r = bound_caps(s->keep_caps, err);
 
 	if (r == 0)
 		r = change_ids(s, err);
@@ -324,5 +326,113 @@ int assay_sandbox_enter(const struct assay_sandbox *s, struct assay_sandbox_repo
 		r = filter_syscalls(s, err);
 	if (r == 0 && ret)
 		*ret = report;
+	return r;
+}
+
+/* ---- who starts others ---------------------------------------------------------------------- */
+
+/* Of those that it has: what a service manager took is no error. */
+static int drop_caps(uint64_t keep, struct assay_err *err)
+{
+	cap_t caps = cap_get_proc();
+	int r = caps && cap_clear_flag(caps, CAP_INHERITABLE) == 0 ? 0 : -ENOMEM;
+
+	for (cap_value_t cap = 0; r == 0 && cap < 64 && CAP_IS_SUPPORTED(cap); cap++)
+		if (!(keep & 1ull << cap) &&
+		    (cap_set_flag(caps, CAP_PERMITTED, 1, &cap, CAP_CLEAR) < 0 ||
+		     cap_set_flag(caps, CAP_EFFECTIVE, 1, &cap, CAP_CLEAR) < 0))
+			r = -errno;
+	if (r == 0 && cap_set_proc(caps) < 0)
+		r = -errno;
+	cap_free(caps);
+	return r < 0 ? failed(err, r, "dropping capabilities") : 0;
+}
+
+#define MARK 0x61737361 /* an option of prctl() that no kernel has: the filter answers */
+
+/* FNV-1a of what is refused. */
+static uint32_t number_of(const struct assay_sandbox_bound *b)
+{
+	uint32_t n = 2166136261u;
+
+	for (const char *const *name = b->calls; *name; name++)
+		for (const char *c = *name; c == *name || c[-1]; c++)
+			n = (n ^ (uint8_t)*c) * 16777619u;
+	return n;
+}
+
+/* Who is started by an upgrade has its predecessor's filter, for as long as it runs; and the kernel
+ * has no room for any number of them. */
+static bool is_bounded(const struct assay_sandbox_bound *b)
+{
+	return prctl(MARK, (unsigned long)number_of(b), 0, 0, 0) < 0 && errno == EALREADY;
+}
+
+static int refuse_families(scmp_filter_ctx ctx)
+{
+	const int last = domains[ARRAY_LEN(domains) - 1];
+	int r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1,
+				 SCMP_A0(SCMP_CMP_GT, (scmp_datum_t)last));
+
+	for (int family = 0, next = 0; r == 0 && family <= last; family++)
+		if (family == domains[next])
+			next++;
+		else
+			r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1,
+					     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)family));
+	return r;
+}
+
+static int refuse_call(scmp_filter_ctx ctx, const char *name)
+{
+	int nr = seccomp_syscall_resolve_name(name);
+
+	if (nr == __NR_SCMP_ERROR)
+		return 0;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+	/* Their look for leaks traces the process's own threads. */
+	if (nr == SCMP_SYS(ptrace)) {
+		int r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), nr, 1,
+					 SCMP_A0(SCMP_CMP_EQ, PTRACE_SEIZE));
+
+		return r < 0 ? r
+			     : seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), nr, 1,
+						SCMP_A0(SCMP_CMP_EQ, PTRACE_TRACEME));
+	}
+#endif
+	return seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), nr, 0);
+}
+
+static int refuse_all(const struct assay_sandbox_bound *b, struct assay_err *err)
+{
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
+	int r = ctx ? 0 : -ENOMEM;
+
+	for (const char *const *name = b->calls; r == 0 && *name; name++)
+		r = refuse_call(ctx, *name);
+	if (r == 0)
+		r = refuse_families(ctx);
+	if (r == 0)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EALREADY), SCMP_SYS(prctl), 2,
+				     SCMP_A0(SCMP_CMP_EQ, MARK),
+				     SCMP_A1(SCMP_CMP_EQ, number_of(b)));
+	if (r == 0)
+		r = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+	if (r == 0)
+		r = seccomp_load(ctx);
+	seccomp_release(ctx);
+	return r < 0 ? failed(err, r, "seccomp") : 0;
+}
+
+int assay_sandbox_bound(const struct assay_sandbox_bound *b, struct assay_err *err)
+{
+	int r = bound_caps(b->keep_caps, err);
+
+	if (r == 0)
+		r = drop_caps(b->keep_caps, err);
+	if (r == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		r = failed(err, -errno, "no new privileges");
+	if (r == 0 && !is_bounded(b))
+		r = refuse_all(b, err);
 	return r;
 }

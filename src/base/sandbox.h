@@ -60,3 +60,17 @@ struct assay_sandbox_report {
  */
 int assay_sandbox_enter(const struct assay_sandbox *s, struct assay_sandbox_report *ret,
 			struct assay_err *err);
+
+/* For who starts others that need more than it does: what none of them needs is given up by all. */
+struct assay_sandbox_bound {
+	uint64_t keep_caps; /* bit per capability: of those that it has, and of what is executed */
+	const char *const *calls; /* that are refused (EPERM), up to NULL */
+};
+
+/*
+ * Bounding set and capabilities, no_new_privs, and a filter, which is not stacked if who started
+ * this process was bounded to the same. It also refuses sockets of any family but AF_UNIX, AF_INET,
+ * AF_INET6 and AF_NETLINK, and ends who makes calls of another ABI. One thread. Calls that
+ * libseccomp does not know are left out. Errors: as assay_sandbox_enter().
+ */
+int assay_sandbox_bound(const struct assay_sandbox_bound *b, struct assay_err *err);

@@ -34,9 +34,15 @@ end_daemon() {
 	wait_for 30 has_ended "$DAEMON"
 }
 
+# filters: of the spawner; each upgrade's is started by the one before. Older kernels do not count.
+filters() {
+	awk '$1 == "Seccomp_filters:" { print $2 }' "/proc/$(pgrep -P "$DAEMON" | head -n 1)/status"
+}
+
 # ---- twenty in a row ---------------------------------------------------------------------------------
 start_assayd
 first=$DAEMON
+first_filters=$(filters)
 load() { # FILE ARGUMENT
 	background setpriv --reuid=65534 --regid=65534 --clear-groups "$SCRATCH/steady" "$MNT/load" "$SCRATCH/stop" "$2" >"$1"
 }
@@ -53,6 +59,7 @@ for ((i = 1; i <= UPGRADES; i++)); do
 	wait_for 20 has_ended "$before"
 	[ "$i" != 1 ] || most=$(descriptors)
 done
+[ "$(filters)" = "$first_filters" ] || fail "the spawner has $(filters) filters, $first_filters before the upgrades"
 [ "$(status handover.past)" = "$UPGRADES" ] || fail 'hand-overs are not counted'
 guard "$DAEMON"
 wait_for 20 status_is events.held 0

@@ -44,6 +44,12 @@ need_files_of "$anchor" "^(socket:|pipe:|/dev/null|/dev/pts/|anon_inode:\\[event
 for task in "/proc/$anchor/task"/*; do
 	[ "$(awk '$1 == "Seccomp:" { print $2 }' "$task/status")" = 2 ] || fail 'a thread is not bounded'
 done
+# Whom it starts has no more: CAP_SYS_MODULE (16), CAP_SYS_RAWIO (17), CAP_SYS_BOOT (22), CAP_SYS_TIME (25), CAP_MKNOD (27).
+spawner=$(pgrep -P "$DAEMON" | head -n 1)
+[ "$(word "$spawner" NoNewPrivs) $(word "$spawner" Seccomp)" = '1 2' ] || fail 'the spawner is not bounded'
+for set in CapBnd CapPrm CapEff; do
+	(((0x$(word "$spawner" "$set") & 0xa430000) == 0)) || fail "the spawner's $set is $(word "$spawner" "$set")"
+done
 need_proved
 stop_assayd
 has_ended "$anchor" || fail 'the anchor outlives a stop'

@@ -101,7 +101,8 @@ void child_kill(const struct child *c);
 void child_close(struct child *c);
 
 /* For main(), first of all: "--child ROLE VERSION" runs as that, and never returns; else nothing
- * happens. @roles: by enum child_role; the spawner's own may be NULL. */
+ * happens. @roles: by enum child_role; the spawner's own may be NULL: it
+ * is spawner_process() then. */
 void child_main(int argc, char **argv, const child_fn roles[CHILD_ROLE_COUNT]);
 
 /* main() of a program that is nothing but that. */

@@ -174,7 +174,7 @@ void child_main(int argc, char **argv, const child_fn roles[CHILD_ROLE_COUNT])
 	sigaction(SIGINT, &ignore, NULL);
 	sigaction(SIGHUP, &ignore, NULL);
 	sigaction(SIGTERM, &ignore, NULL);
-	if (role == CHILD_SPAWNER)
+	if (role == CHILD_SPAWNER && !roles[role])
 		exit(spawner_process());
 	exit(role >= 0 && roles[role] ? roles[role]() : 127);
 }

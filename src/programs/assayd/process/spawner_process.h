@@ -20,3 +20,6 @@ _Noreturn void child_exec(enum child_role role, int program, int socket, const i
 /* Serves until its socket ends; then all children are killed. It is given the programs, by role, or
  * nothing: then its own is that of all. */
 int spawner_process(void);
+
+/* What it, and whoever it starts, give up. Apart from spawner_process(), for what it links. */
+int spawner_sandbox(void);
