@@ -121,6 +121,15 @@ static int race_read(void *ctx, uint32_t pcrs, struct assay_pcr_value values[ASS
 	return rc;
 }
 
+static void ask(struct fixture *f)
+{
+	struct assay_pcr_value values[ASSAY_PCRS];
+	struct assay_tpm_clock clock;
+	struct assay_banks banks;
+
+	(void)recorder_read_pcrs(f->recorder, 1u << 10, values, &banks, &clock, NULL);
+}
+
 static void run(struct fixture *f, unsigned events)
 {
 	struct assay_anchor_ops ops = *alone;
@@ -136,6 +145,8 @@ static void run(struct fixture *f, unsigned events)
 		measure_files(f, 1);
 		if (rand_r(&s) % 4 == 0)
 			assert_int_equal(recorder_flush(f->recorder, FLUSH_MS), 0);
+		if (rand_r(&s) % 4 == 0)
+			ask(f);
 		if (rand_r(&s) % 8 == 0)
 			usleep((useconds_t)rand_r(&s) % 1000);
 	}

@@ -421,6 +421,8 @@ static uint64_t steps_that_wait(const struct recorder *r)
 
 static bool has_room(const struct recorder *r)
 {
+	if (r->owed > 0)
+		return r->ended || r->list_full_noted;
 	return r->config.mode != ANCHOR_EACH || !r->config.kernel_list || !recorder_has_anchor(r) ||
 	       r->stopping || r->ended || r->released || records_so_far(r) <= r->upto ||
 	       steps_that_wait(r) <= EACH_WAITING_MAX;
@@ -428,7 +430,7 @@ static bool has_room(const struct recorder *r)
 
 /* In mode "each" every record is a step, and a replay can put a record of the kernel's before no
  * more than the last few: no more shall wait for their extend. A TPM that is gone holds nobody
- * here. */
+ * here. In any mode nothing is written before what the kernel is owed, if that can be written. */
 static void wait_for_room(struct recorder *r)
 {
 	struct timespec until = assay_clock_at(assay_clock_ns() + 1000000000);
@@ -470,6 +472,8 @@ int recorder_state(struct recorder *r, const char *what,
 	int rc;
 
 	pthread_mutex_lock(&r->lock);
+	if (r->owed > 0)
+		wait_for_room(r);
 	if (r->core)
 		rc = recorder_state_locked(r, what, fill, ctx, gap, ret_index, err);
 	else
@@ -484,6 +488,8 @@ int recorder_set_policy(struct recorder *r, const struct assay_policy *policy, c
 	int rc;
 
 	pthread_mutex_lock(&r->lock);
+	if (r->owed > 0)
+		wait_for_room(r);
 	if (r->core)
 		rc = assay_core_set_policy(r->core, policy, err);
 	else

@@ -155,6 +155,20 @@ static void fill_total(void *ctx, struct assay_wr *w)
 	assay_state_add_u64(w, "kernel_total", a->total);
 }
 
+/* What is owed is refused to others, and goes down by one. */
+static int adopt(struct recorder *r, const struct assay_record *record, struct assay_err *err)
+{
+	uint64_t owed = r->owed;
+	int rc;
+
+	r->owed = 0;
+	rc = assay_core_adopt(r->core, record, true, err);
+	r->owed = owed - (owed > 0 && rc == 0);
+	if (owed > 0 && r->owed == 0)
+		pthread_cond_broadcast(&r->progress);
+	return rc;
+}
+
 int recorder_kernel_append(struct recorder *r, struct assay_rd *in, uint64_t n, bool announced,
 			   struct assay_err *err)
 {
@@ -165,7 +179,7 @@ int recorder_kernel_append(struct recorder *r, struct assay_rd *in, uint64_t n, 
 		rc = assay_record_parse(in, &form, &record, err);
 		if (rc < 0)
 			break;
-		rc = assay_core_adopt(r->core, &record, true, err);
+		rc = adopt(r, &record, err);
 		if (rc == 0 && announced)
 			r->announced++;
 		else if (rc == 0)
@@ -195,6 +209,9 @@ int recorder_adopt_rest(struct recorder *r, uint64_t left, struct assay_err *err
 	struct assay_rd in;
 	int rc;
 
+	pthread_mutex_lock(&r->lock);
+	r->owed = left;
+	pthread_mutex_unlock(&r->lock);
 	if (!k)
 		return assay_err_set(err, -ENOMEM, "no memory for the kernel's list");
 	if (!r->config.kernel_list || left > r->kernel_total ||

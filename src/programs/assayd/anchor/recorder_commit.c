@@ -284,7 +284,7 @@ static int round_of_commit(struct recorder *r, struct assay_err *err)
 {
 	int rc = 0;
 
-	if (r->carried.unfinished || (recorder_has_anchor(r) && check_due(r)))
+	if (r->carried.unfinished || r->displaced || (recorder_has_anchor(r) && check_due(r)))
 		rc = recorder_check(r, false, err);
 	if (rc == 0)
 		rc = commit(r, err);
@@ -366,12 +366,12 @@ static void run_job(struct recorder *r)
 	pthread_mutex_unlock(&r->lock);
 }
 
-/* With the lock: something is written that the walk has not taken, or waits for its batch, or for a
- * segment. */
+/* With the lock: something is written that the walk has not taken, or waits for its batch, for a
+ * segment, or for the place. */
 static bool has_work(const struct recorder *r)
 {
 	return assay_list_file_records(r->list).len > r->cursor || r->carried.unfinished ||
-	       (r->core && assay_core_pending(r->core));
+	       r->displaced || (r->core && assay_core_pending(r->core));
 }
 
 /* With the lock. Behind what the end waits for nothing comes but announcements of the kernel's

@@ -96,6 +96,7 @@ static int announce(struct recorder *r, struct assay_rd *in, uint64_t n, uint64_
 	if (rc < 0)
 		return rc;
 	r->kernel_total += n; /* the announcement says so: adopt_rest() starts from there */
+	r->owed = n;
 	return recorder_kernel_append(r, in, n, true, err);
 }
 
@@ -249,6 +250,7 @@ static int take_over(struct recorder *r, const struct kernel_list *k, const stru
 	pthread_mutex_lock(&r->lock);
 	rc = append_later(r, k, m, w, err);
 	pthread_mutex_unlock(&r->lock);
+	r->displaced |= rc < 0 && rc != -ERANGE;
 	return rc < 0 ? rc : settle(r, m, w, err);
 }
 

@@ -67,11 +67,13 @@ struct recorder {
 	const struct assay_policy *policy;
 	char policy_name[256];
 	struct assay_digest policy_digest;
-	uint64_t index_base;	 /* records of the segments that this run has closed */
-	uint64_t upto;		 /* anchored, counted from the start of this run's first segment */
-	uint64_t carry_until;	 /* of this segment: below stand records of the closed one */
+	uint64_t index_base; /* records of the segments that this run has closed */
+	uint64_t upto;	     /* anchored, counted from the start of this run's first segment */
+	/* Of this segment: what it began with, and behind that records of the closed one. */
+	uint64_t carry_from, carry_until;
 	uint64_t announced;	 /* records of the segment that are said to be the kernel's */
 	uint64_t announced_upto; /* of these, below @upto */
+	uint64_t owed;		 /* announced and not written yet: nothing else may come next */
 	uint64_t stop_upto;	 /* while stopping: what the end waits for */
 	uint32_t last_rounds;	 /* that were begun with that in the TPM */
 	struct recorder_counts counts;
@@ -97,8 +99,9 @@ struct recorder {
 	uint64_t synced;     /* bytes */
 	uint64_t places;     /* how often the place was found anew: the cursor may differ */
 	uint64_t check_from; /* bytes; a cursor below is behind what the PCRs hold */
-	bool placed; /* the place was found since our last extend: no other step of ours can be
-		      * among what the kernel has extended since */
+	bool placed;	/* the place was found since our last extend: no other step of ours can be
+			 * among what the kernel has extended since */
+	bool displaced; /* something failed half-way: the place must be found before all else */
 	uint64_t last_check_ns, suspended_ns, last_extend_ns;
 	/* Events with records: since the last batch, of that, and how many are to come before the
 	 * next: who waited already when that was anchored, and who was released. */

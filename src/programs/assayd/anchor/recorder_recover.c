@@ -268,8 +268,8 @@ static int resume(struct recorder *r, const struct recorder_seen *seen,
 	return rc;
 }
 
-static int decide(struct recorder *r, struct recorder_seen *seen, const char *why,
-		  struct assay_err *err)
+static int take_place(struct recorder *r, struct recorder_seen *seen, const char *why,
+		      struct assay_err *err)
 {
 	AUTO(replay) struct assay_replay *replay = NULL;
 	struct assay_recover_plan plan;
@@ -292,6 +292,18 @@ static int decide(struct recorder *r, struct recorder_seen *seen, const char *wh
 	return break_segment(r, seen, &plan, err);
 }
 
+/* Between its beginning and its end the walk may stand behind steps that no PCR has. */
+static int decide(struct recorder *r, struct recorder_seen *seen, const char *why,
+		  struct assay_err *err)
+{
+	int rc;
+
+	r->displaced = true;
+	rc = take_place(r, seen, why, err);
+	r->displaced = rc < 0;
+	return rc;
+}
+
 int recorder_place(struct recorder *r, bool reopen, const char *why, struct assay_err *err)
 {
 	const struct assay_anchor *a = &r->config.anchor;
@@ -310,9 +322,11 @@ int recorder_place(struct recorder *r, bool reopen, const char *why, struct assa
 		rc = recorder_begin_segment(r, r->carried.start, &seen, r->carried.why, err);
 	else
 		rc = decide(r, &seen, why, err);
-	if (rc == 0)
-		recorder_publish(r);
-	return rc;
+	if (rc < 0)
+		return rc;
+	r->displaced = false;
+	recorder_publish(r);
+	return 0;
 }
 
 static bool agrees(struct recorder *r, const struct recorder_seen *seen)
@@ -337,7 +351,8 @@ int recorder_check(struct recorder *r, bool all, struct assay_err *err)
 	bool done = false, same;
 	int rc;
 
-	if (r->carried.unfinished) /* the walk is not over the segment that is there */
+	/* The walk is not over the segment that is there, or not where it should be. */
+	if (r->carried.unfinished || r->displaced)
 		return recorder_place(r, false, NULL, err);
 	if (!recorder_has_anchor(r))
 		return 0;

@@ -49,11 +49,22 @@ void recorder_drop_core(struct recorder *r)
 	drop_home(&h);
 }
 
+/* The core writes to the list, but for what would be taken for a record of the kernel's that was
+ * announced and could not be written. */
+static int append(void *ctx, struct assay_bytes record, bool reserve)
+{
+	struct recorder *r = ctx;
+	struct assay_append port = assay_list_file_port(r->list);
+
+	return r->owed > 0 ? -EIO : port.ops->append(port.ctx, record, reserve);
+}
+
+static const struct assay_append_ops append_ops = { .append = append };
+
 static int new_core(struct recorder *r, const struct assay_banks *banks, struct core_home *ret,
 		    struct assay_err *err)
 {
-	struct assay_ports ports = { .crypto = r->config.crypto,
-				     .append = assay_list_file_port(r->list) };
+	struct assay_ports ports = { .crypto = r->config.crypto, .append = { &append_ops, r } };
 	struct assay_core_config config = r->config.core;
 	struct core_home h = { 0 };
 	struct assay_arena arena;
@@ -135,6 +146,8 @@ static int find_unanchored(struct recorder *r, size_t *ret)
 	struct assay_record record;
 	uint64_t first = r->upto > r->index_base ? r->upto - r->index_base : 0;
 
+	if (first < r->carry_from) /* the next one begins with its own */
+		first = r->carry_from;
 	for (uint64_t i = 0; i < first && !assay_rd_end(&in); i++)
 		if (assay_record_parse(&in, &form, &record, NULL) < 0)
 			return -EBADMSG;
@@ -142,21 +155,34 @@ static int find_unanchored(struct recorder *r, size_t *ret)
 	return 0;
 }
 
-/* Adds what the segment has from byte @from on: its list is unmapped soon. */
+/* Adds what the segment has from byte @from on: its list is unmapped soon. What it announces as the
+ * kernel's is not ours to extend: what the new one begins with has it. */
 static int carry(struct recorder *r, size_t from)
 {
 	struct assay_bytes all = assay_list_file_records(r->list);
 	struct recorder_carried *c = &r->carried;
-	uint8_t *bytes;
+	struct assay_rd in = assay_rd(assay_bytes(all.data + from, all.len - from));
+	uint8_t *bytes = realloc(c->bytes, c->len + all.len - from + 1);
+	struct recorder_past past = { 0 };
+	struct assay_record record;
+	size_t len = c->len;
 
-	if (all.len > from) {
-		bytes = realloc(c->bytes, c->len + all.len - from);
-		if (!bytes)
-			return -ENOMEM;
-		memcpy(bytes + c->len, all.data + from, all.len - from);
-		c->bytes = bytes;
-		c->len += all.len - from;
+	if (!bytes)
+		return -ENOMEM;
+	c->bytes = bytes;
+	while (!assay_rd_end(&in)) {
+		const uint8_t *at = in.at;
+		bool kernel;
+
+		if (assay_record_parse(&in, &form, &record, NULL) < 0)
+			return -EBADMSG;
+		recorder_past_add(&past, &record, &kernel);
+		if (kernel)
+			continue;
+		memcpy(bytes + len, at, record.size);
+		len += record.size;
 	}
+	c->len = len;
 	c->closed += assay_core_records(r->core);
 	return 0;
 }
@@ -184,6 +210,7 @@ static int carry_over(struct recorder *r, const struct recorder_carried *c, stru
 	struct assay_record record;
 	int rc = 0;
 
+	r->carry_from = assay_core_records(r->core);
 	while (rc == 0 && !assay_rd_end(&in)) {
 		rc = assay_record_parse(&in, &form, &record, err);
 		if (rc == 0 && !is_of_segment(&record))
@@ -328,7 +355,8 @@ static int open_segment(struct recorder *r, struct next *n, struct assay_err *er
 	recorder_drop_tip(r);
 	r->places++;
 	r->cursor = r->taken = r->synced = r->check_from = 0;
-	r->announced = r->announced_upto = 0;
+	r->announced = r->announced_upto = r->owed = 0;
+	pthread_cond_broadcast(&r->progress);
 	r->kernel_total = r->kernel_doubt = 0;
 	r->padded = 0;
 	memset(r->seen, 0, sizeof(r->seen));
