@@ -32,3 +32,22 @@ measured=$(grep -c " $MNT/[0-9]*\$" "$SCRATCH/entries" || true)
 all_back() { [ "$(workers | wc -l)" = 3 ]; }
 wait_for 30 all_back
 stop_assayd
+
+# As many as there is need of: the ones who are always there stand still while many files wait.
+start_assayd "policy=$SCRATCH/policy" workers=4
+[ "$(workers | wc -l)" = 3 ] || fail "there are $(workers | wc -l) workers, not 3"
+mapfile -t first < <(workers)
+for i in {401..460}; do echo "$i" >"$MNT/$i"; done
+halt "${first[@]}"
+readers=()
+for i in {401..460}; do
+	background cat "$MNT/$i" >/dev/null
+	readers+=("$PID")
+done
+have_grown() { [ "$(workers | grep -cvxF "$(printf '%s\n' "${first[@]}")")" -ge 2 ]; }
+wait_for 30 have_grown
+kill -CONT "${first[@]}" || true # who stood still for too long was ended
+for pid in "${readers[@]}"; do wait "$pid" || fail 'an opener was refused'; done
+[ "$(workers | wc -l)" -le 5 ] || fail "there are $(workers | wc -l) workers, of 5 at most"
+[ "$(status events.deadlines)" = 0 ] || fail 'somebody waited for the deadline'
+stop_assayd

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/macros.h"
 #include "programs/assayd/main/crew.h"
 #include "programs/assayd/process/ipc.h"
@@ -75,14 +76,19 @@ static void join(struct fixture *x, struct player *p)
 	assert_int_equal(crew_join(x->crew, &c), 0);
 }
 
-static void fixture_init(struct fixture *x)
+static void begin(struct fixture *x, uint32_t n_workers)
 {
 	static const struct crew_ops ops = { .found = on_found, .lost = on_lost };
 
 	*x = (struct fixture){ .epoll_fd = epoll_create1(EPOLL_CLOEXEC),
 			       .wake_fd = eventfd(0, EFD_CLOEXEC),
 			       .file = open("/dev/null", O_RDONLY | O_CLOEXEC) };
-	assert_int_equal(crew_new(WORKERS, &ops, x, x->epoll_fd, x->wake_fd, &x->crew), 0);
+	assert_int_equal(crew_new(n_workers, &ops, x, x->epoll_fd, x->wake_fd, &x->crew), 0);
+}
+
+static void fixture_init(struct fixture *x)
+{
+	begin(x, WORKERS);
 	assert_int_equal(crew_missing(x->crew), WORKERS + 1);
 	for (uint32_t i = 0; i <= WORKERS; i++)
 		join(x, &x->player[i]);
@@ -90,21 +96,27 @@ static void fixture_init(struct fixture *x)
 	assert_true(crew_tick(x->crew, 0) == UINT64_MAX);
 }
 
-static void fixture_done(struct fixture *x)
+static void end_all(struct fixture *x, struct player *p, uint32_t n)
 {
 	struct child c;
 
 	while (crew_take_gone(x->crew, &c))
 		child_close(&c);
 	crew_free(x->crew);
-	for (uint32_t i = 0; i <= WORKERS; i++) {
-		close(x->player[i].socket);
-		kill(x->player[i].pid, SIGKILL);
-		waitpid(x->player[i].pid, NULL, 0);
+	for (uint32_t i = 0; i < n; i++) {
+		if (p[i].socket >= 0)
+			close(p[i].socket);
+		kill(p[i].pid, SIGKILL);
+		waitpid(p[i].pid, NULL, 0);
 	}
 	close(x->epoll_fd);
 	close(x->wake_fd);
 	close(x->file);
+}
+
+static void fixture_done(struct fixture *x)
+{
+	end_all(x, x->player, WORKERS + 1);
 }
 
 static bool give(struct fixture *x, uint64_t id, uint32_t wanted, uint64_t size)
@@ -481,6 +493,92 @@ static void who_is_stuck_keeps_no_others(void **state)
 	fixture_done(&x);
 }
 
+/* ---- as many as there is need of ---------------------------------------------------------------
+ */
+
+#define MOST 5u
+
+/* All that was given comes back. */
+static void do_all(struct fixture *x, struct player *p, uint32_t n_players)
+{
+	uint64_t id[WORKER_BATCH_MAX];
+
+	for (uint32_t i = 0; i < n_players; i++) {
+		uint32_t n = take_jobs(&p[i], id);
+
+		for (uint32_t j = 0; j < n; j++) {
+			struct worker_finding f = finding(id[j]);
+
+			send_finding(&p[i], &f);
+		}
+	}
+	turn(x);
+}
+
+/* They end when they are told so; how many were. */
+static uint32_t end_who_is_told(struct player *p, uint32_t n)
+{
+	uint32_t n_told = 0;
+	char byte;
+
+	for (uint32_t i = 0; i < n; i++) {
+		if (p[i].socket < 0 || recv(p[i].socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 0)
+			continue;
+		shutdown(p[i].socket, SHUT_RDWR); /* the others have it too: they are forks */
+		close(p[i].socket);
+		p[i].socket = -1;
+		n_told++;
+	}
+	return n_told;
+}
+
+/* A few files at a time are for those who are always there; who opens many gets more workers, one
+ * after the other, and these go when there was no need of them for a minute. */
+static void workers_come_and_go(void **state)
+{
+	struct player player[MOST + 1];
+	uint32_t n = 0, n_gone = 0;
+	uint64_t now, id = 0;
+	struct fixture x;
+	struct child c;
+
+	begin(&x, MOST);
+	for (; crew_missing(x.crew); n++)
+		join(&x, &player[n]);
+	assert_int_equal(n, 3);
+	while (id < 4)
+		assert_true(give(&x, ++id, WORKER_DIGEST, 100));
+	assert_int_equal(crew_missing(x.crew), 0);
+	for (; n <= MOST; n++) {
+		while (crew_missing(x.crew) == 0)
+			assert_true(give(&x, ++id, WORKER_DIGEST, 100) && id < 4 * n);
+		assert_int_equal(crew_missing(x.crew), 1);
+		join(&x, &player[n]);
+	}
+	while (give(&x, id + 1, WORKER_DIGEST, 100))
+		id++;
+	assert_int_equal(crew_missing(x.crew), 0); /* there are no more than that */
+	crew_flush(x.crew);
+	do_all(&x, player, n);
+	assert_int_equal(x.n_found, id);
+	now = assay_clock_ns();
+	assert_true(crew_tick(x.crew, now) > now + 50 * SECOND);
+	assert_int_equal(end_who_is_told(player, n), 0);
+	for (unsigned s = 61; s < 65; s++) {
+		crew_tick(x.crew, now + s * SECOND);
+		n_gone += end_who_is_told(player, n);
+		turn(&x);
+	}
+	assert_int_equal(n_gone, MOST + 1 - 3);
+	for (; crew_take_gone(x.crew, &c); n_gone--)
+		child_close(&c);
+	assert_int_equal(n_gone, 0);
+	assert_int_equal(crew_missing(x.crew), 0);
+	assert_int_equal(x.n_lost, 0);
+	assert_true(give(&x, ++id, WORKER_DIGEST, 100));
+	end_all(&x, player, n);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -493,6 +591,7 @@ int main(void)
 		cmocka_unit_test(two_may_end_at_once),
 		cmocka_unit_test(who_does_not_let_go_is_ended),
 		cmocka_unit_test(who_is_stuck_keeps_no_others),
+		cmocka_unit_test(workers_come_and_go),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,17 +7,23 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "programs/assayd/process/ipc.h"
 
-#define JOBS_MAX  32u		/* that a worker has at once */
-#define BYTES_MAX (8ull << 20)	/* of these, but for a single one */
-#define STALL_NS  1000000000ull /* without a word, before others wait elsewhere */
-#define GRACE_NS  2000000000ull /* to let go of what was cancelled */
-#define SLICE	  (128ull << 10)
+#define JOBS_MAX   32u		 /* that a worker has at once */
+#define BYTES_MAX  (8ull << 20)	 /* of these, but for a single one */
+#define STALL_NS   1000000000ull /* without a word, before others wait elsewhere */
+#define GRACE_NS   2000000000ull /* to let go of what was cancelled */
+#define SLICE	   (128ull << 10)
+#define KEPT	   3u /* who stay when there is nothing to do, the one for small files too */
+#define GROW_AT	   4u /* files that the one has who has least */
+#define GROW_BYTES (1ull << 20)	  /* of them */
+#define LEAVE_NS   1000000000ull  /* between two who are not needed any more */
+#define IDLE_NS	   60000000000ull /* without need of so many */
 
 _Static_assert(JOBS_MAX <= WORKER_BATCH_MAX && WORKER_BATCH_MAX <= IPC_FDS_MAX, "one message");
 
@@ -32,6 +38,7 @@ struct crew_member {
 	struct crew_member *next_post; /* of those that are handed over between threads */
 	struct child child;
 	bool small_only, stalled;
+	bool leaves;		      /* it is not needed any more */
 	bool ended;		      /* it is in the list until nobody can be at it any more */
 	struct given given[JOBS_MAX]; /* in the order in which they are done */
 	uint32_t n;
@@ -48,7 +55,9 @@ struct crew_member {
 struct crew {
 	const struct crew_ops *ops;
 	void *ctx;
-	uint32_t n_wanted; /* the one for small files among them */
+	uint32_t n_most;	   /* the one for small files among them */
+	_Atomic uint32_t n_wanted; /* by now; the loop's thread sets it */
+	uint64_t needed_ns;	   /* when all had something to do */
 	struct crew_member *members;
 	int epoll_fd, wake_fd;
 	struct ipc_buffer buffer;
@@ -74,7 +83,8 @@ int crew_new(uint32_t n, const struct crew_ops *ops, void *ctx, int epoll_fd, in
 		return -ENOMEM;
 	c->ops = ops;
 	c->ctx = ctx;
-	c->n_wanted = n + 1;
+	c->n_most = n + 1;
+	c->n_wanted = c->n_most < KEPT ? c->n_most : KEPT;
 	c->wake_fd = wake_fd;
 	c->epoll_fd = epoll_fd;
 	*ret = c;
@@ -105,14 +115,16 @@ void crew_free(struct crew *c)
 
 /* ---- the other thread ----------------------------------------------------------------------- */
 
-uint32_t crew_wanted(const struct crew *c)
+uint32_t crew_most(const struct crew *c)
 {
-	return c->n_wanted;
+	return c->n_most;
 }
 
 uint32_t crew_missing(struct crew *c)
 {
-	return c->n_wanted - atomic_load(&c->n_working);
+	uint32_t wanted = atomic_load(&c->n_wanted), working = atomic_load(&c->n_working);
+
+	return wanted > working ? wanted - working : 0;
 }
 
 int crew_join(struct crew *c, const struct child *child)
@@ -293,7 +305,7 @@ void crew_receive(struct crew *c, void *ptr)
 
 static bool can_take(const struct crew_member *m, const struct crew_job *job)
 {
-	if (m->ended || m->stalled || m->n_big || m->n == JOBS_MAX)
+	if (m->ended || m->leaves || m->stalled || m->n_big || m->n == JOBS_MAX)
 		return false;
 	if (m->n == 0 || job->alone)
 		return m->n == 0;
@@ -311,13 +323,28 @@ static struct crew_member *choose(struct crew *c, const struct crew_job *job, bo
 			spare = m;
 			continue;
 		}
-		busy &= m->ended || m->n_big || m->stalled;
+		busy &= m->ended || m->leaves || m->n_big || m->stalled;
 		if (can_take(m, job) && (!best || m->n < best->n))
 			best = m;
 	}
 	if (!best && busy && !big && spare && can_take(spare, job))
 		best = spare;
 	return best;
+}
+
+/* @m: who would do it, of all the one with least to do; NULL: nobody. One more, unless one is on
+ * its way, comes for a backlog only: what is opened now and then is done by those who are there. */
+static void grow(struct crew *c, const struct crew_member *m)
+{
+	if (m && !m->small_only && m->n == 0)
+		return;
+	c->needed_ns = assay_clock_ns();
+	if (m && !m->small_only && m->n < GROW_AT && m->bytes < GROW_BYTES)
+		return;
+	if (atomic_load(&c->n_wanted) == c->n_most || crew_missing(c) > 0)
+		return;
+	atomic_fetch_add(&c->n_wanted, 1);
+	eventfd_write(c->wake_fd, 1);
 }
 
 bool crew_give(struct crew *c, const struct crew_job *job)
@@ -327,6 +354,7 @@ bool crew_give(struct crew *c, const struct crew_job *job)
 
 	take_newcomers(c);
 	m = choose(c, job, big);
+	grow(c, m);
 	if (!m)
 		return false;
 	if (m->n == 0)
@@ -426,8 +454,10 @@ static uint64_t look_at(struct crew *c, struct crew_member *m, uint64_t now)
 {
 	uint64_t patience;
 
+	if (m->leaves && now >= m->heard_ns + GRACE_NS)
+		end_member(c, m);
 	if (m->n == 0)
-		return UINT64_MAX;
+		return m->leaves && !m->ended ? m->heard_ns + GRACE_NS : UINT64_MAX;
 	patience = m->given[0].canceled ? GRACE_NS : STALL_NS;
 	if (now < m->heard_ns + patience)
 		return m->heard_ns + patience;
@@ -441,19 +471,39 @@ static uint64_t look_at(struct crew *c, struct crew_member *m, uint64_t now)
 	return UINT64_MAX;
 }
 
+/* One at a time goes if for a minute fewer were enough: it has nothing to do, ends when it sees
+ * that nothing more can come, and is found to have ended. Returns when the next one may. */
+static uint64_t shrink(struct crew *c, uint64_t now)
+{
+	struct crew_member *m = c->members;
+
+	if (atomic_load(&c->n_wanted) <= (c->n_most < KEPT ? c->n_most : KEPT))
+		return UINT64_MAX;
+	if (now < c->needed_ns + IDLE_NS)
+		return c->needed_ns + IDLE_NS;
+	while (m && (m->ended || m->leaves || m->n || m->small_only))
+		m = m->next;
+	if (m) {
+		m->leaves = true;
+		m->heard_ns = now;
+		atomic_fetch_sub(&c->n_wanted, 1);
+		(void)shutdown(m->child.socket, SHUT_WR);
+	}
+	return now + LEAVE_NS;
+}
+
 uint64_t crew_tick(struct crew *c, uint64_t now)
 {
 	struct crew_member *m, *next;
-	uint64_t due = UINT64_MAX;
+	uint64_t due = UINT64_MAX, at;
 
 	take_newcomers(c);
 	for (m = c->members; m; m = next) {
-		uint64_t at;
-
 		next = m->next;
 		at = look_at(c, m, now);
 		due = at < due ? at : due;
 	}
+	at = shrink(c, now);
 	take_out_ended(c);
-	return due;
+	return at < due ? at : due;
 }

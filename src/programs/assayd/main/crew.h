@@ -29,8 +29,10 @@ struct crew_ops {
 	void (*lost)(void *ctx, uint64_t id, bool died);
 };
 
-/* @n: workers that may all read big files at once; one more is kept for small ones. @epoll_fd:
- * where their sockets are polled; @wake_fd: eventfd, written when somebody is gone. Both borrowed.
+/* @n: workers at most that may all read big files at once; one more is kept for small ones. Two and
+ * that one are there always, others while there is need of them, and a minute longer. @epoll_fd:
+ * where their sockets are polled; @wake_fd: eventfd, written when somebody is gone or missing. Both
+ * borrowed.
  */
 int crew_new(uint32_t n, const struct crew_ops *ops, void *ctx, int epoll_fd, int wake_fd,
 	     struct crew **ret);
@@ -57,9 +59,9 @@ void crew_resume(struct crew *c);
 /* ---- another thread ---------------------------------------------------------------------------
  */
 
-/* How many workers there should be. */
-uint32_t crew_wanted(const struct crew *c);
-/* How many workers are missing. */
+/* How many workers there may be at most. */
+uint32_t crew_most(const struct crew *c);
+/* How many workers are missing, of those that there is need of. */
 uint32_t crew_missing(struct crew *c);
 /* Takes @child, whose socket must not block. Errors: -ENOMEM (it stays the caller's). */
 int crew_join(struct crew *c, const struct child *child);

@@ -73,7 +73,7 @@ static void bury_dead(struct staff *s, struct daemon *d)
 /* As many again as there should be, three times over. */
 static bool may_start(const struct staff *s, struct daemon *d)
 {
-	uint32_t most = 3 * crew_wanted(loop_crew(d->loop));
+	uint32_t most = 3 * crew_most(loop_crew(d->loop));
 
 	return s->n_dying < (most < STAFF_DYING_MAX ? most : STAFF_DYING_MAX);
 }
