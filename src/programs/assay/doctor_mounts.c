@@ -36,10 +36,13 @@ static const struct kind {
 	{ "tmpfs", .tested = true, .memory = true, .magic = TMPFS_MAGIC },
 	{ "ramfs", .memory = true, .magic = RAMFS_MAGIC },
 	{ "overlay", .tested = true, .any_dev = true,
-	  .hole = "A file is opened in the layer below too: if that is watched, it is measured "
-		  "under "
-		  "both names.",
-	  .todo = "Nothing: the list has the same digest twice." },
+	  .hole = "Its files are opened in the layers below too. On kernels that raise an event "
+		  "for "
+		  "whoever reads the overlay's (seen from 6.18 on) it is not watched, and they are "
+		  "measured in the layers that are, by their names there; on others under both "
+		  "names.",
+	  .todo = "Nothing, if the policy means the layers too; assay status says whether it is "
+		  "watched." },
 	{ "vfat", .hole = "Files have no owner and no attributes, and all can be executed.",
 	  .todo = "Mount it noexec." },
 	{ "exfat", .hole = "Files have no owner and no attributes, and all can be executed.",
@@ -167,15 +170,22 @@ static json_t *tri(int what)
 	return what < 0 ? json_null() : json_boolean(what == 0);
 }
 
+/* An overlay's is known to assayd alone, which has tried whether its kernel lets it. */
+static json_t *watched(const struct doctor_mount *m)
+{
+	return m->watched && assay_mount_is_overlay(m->type) ? json_null()
+							     : json_boolean(m->watched);
+}
+
 static json_t *facts_of(const struct doctor_mount *m, const struct fs_look *l)
 {
 	char device[32], uuid[33];
 
 	snprintf(device, sizeof(device), "%u:%u", major(m->dev), minor(m->dev));
 	assay_hex_encode(assay_bytes(l->uuid, 16), uuid);
-	return json_pack("{s:s, s:s, s:s, s:i, s:b, s:b, s:s*, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+	return json_pack("{s:s, s:s, s:s, s:i, s:b, s:o, s:s*, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 			 "type", m->type, "subtype", m->subtype, "device", device, "mounts",
-			 (int)m->mounts, "wanted", m->wanted, "watched", m->watched, "uuid",
+			 (int)m->mounts, "wanted", m->wanted, "watched", watched(m), "uuid",
 			 l->has_uuid ? uuid : NULL, "security_xattrs", tri(l->xattrs), "fs_verity",
 			 tri(l->verity), "file_handles", tri(l->handles), "fanotify",
 			 tri(l->notify), "permission_events", tri(l->permission), "ignore_marks",
@@ -223,14 +233,17 @@ static void judge_closely(const struct doctor_mount *m, const struct fs_look *l,
 		a->state = m->wanted ? DOCTOR_WARN : DOCTOR_NOTE;
 		a->means = "Every open there waits for a round trip to assayd.";
 		a->todo = "Keep what is opened often on ext4, xfs or btrfs.";
+	} else if (l->handles > 0 && m->wanted && assay_mount_is_overlay(m->type)) {
+		a->state = DOCTOR_NOTE;
+		a->means = k->hole;
+		a->todo =
+			"Mount it with index=on,nfs_export=on: where it is watched, its files are "
+			"then forgotten one by one at a change of the policy.";
 	} else if (l->handles > 0 && m->wanted) {
 		a->state = DOCTOR_NOTE;
 		a->means = "Without file handles assayd cannot forget its files one by one: at a "
 			   "change of the policy an open may pass unasked.";
-		a->todo = assay_mount_is_overlay(m->type) ? "Mount it with "
-							    "index=on,nfs_export=on."
-							  : "Change the policy when "
-							    "nothing runs from there.";
+		a->todo = "Change the policy when nothing runs from there.";
 	} else if (k->hole) {
 		a->state = DOCTOR_NOTE;
 		a->means = k->hole;
